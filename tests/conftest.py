@@ -1,0 +1,25 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(1)  # on busy cores the common checks are many times slower with more
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture(scope="session")
+def fixtures():
+    """Folder of published numbers, file names and tiny score tables."""
+    return FIXTURES
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """Folder of real recordings, or a skip with the reason."""
+    named = os.environ.get("SKASD_REAL_DATA")
+    folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not (folder / "clips.csv").is_file():
+        pytest.skip(f"real recordings not found in {folder}; set SKASD_REAL_DATA")
+    return folder
