@@ -1,0 +1,31 @@
+"""Checks of constructor parameters: a message says what was got and what is expected."""
+
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+def check_integer(name: str, value: Any, *, low: int) -> None:
+    """Raise unless `value` is an integer of at least `low`."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name}={value!r} is a {type(value).__name__}; an integer of at least {low} is expected.")
+    if value < low:
+        raise ValueError(f"{name}={value!r} is too small; an integer of at least {low} is expected.")
+
+
+def check_number(name: str, value: Any, *, low: float = -np.inf, high: float = np.inf, above: bool = False) -> None:
+    """Raise unless `value` is a finite number in [low, high], or in (low, high] with `above`."""
+    interval = f"{'(' if above or low == -np.inf else '['}{low:g}, {high:g}{']' if high < np.inf else ')'}"
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name}={value!r} is a {type(value).__name__}; a number in {interval} is expected.")
+    if not np.isfinite(value) or value < low or value > high or (above and value == low):
+        raise ValueError(f"{name}={value!r} is out of range; a number in {interval} is expected.")
+
+
+def check_option(name: str, value: Any, options: Iterable[Any]) -> None:
+    """Raise unless `value` is one of `options`."""
+    options = list(options)
+    if not any(value is option or (type(value) is type(option) and value == option) for option in options):
+        raise ValueError(f"{name}={value!r} is unknown; expected one of {', '.join(map(repr, options))}.")

@@ -1,0 +1,135 @@
+"""BaseDetector: the public verbs of every detector, and the one minus sign between anomaly score and `score_samples`."""
+
+import warnings
+from abc import ABC, abstractmethod
+from typing import Any, Self, final
+
+import numpy as np
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_is_fitted
+
+from skasd._parameters import check_number
+from skasd.clips import Clips, check_clips
+
+__all__ = ["BaseDetector"]
+
+
+class BaseDetector(OutlierMixin, BaseEstimator, ABC):
+    """What every detector shares; each line here is carried by all of them.
+
+    A detector writes ``__init__`` (with `contamination`) and two hooks: ``_fit(clips)`` learns from normal clips and sets
+    attributes that end in "_"; ``_anomaly_score(clips)`` gives one number per clip, high for anomalous ones. With
+    :math:`A` the anomaly score,
+
+    - ``score_samples`` is :math:`-A`: high is normal;
+    - ``offset_`` is the `contamination` quantile of ``score_samples`` over the training clips;
+    - ``decision_function`` is ``score_samples - offset_``: negative is anomalous;
+    - ``predict`` is its sign: +1 normal, -1 anomaly.
+    """
+
+    contamination: float
+    _input_feature = "log_mel"
+
+    @abstractmethod
+    def _fit(self, clips: Clips) -> None:
+        """Learn from normal clips."""
+
+    @abstractmethod
+    def _anomaly_score(self, clips: Clips) -> np.ndarray:
+        """Anomaly score of shape (n_clips,), high for anomalous clips."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    @final
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn what normal clips are like.
+
+        Parameters
+        ----------
+        X : array, list of paths or clip table
+            Clips: waveforms (n_clips, n_timepoints), features (n_clips, n_mels, n_frames), paths, or a table.
+        y : array-like of shape (n_clips,), default=None
+            +1 for normal clips, -1 for anomalies, which are left out. None takes all clips as normal.
+
+        Returns
+        -------
+        self : object
+        """
+        check_number("contamination", self.contamination, low=0, high=0.5, above=True)
+        clips = _normals_only(check_clips(self, X, reset=True, feature=self._input_feature), y)
+        self._fit(clips)
+        self.offset_ = float(np.percentile(-self._anomaly_score(clips), 100 * self.contamination))
+        return self
+
+    @final
+    def score_samples(self, X: Any) -> np.ndarray:
+        """How normal each clip is.
+
+        Parameters
+        ----------
+        X : array, list of paths or clip table
+            Clips.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_clips,), float64
+            High is normal.
+        """
+        check_is_fitted(self)
+        clips = check_clips(self, X, reset=False, feature=self._input_feature)
+        return -np.asarray(self._anomaly_score(clips), dtype=np.float64)
+
+    @final
+    def decision_function(self, X: Any) -> np.ndarray:
+        """``score_samples(X) - offset_`` of shape (n_clips,): negative for anomalies.
+
+        Parameters
+        ----------
+        X : array, list of paths or clip table
+            Clips.
+
+        Returns
+        -------
+        decisions : ndarray of shape (n_clips,), float64
+        """
+        return self.score_samples(X) - self.offset_
+
+    @final
+    def predict(self, X: Any) -> np.ndarray:
+        """+1 for clips taken as normal, -1 for anomalies.
+
+        Parameters
+        ----------
+        X : array, list of paths or clip table
+            Clips.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_clips,), int
+        """
+        return np.where(self.decision_function(X) >= 0, 1, -1)
+
+
+def _normals_only(clips: Clips, y: Any) -> Clips:
+    """Clips that are not labelled -1."""
+    if y is None:
+        return clips
+    check_consistent_length(clips, y)
+    y = column_or_1d(y)
+    if not np.isin(y, (-1, 1)).all():
+        warnings.warn(
+            "y holds labels other than +1 (normal) and -1 (anomaly); every clip that is not labelled -1 is taken as normal. "
+            "If 1 means anomaly in your labels, pass y=np.where(labels == 1, -1, 1).",
+            stacklevel=3,
+        )
+    normal = np.flatnonzero(y != -1)
+    if not len(normal):
+        raise ValueError(
+            f"All {len(clips)} clips given to fit are anomalies (y == -1); a detector learns from normal clips, labelled +1 "
+            "or not labelled."
+        )
+    return clips if len(normal) == len(clips) else clips.take(normal)

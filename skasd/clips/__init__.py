@@ -1,0 +1,10 @@
+"""The one coercion of X, and the one door to audio files.
+
+Every estimator takes its clips through :func:`check_clips`, whatever holds them: a 2-D array of waveforms, a 3-D array
+of features, a list of file paths, or a clip table (a DataFrame, one row per clip).
+"""
+
+from skasd.clips._audio import ClipReader
+from skasd.clips._coerce import Clips, as_clips, check_clips, is_clip_table
+
+__all__ = ["ClipReader", "Clips", "as_clips", "check_clips", "is_clip_table"]

@@ -1,0 +1,183 @@
+"""Reading one clip: soundfile opens it, soxr resamples it, and every failure says why."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+_CUT_DATA_CHUNK = re.compile(r"^data\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
+_CUT_OGG_STREAM = re.compile(r"lacks an end-of-stream bit|without an End-Of-Stream flag|Junk after the last page")
+_UNKNOWN_LENGTH = 2**31 - 1  # recorders that stream write such a size and never come back to correct it
+_INT16_FULL_SCALE = 2**15
+
+
+@dataclass(frozen=True)
+class ClipReader:
+    """How a clip becomes one waveform.
+
+    Parameters
+    ----------
+    sample_rate : int, default=16000
+        Rate of the waveform, in Hz. Files of another rate are resampled.
+    channel : int or "mean", default=0
+        Channel of a clip that has several, counted from 0, or the mean of all.
+    duration : float or None, default=None
+        Length in seconds. Longer clips keep their beginning; None leaves the length as it is.
+    short_clips : {"zero", "tile"}, default="zero"
+        How clips shorter than `duration` are filled up: with zeros, or with repetitions of themselves.
+    resample : bool, default=True
+        Whether files of another sample rate are resampled (True) or refused (False).
+    """
+
+    sample_rate: int = 16000
+    channel: int | str = 0
+    duration: float | None = None
+    short_clips: str = "zero"
+    resample: bool = True
+
+    def __call__(self, clip: str | os.PathLike | np.ndarray) -> np.ndarray:
+        """Waveform of a file, or of an array of shape (n_timepoints,) or (n_channels, n_timepoints).
+
+        Returns
+        -------
+        waveform : ndarray of shape (n_timepoints,)
+            float32 in [-1, 1] from files and int16 arrays; other arrays keep their scale, and float64 its precision.
+
+        Raises
+        ------
+        ValueError
+            The clip cannot be used; the message gives the reason without the clip's name.
+        """
+        if isinstance(clip, str | os.PathLike):
+            channels, sample_rate = read_channels(Path(clip))
+        else:
+            channels, sample_rate = _array_channels(np.asarray(clip)), self.sample_rate
+        waveform = _finite(self._pick(channels))
+        if sample_rate != self.sample_rate:
+            waveform = self._resampled(waveform, sample_rate)
+        return self._fitted(waveform)
+
+    def _pick(self, channels: np.ndarray) -> np.ndarray:
+        if self.channel == "mean":
+            return channels[0] if len(channels) == 1 else channels.mean(axis=0)
+        if self.channel >= len(channels):
+            raise ValueError(
+                f"has {len(channels)} channel(s), so there is no channel={self.channel}; "
+                "channels count from 0, and channel='mean' takes their mean"
+            )
+        return channels[self.channel]
+
+    def _resampled(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+        if not self.resample:
+            raise ValueError(
+                f"has a sample rate of {sample_rate} Hz where {self.sample_rate} Hz is expected; "
+                "set sample_rate to that of the files, or resample=True"
+            )
+        return soxr.resample(waveform, sample_rate, self.sample_rate)
+
+    def _fitted(self, waveform: np.ndarray) -> np.ndarray:
+        if self.duration is None:
+            return waveform
+        n_timepoints = max(1, round(self.duration * self.sample_rate))
+        if len(waveform) >= n_timepoints:
+            return waveform[:n_timepoints]
+        if self.short_clips == "tile":
+            return np.resize(waveform, n_timepoints)
+        return np.pad(waveform, (0, n_timepoints - len(waveform)))
+
+
+def read_channels(path: Path) -> tuple[np.ndarray, int]:
+    """All channels of an audio file.
+
+    Parameters
+    ----------
+    path : Path
+        WAV, FLAC, OGG or another format of libsndfile.
+
+    Returns
+    -------
+    channels : ndarray of shape (n_channels, n_timepoints), float32
+        In [-1, 1].
+    sample_rate : int
+        In Hz.
+
+    Raises
+    ------
+    ValueError
+        The file is missing, a folder, unreadable, empty, not audio, cut short or without frames.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            _refuse_cut(file)
+            frames = file.read(dtype="float32", always_2d=True)
+            expected, sample_rate = file.frames, file.samplerate
+    except soundfile.LibsndfileError as error:
+        raise ValueError(_why_unreadable(path, error)) from error
+    if len(frames) < expected:
+        raise ValueError(f"is cut short: its header promises {expected} frames, {len(frames)} can be read")
+    return frames.T, sample_rate
+
+
+def _refuse_cut(file: soundfile.SoundFile) -> None:
+    """Refuse a file of no frames, and a file that ends before its header says so (which libsndfile only notes)."""
+    cut = _CUT_DATA_CHUNK.search(file.extra_info)
+    if cut and int(cut[1]) < _UNKNOWN_LENGTH:
+        raise ValueError(f"is cut short: its header promises {cut[1]} bytes of sound, {cut[2]} are there")
+    if _CUT_OGG_STREAM.search(file.extra_info):
+        raise ValueError("is cut short: the end of its OGG stream is missing")
+    if file.frames == 0:
+        raise ValueError("holds no audio: zero frames")
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    if not path.exists():
+        return "does not exist"
+    if path.is_dir():
+        return "is a folder, not a file"
+    try:
+        with path.open("rb") as file:
+            start = file.read(1)
+    except PermissionError:
+        return "cannot be opened: no permission to read it"
+    except OSError as problem:
+        return f"cannot be opened: {problem.strerror}"
+    if not start:
+        return "is empty: zero bytes"
+    return f"is not audio that can be read, or is damaged ({getattr(error, 'error_string', error)})"
+
+
+def _array_channels(array: np.ndarray) -> np.ndarray:
+    if array.ndim not in (1, 2) or array.size == 0:
+        raise ValueError(
+            f"has shape {array.shape}; a waveform has shape (n_timepoints,) or (n_channels, n_timepoints), and no axis of 0"
+        )
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"holds {array.dtype} cells; a waveform holds numbers")
+    return np.atleast_2d(as_float(array))
+
+
+def as_float(array: np.ndarray) -> np.ndarray:
+    """Floating point of the same precision; int16 is taken as PCM and scaled to [-1, 1)."""
+    if array.dtype == np.int16:
+        return array.astype(np.float32) / np.float32(_INT16_FULL_SCALE)
+    if array.dtype in (np.float32, np.float64):
+        return array
+    return array.astype(np.float32 if array.dtype == np.float16 else np.float64)
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    if not np.isfinite(values).all():
+        raise ValueError(why_not_finite(values))
+    return values
+
+
+def why_not_finite(values: np.ndarray) -> str:
+    """Which of NaN and infinity `values` holds, and where first."""
+    bad = ~np.isfinite(values)
+    kind = "NaN" if np.isnan(values).any() else "infinity"
+    where = tuple(int(axis) for axis in np.unravel_index(np.argmax(bad), values.shape))
+    return f"holds {kind} ({int(bad.sum())} of {values.size} values, the first at {where[0] if len(where) == 1 else where})"

@@ -1,0 +1,7 @@
+"""Transformers from waveforms to features, and from features to features."""
+
+from skasd.features._log_mel import LogMelTransformer
+from skasd.features._median_filter import MedianFilter
+from skasd.features._twfr import TWFRTransformer
+
+__all__ = ["LogMelTransformer", "MedianFilter", "TWFRTransformer"]

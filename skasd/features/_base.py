@@ -1,0 +1,100 @@
+"""What the feature transformers share: clips in, array or table out."""
+
+from collections.abc import Iterable
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from skasd.clips import Clips, check_clips
+
+
+class ClipTransformer(TransformerMixin, BaseEstimator):
+    """A transformer that takes X of any of the accepted kinds and learns nothing from it but its size."""
+
+    feature: str | None = None  # the feature column of a clip table that it reads; None reads waveforms only
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = self.feature is not None
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Check the parameters and the kind of X; nothing is learnt.
+
+        Parameters
+        ----------
+        X : array, list of paths or clip table
+            Clips.
+        y : Ignored
+            Not used, present by convention.
+
+        Returns
+        -------
+        self : object
+        """
+        self._check_parameters()
+        self._check_clips(X, reset=True)
+        self.fitted_ = True
+        return self
+
+    def _check_parameters(self) -> None:
+        """Raise if a parameter is out of range."""
+
+    def _check_clips(self, X: Any, *, reset: bool) -> Clips:
+        if not reset:
+            check_is_fitted(self)
+        return check_clips(self, X, reset=reset, feature=self.feature)
+
+
+def stacked(results: Iterable[np.ndarray], n_clips: int) -> np.ndarray | list[np.ndarray]:
+    """Results of equal shape as one array of shape (n_clips, ...), else a list.
+
+    The array is filled as the results come, so that they are never held twice.
+    """
+    results = iter(results)
+    first = next(results)
+    out = None if first is None else np.empty((n_clips, *first.shape), first.dtype)
+    unequal: list[np.ndarray] = []
+    for position, result in enumerate(_with_first(first, results)):
+        if out is not None and not unequal and result is not None and result.shape == out.shape[1:]:
+            out[position] = result
+        else:
+            if not unequal and out is not None:
+                unequal.extend(out[:position])
+            unequal.append(result)
+    return out if out is not None and not unequal else unequal
+
+
+def _with_first(first: Any, rest: Iterable) -> Iterable:
+    yield first
+    yield from rest
+
+
+def into_container(values: np.ndarray | list[np.ndarray], clips: Clips, column: str) -> np.ndarray | pd.DataFrame:
+    """Values as they leave a transformer: a column of the table that came in, or an array.
+
+    Raises
+    ------
+    ValueError
+        No table came in and the clips differ in length.
+    """
+    if clips.table is not None:
+        cells = pd.Series(list(values), index=clips.table.index, dtype=object)
+        return clips.table.assign(**{column: cells})
+    return equal_shapes(values)
+
+
+def equal_shapes(values: np.ndarray | list[np.ndarray]) -> np.ndarray:
+    """The array, or a ValueError that says which clips differ in length."""
+    if isinstance(values, np.ndarray):
+        return values
+    shapes = [value.shape for value in values]
+    other = next(position for position, shape in enumerate(shapes) if shape != shapes[0])
+    raise ValueError(
+        f"The clips differ in length: clip 0 gives shape {shapes[0]}, clip {other} {shapes[other]}, which no single array "
+        "can hold. Give a clip table (each row keeps its own length), or set duration= to cut and fill clips to one length."
+    )

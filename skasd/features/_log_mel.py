@@ -1,0 +1,278 @@
+"""LogMelTransformer: clips to log-mel spectrograms, on the CPU or a device."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby, islice
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skasd._mel import PAD_MODES, MelDefinition
+from skasd._parameters import check_integer, check_number, check_option
+from skasd.clips import ClipReader, Clips
+from skasd.features._base import ClipTransformer, equal_shapes, into_container, stacked
+from skasd.features._mel_cpu import log_mel
+
+_CLIPS_ON_DEVICE = 64
+
+
+class LogMelTransformer(ClipTransformer):
+    r"""Log-mel spectrogram of each clip.
+
+    The waveform is cut into windowed frames, the power of each frame's spectrum is pooled by triangular filters that are
+    equally spaced on a mel scale, and the logarithm is taken. The names of the parameters are torchaudio's.
+
+    Parameters
+    ----------
+    sample_rate : int, default=16000
+        Of the waveforms, in Hz. Files of another rate are resampled.
+    n_fft : int, default=1024
+        Length of a frame and of its FFT, in samples.
+    win_length : int or None, default=None
+        Length of the periodic Hann window, in samples, at most `n_fft`; None takes `n_fft`.
+    hop_length : int, default=512
+        From one frame to the next, in samples.
+    f_min : float, default=0.0
+        Lower end of the lowest filter, in Hz.
+    f_max : float or None, default=None
+        Upper end of the highest filter, in Hz; None takes half the sample rate.
+    n_mels : int, default=128
+        Number of filters.
+    power : float, default=2.0
+        Exponent of the magnitude, dimensionless: 2 for power, 1 for magnitude.
+    norm : {"slaney", None}, default="slaney"
+        Filters of area one (in Hz), or of height one.
+    mel_scale : {"slaney", "htk"}, default="slaney"
+        Linear below 1 kHz and logarithmic above, or :math:`2595 \log_{10}(1 + f / 700)`.
+    center : bool, default=True
+        Whether frame t is centred on time point ``t * hop_length``; the ends are padded for it.
+    pad_mode : {"reflect", "constant", "replicate", "circular"}, default="reflect"
+        What lies beyond the ends if `center`.
+    log : {"db", "natural"}, default="db"
+        Decibels, or the natural logarithm.
+    amin : float, default=1e-10
+        Smallest value before the logarithm.
+    top_db : float or None, default=None
+        Values further than this below the maximum of the clip are raised to it, in dB. Note that a value then depends
+        on the loudest place of its clip.
+    channel : int or "mean", default=0
+        Channel of clips that have several.
+    duration : float or None, default=None
+        Cut and fill all clips to this length, in seconds; None leaves them as they are.
+    short_clips : {"zero", "tile"}, default="zero"
+        How clips shorter than `duration` are filled up: with zeros, or with repetitions of themselves.
+    resample : bool, default=True
+        Whether files of another sample rate are resampled (True) or refused (False).
+    flatten : bool, default=False
+        Whether to give a 2-D array, one column per band and frame, for estimators of scikit-learn.
+    device : str, default="cpu"
+        ``"cpu"``; or a torch device such as ``"cuda"``; or ``"auto"``, an accelerator where there is one.
+    n_jobs : int or None, default=-1
+        Threads that read and transform clips; -1 takes all cores.
+    verbose : int, default=0
+        Shows a progress bar from 1 on.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Time points of a clip, if fitted on a 2-D array.
+
+    See Also
+    --------
+    MedianFilter : Takes short events out of a spectrogram.
+    TWFRTransformer : One spectrum per clip, pooled over time.
+
+    Notes
+    -----
+    A clip of :math:`n` time points has :math:`1 + \lfloor n / H \rfloor` frames, :math:`H` the hop, if `center`. A clip
+    too short for one frame is filled up with zeros at its end. float64 in gives float64 out; files and everything else give
+    float32. Equal to librosa's ``feature.melspectrogram`` followed by ``power_to_db(top_db=None)``, and with ``norm=None,
+    mel_scale="htk"`` to torchaudio's ``MelSpectrogram`` followed by ``AmplitudeToDB``.
+
+    References
+    ----------
+    .. [1] S. Young et al., "The HTK Book", Cambridge University, 2006, section 5.4.
+    .. [2] M. Slaney, "Auditory Toolbox version 2", Interval Research Corporation report 1998-010.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skasd.features import LogMelTransformer
+    >>> sine = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    >>> spectrogram = LogMelTransformer(n_mels=40).fit_transform([sine])
+    >>> spectrogram.shape
+    (1, 40, 32)
+    >>> int(spectrogram[0, :, 16].argmax())
+    13
+    """
+
+    def __init__(
+        self,
+        sample_rate: int = 16000,
+        *,
+        n_fft: int = 1024,
+        win_length: int | None = None,
+        hop_length: int = 512,
+        f_min: float = 0.0,
+        f_max: float | None = None,
+        n_mels: int = 128,
+        power: float = 2.0,
+        norm: str | None = "slaney",
+        mel_scale: str = "slaney",
+        center: bool = True,
+        pad_mode: str = "reflect",
+        log: str = "db",
+        amin: float = 1e-10,
+        top_db: float | None = None,
+        channel: int | str = 0,
+        duration: float | None = None,
+        short_clips: str = "zero",
+        resample: bool = True,
+        flatten: bool = False,
+        device: str = "cpu",
+        n_jobs: int | None = -1,
+        verbose: int = 0,
+    ) -> None:
+        self.sample_rate = sample_rate
+        self.n_fft = n_fft
+        self.win_length = win_length
+        self.hop_length = hop_length
+        self.f_min = f_min
+        self.f_max = f_max
+        self.n_mels = n_mels
+        self.power = power
+        self.norm = norm
+        self.mel_scale = mel_scale
+        self.center = center
+        self.pad_mode = pad_mode
+        self.log = log
+        self.amin = amin
+        self.top_db = top_db
+        self.channel = channel
+        self.duration = duration
+        self.short_clips = short_clips
+        self.resample = resample
+        self.flatten = flatten
+        self.device = device
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def transform(self, X: Any) -> np.ndarray | pd.DataFrame:
+        """Log-mel spectrograms of the clips.
+
+        Parameters
+        ----------
+        X : array of shape (n_clips, n_timepoints), list of paths or waveforms, or clip table
+            Clips.
+
+        Returns
+        -------
+        log_mel : ndarray of shape (n_clips, n_mels, n_frames), or DataFrame
+            Given a table, the table with a column `log_mel` added; with `flatten`, an array of shape
+            (n_clips, n_mels * n_frames) in any case.
+
+        Raises
+        ------
+        ValueError
+            Clips that cannot be read, all of them listed; or clips of unequal length that no array can hold.
+        """
+        clips = self._check_clips(X, reset=False)
+        spectrograms = stacked(self.map(clips, np.asarray), len(clips))
+        if self.flatten:
+            return equal_shapes(spectrograms).reshape(len(clips), -1)
+        return into_container(spectrograms, clips, "log_mel")
+
+    def map(self, clips: Clips, function: Callable[[np.ndarray], Any]) -> Iterator[Any]:
+        """`function` of the spectrogram (n_mels, n_frames) of each clip in order, holding only a few at a time.
+
+        For estimators that need less than all spectrograms at once. A clip that cannot be read gives None, and an error
+        after the last.
+        """
+        definition, reader = self._definition(), self._reader()
+        progress = {"n_jobs": self.n_jobs, "verbose": self.verbose, "title": "log-mel"}
+        if self.device == "cpu":
+            return clips.map(lambda waveform: function(log_mel(waveform, definition)), reader, **progress)
+        spectrograms = _device_spectrograms(clips.map(np.asarray, reader, **progress), definition, self.device)
+        return (None if spectrogram is None else function(spectrogram) for spectrogram in spectrograms)
+
+    @available_if(lambda self: self.flatten)
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the columns if `flatten`: ``mel{band}_frame{frame}``.
+
+        Parameters
+        ----------
+        input_features : Ignored
+            Not used, present by convention.
+
+        Returns
+        -------
+        names : ndarray of shape (n_mels * n_frames,), dtype object
+        """
+        check_is_fitted(self, "n_features_in_")
+        n_frames = self._definition().n_frames(self._n_timepoints())
+        return np.array([f"mel{band}_frame{frame}" for band in range(self.n_mels) for frame in range(n_frames)], dtype=object)
+
+    def _n_timepoints(self) -> int:
+        return self.n_features_in_ if self.duration is None else max(1, round(self.duration * self.sample_rate))
+
+    def _reader(self) -> ClipReader:
+        return ClipReader(self.sample_rate, self.channel, self.duration, self.short_clips, self.resample)
+
+    def _definition(self) -> MelDefinition:
+        names = MelDefinition.__dataclass_fields__
+        return MelDefinition(**{name: getattr(self, name) for name in names})
+
+    def _check_parameters(self) -> None:
+        for name in ("sample_rate", "n_fft", "hop_length", "n_mels"):
+            check_integer(name, getattr(self, name), low=2 if name == "n_fft" else 1)
+        if self.win_length is not None:
+            check_integer("win_length", self.win_length, low=1)
+        for name in ("power", "amin"):
+            check_number(name, getattr(self, name), low=0, above=True)
+        for name in ("top_db", "duration"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), low=0, above=True)
+        check_option("norm", self.norm, ("slaney", None))
+        check_option("mel_scale", self.mel_scale, ("slaney", "htk"))
+        check_option("pad_mode", self.pad_mode, PAD_MODES)
+        check_option("log", self.log, ("db", "natural"))
+        check_option("short_clips", self.short_clips, ("zero", "tile"))
+        if self.channel != "mean":
+            check_integer("channel", self.channel, low=0)
+        self._check_relations()
+
+    def _check_relations(self) -> None:
+        if self.win_length is not None and self.win_length > self.n_fft:
+            raise ValueError(f"win_length={self.win_length} is longer than n_fft={self.n_fft}; it must fit into it.")
+        f_max = self.sample_rate / 2 if self.f_max is None else self.f_max
+        check_number("f_max", f_max, low=0, high=self.sample_rate / 2, above=True)
+        check_number("f_min", self.f_min, low=0, high=f_max)
+        if self.f_min == f_max:
+            raise ValueError(f"f_min={self.f_min} and f_max={f_max} leave no frequencies between them.")
+        if self.top_db is not None and self.log != "db":
+            raise ValueError(f"top_db={self.top_db} needs log='db'; log={self.log!r} has no decibels.")
+
+
+def _device_spectrograms(waveforms: Iterable[Any], definition: MelDefinition, device: str) -> Iterator[np.ndarray]:
+    """Spectrograms in order, computed in batches of neighbours of equal length; None where the waveform is None."""
+    import torch  # only here, so that the CPU path starts without it
+
+    from skasd.networks import LogMelNet
+
+    accelerator = torch.accelerator.current_accelerator() if device == "auto" else torch.device(device)
+    place = torch.device("cpu") if accelerator is None else accelerator
+    for batch in _batches(waveforms):
+        if batch[0] is None:
+            yield from batch
+            continue
+        network = LogMelNet(definition, dtype=torch.from_numpy(batch[0]).dtype).to(place)
+        with torch.inference_mode():
+            yield from network(torch.from_numpy(np.stack(batch)).to(place)).cpu().numpy()
+
+
+def _batches(waveforms: Iterable[Any]) -> Iterator[list]:
+    for _, neighbours in groupby(waveforms, key=lambda waveform: None if waveform is None else (waveform.shape, waveform.dtype)):
+        while batch := list(islice(neighbours, _CLIPS_ON_DEVICE)):
+            yield batch

@@ -1,0 +1,209 @@
+"""TWFRTransformer: one spectrum per clip, its frames weighted by their rank in each band.
+
+Axes: F mel bands, T frames, R decay values.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+from skasd._parameters import check_number
+from skasd.clips import ClipReader, Clips
+from skasd.features._base import ClipTransformer, equal_shapes, into_container, stacked
+from skasd.features._log_mel import LogMelTransformer
+
+
+class TWFRTransformer(ClipTransformer):
+    r"""Global weighted ranking pooling over time: the TWFR of [1]_.
+
+    In each band the frames are sorted from loud to quiet, and averaged with weights that decay with the rank: r = 1 is
+    the mean over time, right for machines that sound alike all the time; r = 0 is the maximum; values between look at the
+    loudest few frames, right for machines that act now and then.
+
+    Parameters
+    ----------
+    r : float or sequence of float, default=(1.0, 0.9, 0.5)
+        Decay of the weights, in [0, 1], dimensionless. The spectra of several follow one another.
+    frontend : LogMelTransformer or None, default=None
+        Makes the spectrograms of waveforms and files; None takes that of [1]_: 128 HTK bands without norm, 1024 / 512
+        samples. Not used on features.
+    feature : str, default="log_mel"
+        Column of a clip table that holds the features.
+    flatten : bool, default=True
+        Whether a clip table gives an array (True), or the table with a column `twfr` added.
+    n_jobs : int or None, default=-1
+        Threads; -1 takes all cores. Used on features; a frontend has its own.
+    verbose : int, default=0
+        Shows a progress bar from 1 on, for features; a frontend has its own.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Bands of a feature, or time points of a 2-D array.
+
+    See Also
+    --------
+    skasd.detectors.TWFRDetector : A Gaussian mixture on these spectra.
+
+    Notes
+    -----
+    With :math:`S_b(0) \ge S_b(1) \ge \dots` the sorted frames of band :math:`b`, Eq. (2) of [1]_,
+
+    .. math:: v_b(r) = \frac{\sum_n r^n S_b(n)}{\sum_n r^n}, \qquad 0^0 = 1.
+
+    References
+    ----------
+    .. [1] J. Guan, Y. Liu, Q. Zhu, T. Zheng, J. Han, W. Wang, "Time-weighted frequency domain audio representation with
+           GMM estimator for anomalous sound detection", ICASSP 2023. arXiv:2305.03328.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skasd.features import TWFRTransformer
+    >>> TWFRTransformer(r=(0.0, 0.5, 1.0)).fit_transform(np.array([[[1.0, 4.0, 2.0]]])).round(4)
+    array([[4.    , 3.    , 2.3333]])
+    """
+
+    def __init__(
+        self,
+        r: float | Sequence[float] = (1.0, 0.9, 0.5),
+        *,
+        frontend: LogMelTransformer | None = None,
+        feature: str = "log_mel",
+        flatten: bool = True,
+        n_jobs: int | None = -1,
+        verbose: int = 0,
+    ) -> None:
+        self.r = r
+        self.frontend = frontend
+        self.feature = feature
+        self.flatten = flatten
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def transform(self, X: Any) -> np.ndarray | pd.DataFrame:
+        """Pooled spectra.
+
+        Parameters
+        ----------
+        X : array of shape (n_clips, n_mels, n_frames) or (n_clips, n_timepoints), list of paths, or clip table
+            Features or waveforms.
+
+        Returns
+        -------
+        twfr : ndarray of shape (n_clips, n_r * n_mels), or DataFrame
+            In the unit of the features. With ``flatten=False`` a clip table gives the table with a column `twfr` added.
+        """
+        clips = self._check_clips(X, reset=False)
+        pooled = map_spectrograms(
+            clips, partial(_pooled_flat, r=_as_tuple(self.r)), self.frontend, n_jobs=self.n_jobs, verbose=self.verbose
+        )
+        values = equal_shapes(stacked(pooled, len(clips)))
+        return values if self.flatten else into_container(values, clips, "twfr")
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the columns: ``twfr{r}_mel{band}``.
+
+        Parameters
+        ----------
+        input_features : Ignored
+            Not used, present by convention.
+
+        Returns
+        -------
+        names : ndarray of shape (n_r * n_mels,), dtype object
+        """
+        check_is_fitted(self)
+        n_mels = self._n_mels
+        return np.array([f"twfr{r:g}_mel{band}" for r in _as_tuple(self.r) for band in range(n_mels)], dtype=object)
+
+    def fit(self, X: Any, y: Any = None) -> "TWFRTransformer":
+        """Check the parameters and the kind of X; nothing is learnt.
+
+        Parameters
+        ----------
+        X : array, list of paths or clip table
+            Clips.
+        y : Ignored
+            Not used, present by convention.
+
+        Returns
+        -------
+        self : object
+        """
+        self._check_parameters()
+        clips = self._check_clips(X, reset=True)
+        is_feature = clips.kind == "feature"
+        self._n_mels = np.shape(clips.items[0])[0] if is_feature else or_published(self.frontend).n_mels
+        self.fitted_ = True
+        return self
+
+    def _check_parameters(self) -> None:
+        for r in _as_tuple(self.r):
+            check_number("r", r, low=0, high=1)
+        or_published(self.frontend)
+
+
+def twfr(spectrogram: np.ndarray, r: Sequence[float]) -> np.ndarray:
+    """Weighted ranking pooling of one spectrogram.
+
+    Parameters
+    ----------
+    spectrogram : ndarray of shape (F, T)
+        Values in any unit.
+    r : sequence of R floats
+        Decay values in [0, 1].
+
+    Returns
+    -------
+    pooled : ndarray of shape (R, F)
+        In the unit and dtype of `spectrogram`.
+
+    Examples
+    --------
+    >>> twfr(np.array([[1.0, 4.0, 2.0]]), [0.25]).round(6)
+    array([[3.47619]])
+    """
+    ascending = np.sort(spectrogram, axis=1)
+    return _ascending_weights(spectrogram.shape[1], tuple(r)).astype(spectrogram.dtype) @ ascending.T
+
+
+@lru_cache(maxsize=64)
+def _ascending_weights(n_frames: int, r: tuple[float, ...]) -> np.ndarray:
+    """Weights of shape (R, T) for frames sorted from quiet to loud; each row has the sum 1."""
+    weights = np.power.outer(np.asarray(r, dtype=float), np.arange(n_frames)[::-1])
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _pooled_flat(spectrogram: np.ndarray, *, r: tuple[float, ...]) -> np.ndarray:
+    return twfr(spectrogram, r).ravel()
+
+
+def _as_tuple(r: float | Sequence[float]) -> tuple[float, ...]:
+    values = tuple(np.atleast_1d(np.asarray(r, dtype=object)))
+    if not values:
+        raise ValueError("r is empty; give one decay value in [0, 1] or several.")
+    return values
+
+
+def or_published(frontend: LogMelTransformer | None) -> LogMelTransformer:
+    """The front end given, or that of the TWFR paper: 128 HTK bands without norm, 1024 / 512 samples."""
+    if frontend is None:
+        return LogMelTransformer(norm=None, mel_scale="htk")
+    if not isinstance(frontend, LogMelTransformer):
+        raise TypeError(f"frontend is a {type(frontend).__name__}; a LogMelTransformer or None is expected.")
+    frontend._check_parameters()
+    return frontend
+
+
+def map_spectrograms(
+    clips: Clips, function: Callable, frontend: LogMelTransformer | None, *, n_jobs: int | None, verbose: int
+) -> Iterator[Any]:
+    """`function` of the spectrogram of each clip in order, without holding more than a few spectrograms."""
+    if clips.kind == "feature":
+        return clips.map(function, ClipReader(), n_jobs=n_jobs, verbose=verbose, title="features")
+    return or_published(frontend).map(clips, function)

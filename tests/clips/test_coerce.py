@@ -1,0 +1,158 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from skasd.clips import ClipReader, as_clips
+
+
+def waveforms(X, **reader):
+    return list(as_clips(X).map(np.asarray, ClipReader(**reader)))
+
+
+@pytest.fixture
+def paths(write, tone):
+    return [str(write(f"{index}.wav", tone / (index + 1), subtype="FLOAT")) for index in range(6)]
+
+
+def test_every_container_gives_the_same_waveforms(paths, tone, tmp_path):
+    array = np.stack([tone / (index + 1) for index in range(6)])
+    np.save(tmp_path / "map.npy", array)
+    containers = {
+        "array": array,
+        "list of arrays": list(array),
+        "memory map": np.load(tmp_path / "map.npy", mmap_mode="r"),
+        "tensor": torch.from_numpy(array),
+        "list of tensors": list(torch.from_numpy(array)),
+        "paths": paths,
+        "array of paths": np.array(paths),
+        "series of paths": pd.Series(paths),
+        "table of paths": pd.DataFrame({"path": paths, "section": "00"}),
+        "table of waveforms": pd.DataFrame({"waveform": list(array), "section": "00"}),
+        "frame of numbers": pd.DataFrame(array),
+        "pathlib": [tmp_path / f"{index}.wav" for index in range(6)],
+    }
+    for name, X in containers.items():
+        np.testing.assert_array_equal(waveforms(X), array, err_msg=name)
+
+
+def test_features_come_as_array_list_or_column():
+    features = np.arange(24.0).reshape(2, 3, 4)
+    for X in (features, list(features), torch.from_numpy(features), pd.DataFrame({"log_mel": list(features)})):
+        clips = as_clips(X)
+        assert clips.kind == "feature"
+        np.testing.assert_array_equal(list(clips.map(np.asarray, ClipReader())), features)
+
+
+def test_feature_column_goes_before_waveform_and_path():
+    table = pd.DataFrame({"path": ["a.wav"], "waveform": [np.ones(5)], "log_mel": [np.ones((2, 3))]})
+    assert as_clips(table).kind == "feature"
+    assert as_clips(table, feature=None).kind == "waveform"
+
+
+def test_lengths_may_differ_in_lists_and_tables():
+    assert [len(wave) for wave in waveforms([np.zeros(3), np.zeros(5)])] == [3, 5]
+    assert [len(wave) for wave in waveforms(pd.DataFrame({"waveform": [np.zeros(3), np.zeros(5)]}))] == [3, 5]
+
+
+def test_all_bad_files_are_listed_after_all_were_tried(paths):
+    tried = []
+    X = [*paths, "nowhere.wav", *paths, "neither.wav"]
+    with pytest.raises(ValueError, match=r"(?s)2 of 14 clips.*nowhere\.wav: does not exist.*neither\.wav: does not exist"):
+        for result in as_clips(X).map(len, ClipReader()):
+            tried.append(result)
+    assert len(tried) == 14
+    assert tried.count(None) == 2
+
+
+def test_one_bad_file_among_many_is_found(write, tone):
+    path = str(write("good.wav", tone[:10]))
+    with pytest.raises(ValueError, match=r"1 of 10000 clips cannot be used:\n  nowhere\.wav"):
+        list(as_clips([path] * 9000 + ["nowhere.wav"] + [path] * 999).map(len, ClipReader(), n_jobs=2))
+
+
+def test_threads_change_nothing(paths):
+    one = list(as_clips(paths * 5).map(np.sum, ClipReader(), n_jobs=1))
+    assert one == list(as_clips(paths * 5).map(np.sum, ClipReader(), n_jobs=3))
+
+
+def test_progress_bar_shows_only_when_asked(paths, capsys):
+    list(as_clips(paths).map(len, ClipReader()))
+    assert capsys.readouterr().err == ""
+    list(as_clips(paths).map(len, ClipReader(), verbose=1, title="reading"))
+    assert "reading: 100%" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        ({"path": ["a.wav"]}, TypeError, r"pandas.DataFrame\(X\)"),
+        ("a.wav", TypeError, r"\['a.wav'\]"),
+        (["a.wav", np.zeros(3)], TypeError, "mixes kinds of clips: clip 0 is a path, clip 1 a waveform"),
+        ([np.zeros(3), np.zeros((2, 3))], TypeError, "clip 1 a feature"),
+        ([np.zeros((2, 2, 2))], TypeError, "Clip 0 of X is a ndarray of 3 axes"),
+        ([None, "a.wav"], TypeError, "Clip 0 of X is a NoneType"),
+        ([], ValueError, "0 clips"),
+        (pd.DataFrame({"file": ["a.wav"]}), ValueError, r"without any of the columns .*'path'.*columns are \['file'\]"),
+        (pd.DataFrame({"path": []}), ValueError, "0 rows"),
+        (pd.DataFrame({"path": ["a.wav", None]}), ValueError, "'path' of the clip table is empty at row 1"),
+        (pd.DataFrame({"path": ["a.wav", 3]}), TypeError, "holds int at row 1"),
+        (np.zeros((2, 0, 4)), ValueError, "at least one band"),
+        (np.full((2, 3, 4), np.nan), ValueError, "clip 0 holds NaN"),
+    ],
+)
+def test_what_cannot_be_clips_is_refused(X, error, message):
+    with pytest.raises(error, match=message):
+        as_clips(X)
+
+
+def test_bad_cells_of_a_table_are_named_by_row_and_index():
+    table = pd.DataFrame({"waveform": [np.zeros(3), np.array([0.0, np.nan])]}, index=["left", "right"])
+    with pytest.raises(ValueError, match=r"clip 1 \(index 'right' of the table\): holds NaN"):
+        waveforms(table)
+
+
+def test_group_names_join_the_columns_that_are_there():
+    table = pd.DataFrame({"waveform": [np.zeros(3)] * 2, "machine_type": ["fan", "pump"], "section": ["00", "01"]})
+    assert as_clips(table).group_names(("machine_type", "section", "domain")).tolist() == ["fan/00", "pump/01"]
+    assert as_clips(np.zeros((2, 3))).group_names(("machine_type",)).tolist() == ["", ""]
+
+
+def test_missing_group_cell_names_column_and_clip():
+    table = pd.DataFrame({"waveform": [np.zeros(3)] * 2, "section": ["00", None]})
+    with pytest.raises(ValueError, match="Column 'section' is missing for clip 1"):
+        as_clips(table).group_names(("section",))
+
+
+@given(hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=30), elements=st.floats(-1, 1, width=32)))
+def test_random_tables_round_trip(array):
+    table = pd.DataFrame({"waveform": list(array), "section": [f"{row:02d}" for row in range(len(array))]})
+    np.testing.assert_array_equal(waveforms(table), array)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kind=st.sampled_from(["wav", "flac", "ogg"]),
+    length=st.integers(0, 3000),
+    changes=st.lists(st.tuples(st.integers(0, 2999), st.integers(0, 255)), max_size=8),
+)
+def test_random_broken_files_give_sound_or_a_clear_error(kind, length, changes, tmp_path, tone):
+    import soundfile
+
+    soundfile.write(tmp_path / f"whole.{kind}", tone[:1500], 16000)
+    content = bytearray((tmp_path / f"whole.{kind}").read_bytes()[:length])
+    for position, value in changes:
+        if position < len(content):
+            content[position] = value
+    path = tmp_path / f"broken.{kind}"
+    path.write_bytes(bytes(content))
+    try:
+        (waveform,) = waveforms([str(path)], resample=False)
+    except ValueError as error:
+        assert str(path) in str(error)
+    else:
+        assert waveform.ndim == 1
+        assert np.isfinite(waveform).all()
