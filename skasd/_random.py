@@ -1,0 +1,27 @@
+"""Random states that leave NumPy's global generator alone."""
+
+import numbers
+from typing import Any
+
+import numpy as np
+
+
+def local_random_state(random_state: Any) -> np.random.RandomState:
+    """Own generator of an estimator; None gives a fresh one, never the global one.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+        A RandomState is used as it is, and so moves on.
+
+    Returns
+    -------
+    generator : RandomState
+    """
+    if isinstance(random_state, np.random.RandomState):
+        return random_state
+    if random_state is None:
+        return np.random.RandomState(np.random.MT19937(np.random.SeedSequence()))
+    if isinstance(random_state, numbers.Integral) and not isinstance(random_state, bool):
+        return np.random.RandomState(int(random_state))
+    raise TypeError(f"random_state={random_state!r} is a {type(random_state).__name__}; an int, RandomState or None is expected.")

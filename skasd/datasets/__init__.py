@@ -1,0 +1,18 @@
+"""Recordings as clip tables: folders, the data sets of DCASE Task 2, synthetic machines."""
+
+from skasd.datasets._dcase import load_dcase
+from skasd.datasets._dcase_names import ClipName, parse_attributes, parse_clip_name
+from skasd.datasets._folder import load_clip_folder
+from skasd.datasets._machines import make_machine_clips
+from skasd.datasets._submission import read_dcase_scores, save_dcase_scores
+
+__all__ = [
+    "ClipName",
+    "load_clip_folder",
+    "load_dcase",
+    "make_machine_clips",
+    "parse_attributes",
+    "parse_clip_name",
+    "read_dcase_scores",
+    "save_dcase_scores",
+]

@@ -1,0 +1,250 @@
+"""The data sets of DCASE Task 2, 2020 to 2026, as clip tables."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from skasd.datasets._dcase_names import SPLIT_OF_FOLDER, check_year, clip_stem, parse_clip_name
+from skasd.datasets._dcase_truth import label_test_clips, read_attribute_file, read_truth, shortened
+from skasd.datasets._folder import clip_bunch, existing_folder, walk_folders
+
+_SUBSETS = {"dev": ("dev",), "eval": ("eval",), "both": ("dev", "eval")}
+_SUBSET_FOLDER = re.compile(r"(dev|eval)(?:_.*)?")  # dev_data, dev_bearing, eval_data_bandsaw_train
+_YEAR_FOLDER = re.compile(r"(?:dcase[_-]?)?(20[0-9]{2})(?:[_-]?t(?:ask)?[_-]?2)?", re.IGNORECASE)  # 2020, dcase2020t2
+_HARMLESS = re.compile(r"\..*|thumbs\.db|desktop\.ini|attributes_.*\.csv|(?:readme|license)(?:\..*)?", re.IGNORECASE)
+_TARGETS = {"normal": 1, "anomaly": -1, None: 0}
+_SPLIT_ORDER = {"train": 0, "test": 1, "supplemental": 2}
+_LICENCE = (
+    "The recordings keep the licence of the record they were downloaded from, a Creative Commons licence that in most "
+    "years rules out commercial use; read it before you use or share them."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _SplitFolder:
+    """A folder called train, test, source_test, target_test or supplemental with files in it."""
+
+    path: Path
+    subset: str | None
+    files: tuple[str, ...]
+
+    @property
+    def machine_type(self) -> str:
+        return self.path.parent.name
+
+
+def load_dcase(
+    root: str | os.PathLike[str],
+    *,
+    year: int,
+    subset: str = "dev",
+    machine_types: str | Sequence[str] | None = None,
+    supplemental: bool = False,
+    ground_truth: str | os.PathLike[str] | None = None,
+    test_attributes: bool = False,
+    return_X_y: bool = False,
+) -> Any:
+    """Load a DCASE Task 2 data set that lies on the disk.
+
+    Files are listed and their names read; nothing of the audio is. What a name does not say stays unknown: an
+    evaluation clip is neither taken for normal nor for source.
+
+    Parameters
+    ----------
+    root : str or path-like
+        Folder to search for folders called ``train``, ``test``, ``source_test``, ``target_test`` and ``supplemental``;
+        the folder above each is the machine type. This can be the folder that holds ``dev_data`` and ``eval_data``, one
+        of these two, or what unpacking the archives left (``dev_bearing/bearing/train``). Below folders named after
+        years (``2023``, ``dcase2023``), only the one of ``year`` is searched.
+    year : int
+        Year of the challenge, 2020 to 2026.
+    subset : {"dev", "eval", "both"}, default="dev"
+        Development set, evaluation set (with the additional training clips), or one after the other. Folders that are
+        below no ``dev_*`` or ``eval_*`` folder count as the subset asked for.
+    machine_types : str, sequence of str or None, default=None
+        Machine types to load, in their exact spelling; None loads all.
+    supplemental : bool, default=False
+        Also list the supplemental clips (2025 and later), with ``split="supplemental"`` and target 0. Whether one is
+        noise or clean machine sound is the ``kind`` of its :func:`parse_clip_name`.
+    ground_truth : str, path-like or None, default=None
+        Published csv file with the labels of the evaluation set, or a folder of such files: ``eval_data_list*.csv``, or
+        ``ground_truth_data``, ``ground_truth_domain`` and ``ground_truth_attributes`` of the challenge's evaluator.
+        Gives test clips their target and domain.
+    test_attributes : bool, default=False
+        Also take the attributes of evaluation test clips from ``ground_truth``, where it has them. The challenge does
+        not allow their use.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        With the keys
+
+        data : DataFrame
+            Clip table with the columns ``path``, ``machine_type``, ``section`` (in 2020 the machine ID), ``domain``
+            (None in 2020), ``attributes`` and ``split``, sorted by machine type, subset, split and name. A cell that is
+            not known is None. :func:`parse_attributes` takes the attributes apart; where the name hides them they come
+            from ``attributes_NN.csv``, which lists only what defines the domain shift.
+        target : ndarray of shape (n_clips,)
+            +1 normal, -1 anomaly, 0 unknown.
+        DESCR : str
+            What was loaded.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If there is no such folder.
+    ValueError
+        If the folder holds no clips of this year and subset, a file that is not named like one, or two of one name; if
+        a machine type is not there; or if a test clip is missing from the ground truth.
+
+    Warns
+    -----
+    UserWarning
+        If the ground truth gives test clips a label but no domain, in a year that has domains.
+
+    See Also
+    --------
+    load_clip_folder : Any other folder of recordings.
+    save_dcase_scores : Writes scores as the challenge asks for them.
+
+    Notes
+    -----
+    The published list ``eval_data_list_2022.csv`` and the full names in the evaluator's ``ground_truth_attributes`` of
+    2022 are shuffled for ToyCar and ToyTrain. They are not used for these two; ``ground_truth_data`` and
+    ``ground_truth_domain`` are right.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from skasd.datasets import load_dcase
+    >>> with TemporaryDirectory() as root:
+    ...     for name in ["train/normal_id_00_00000000.wav", "test/anomaly_id_00_00000000.wav"]:
+    ...         file = Path(root, "dev_data", "fan", name)
+    ...         file.parent.mkdir(parents=True)
+    ...         file.touch()
+    ...     clips = load_dcase(root, year=2020)
+    >>> clips.data[["machine_type", "section", "split"]]
+      machine_type section  split
+    0          fan      00  train
+    1          fan      00   test
+    >>> clips.target
+    array([ 1, -1])
+    """
+    check_year(year)
+    if subset not in _SUBSETS:
+        raise ValueError(f"subset={subset!r} is none of {sorted(_SUBSETS)}.")
+    if ground_truth is not None and subset == "dev":
+        raise ValueError("ground_truth labels the evaluation set, but subset='dev'; ask for subset='eval'.")
+    folder = existing_folder(root)
+    found = _wanted_folders(_find_folders(folder, year, supplemental), folder, year, subset)
+    rows = _rows(_of_machine_types(found, machine_types), year)
+    if ground_truth is not None:
+        truth = read_truth(ground_truth, year=year)
+        label_test_clips(rows, truth, year=year, test_attributes=test_attributes)
+    return clip_bunch(rows, _heading(folder, year, subset), return_X_y=return_X_y)
+
+
+def _find_folders(root: Path, year: int, supplemental: bool) -> list[_SplitFolder]:
+    """Folders of clips below the root, but those below a folder named after another year."""
+    found = []
+    for here, names in walk_folders(root):
+        files = tuple(name for name in names if not _HARMLESS.fullmatch(name))
+        wanted = here.name in SPLIT_OF_FOLDER and (supplemental or here.name != "supplemental")
+        above = here.relative_to(root).parts
+        if wanted and files and _nearest(_YEAR_FOLDER, above) in {None, str(year)}:
+            named = (root.name, *above) if root.name in {"dev_data", "eval_data"} else above
+            found.append(_SplitFolder(here, _nearest(_SUBSET_FOLDER, named), files))
+    return found
+
+
+def _nearest(pattern: re.Pattern[str], folders: tuple[str, ...]) -> str | None:
+    matches = (pattern.fullmatch(folder) for folder in reversed(folders))
+    return next((match[1] for match in matches if match), None)
+
+
+def _wanted_folders(found: list[_SplitFolder], root: Path, year: int, subset: str) -> list[_SplitFolder]:
+    wanted = [folder for folder in found if folder.subset in {None, *_SUBSETS[subset]}]
+    there = {folder.subset for folder in found}
+    absent = [] if None in there else [name for name in _SUBSETS[subset] if name not in there]
+    if absent or not wanted:
+        what = shortened(sorted({f"{f.subset or '?'}: {f.machine_type}/{f.path.name}" for f in found}), 10)
+        raise ValueError(
+            f"No clips of DCASE {year}, subset {' and '.join(absent) or subset}, in {root}: looked for files in "
+            f"folders called {', '.join(SPLIT_OF_FOLDER)}; found {what or _contents(root)}."
+        )
+    return wanted
+
+
+def _contents(root: Path) -> str:
+    inside = sorted(path.name for path in root.iterdir())
+    return f"none among {shortened(inside, 10)}" if inside else "an empty folder"
+
+
+def _of_machine_types(found: list[_SplitFolder], machine_types: str | Sequence[str] | None) -> list[_SplitFolder]:
+    if machine_types is None:
+        return found
+    asked = {machine_types} if isinstance(machine_types, str) else set(machine_types)
+    there = {folder.machine_type for folder in found}
+    if not asked or not asked <= there:
+        raise ValueError(
+            f"machine_types={sorted(asked)}: {sorted(asked - there) or 'nothing asked for'}; found, case matters: "
+            f"{', '.join(sorted(there))}."
+        )
+    return [folder for folder in found if folder.machine_type in asked]
+
+
+def _rows(folders: list[_SplitFolder], year: int) -> list[dict[str, Any]]:
+    """One row per clip, in order, after every file name was understood and none came twice."""
+    named = [
+        (folder, file, parse_clip_name(folder.path / file, year=year)) for folder in folders for file in folder.files
+    ]
+    if strange := [folder.path / file for folder, file, clip in named if clip is None]:
+        raise ValueError(
+            f"{len(strange)} of {len(named)} files are not named like clips of DCASE {year}; are they of another year? "
+            f"{shortened(strange)}."
+        )
+    misplaced = [f.path / file for f, file, clip in named if clip and clip.split != SPLIT_OF_FOLDER[f.path.name]]
+    if misplaced:
+        raise ValueError(f"{len(misplaced)} clips lie in a folder their name contradicts: {shortened(misplaced)}.")
+    keyed = sorted(_keyed_rows(folders, named, year), key=lambda item: item[0])
+    twice = [key for key, n in Counter(key for key, _ in keyed).items() if n > 1]
+    if twice:
+        raise ValueError(
+            f"{len(twice)} clips are there more than once: {shortened([k[0] + '/' + k[-1] for k in twice])}."
+        )
+    return [row for _, row in keyed]
+
+
+def _keyed_rows(folders: list[_SplitFolder], named: list, year: int) -> Iterator[tuple[tuple, dict[str, Any]]]:
+    tables = {folder.path.parent: _attribute_table(folder.path.parent, year) for folder in folders}
+    for folder, file, clip in named:
+        attributes = clip.attributes
+        if attributes is None and clip.label:  # the attributes of an unlabelled test clip are part of its ground truth
+            attributes = tables[folder.path.parent].get(clip_stem(file))
+        row = {"path": str(folder.path / file), "machine_type": folder.machine_type, "section": clip.section}
+        row |= {"domain": clip.domain, "attributes": attributes, "split": clip.split, "target": _TARGETS[clip.label]}
+        yield (folder.machine_type, folder.subset or "", _SPLIT_ORDER[clip.split], clip_stem(file)), row
+
+
+def _attribute_table(machine: Path, year: int) -> dict[str, str]:
+    """Domain-shift attributes by base name, of all sections of a machine type."""
+    table: dict[str, str] = {}
+    if year >= 2022:
+        for file in sorted(machine.glob("attributes_[0-9][0-9].csv")):
+            table |= read_attribute_file(file, year=year)
+    return table
+
+
+def _heading(root: Path, year: int, subset: str) -> list[str]:
+    name = {"dev": "development set", "eval": "evaluation set", "both": "development and evaluation set"}[subset]
+    lines = [f"DCASE {year} Task 2, {name}, in {root}."]
+    if year == 2026:
+        lines.append("Two channels: 0 is the near microphone, 1 the far one; choose when the files are read.")
+    return [*lines, _LICENCE]

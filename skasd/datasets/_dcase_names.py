@@ -1,0 +1,228 @@
+"""File names of DCASE Task 2: what the name of a recording says, and nothing more."""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from numbers import Integral
+
+YEARS = range(2020, 2027)
+
+SPLIT_OF_FOLDER = {
+    "train": "train",
+    "test": "test",
+    "source_test": "test",
+    "target_test": "test",
+    "supplemental": "supplemental",
+}
+
+_ID_NAME = re.compile(r"(?:(?P<label>normal|anomaly)_)?id_(?P<section>[0-9]{2})_(?P<index>[0-9]{8})")
+_LABELLED_NAME = re.compile(
+    r"section_(?P<section>[0-9]{2})_(?P<domain>source|target)_(?:(?P<split>train|test)_)?"
+    r"(?:(?P<label>normal|anomaly)_)?(?P<index>[0-9]{4})(?:_(?P<attributes>.*))?"
+)
+_ANONYMOUS_NAME = re.compile(r"section_(?P<section>[0-9]{2})_(?:(?P<split>test)_)?(?P<index>[0-9]{4})")
+_SUPPLEMENTAL_NAME = re.compile(
+    r"section_(?P<section>[0-9]{2})_(?P<kind>machine|noise)(?:_(?P<rest>[^0-9]*?))?_"
+    r"(?P<index>[0-9]{4})(?:_(?P<attributes>.*))?"
+)
+_AUDIO_SUFFIX = re.compile(r"\.(?:wav|flac)$", re.IGNORECASE)
+_OTHER_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]*$")  # ".csv", but not the ".30" of "ac_0.30" in a bare stem
+_GLUED_TOKEN = re.compile(r"(spd|weight|damage)([0-9].*)|(Bckg)(.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class ClipName:
+    """What the path of one recording says; None where it says nothing.
+
+    Attributes
+    ----------
+    kind : {"clip", "supplemental_machine", "supplemental_noise"}
+        A recording to train or test on, or a supplemental recording (2025 and later) of the clean machine or of noise.
+    machine_type : str or None
+        Folder above the ``train``, ``test``, ... folder.
+    section : str
+        Two digits; the machine ID in 2020.
+    domain : {"source", "target"} or None
+        Always None in 2020.
+    split : {"train", "test", "supplemental"} or None
+        From the name, else from the folder.
+    label : {"normal", "anomaly"} or None
+        Always None for a supplemental recording.
+    index : int
+        Running number. Numbers repeat and are no key.
+    attributes : str or None
+        Attribute text; None where there is none or it is hidden. :func:`parse_attributes` takes it apart.
+    """
+
+    kind: str
+    machine_type: str | None
+    section: str
+    domain: str | None
+    split: str | None
+    label: str | None
+    index: int
+    attributes: str | None
+
+
+def parse_clip_name(path: str | os.PathLike[str], *, year: int) -> ClipName | None:
+    r"""Read the path of a DCASE Task 2 recording.
+
+    Only the base name and the two folders above it count: ``source`` or ``id_07`` higher up in the path decide nothing.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Path or bare name, ``/`` or ``\`` between folders, with ``.wav``, ``.flac`` or, as in some published lists,
+        without a suffix.
+    year : int
+        Year of the challenge, 2020 to 2026.
+
+    Returns
+    -------
+    ClipName or None
+        None if this is not the name of a recording of that year.
+
+    Raises
+    ------
+    ValueError
+        If the year is not one of the challenge.
+
+    See Also
+    --------
+    parse_attributes : Takes the attribute text apart.
+    load_dcase : Reads the names of a whole data set.
+
+    Examples
+    --------
+    >>> name = parse_clip_name("fan/train/section_00_source_train_normal_0705_m-n_X.wav", year=2023)
+    >>> name.machine_type, name.section, name.domain, name.split, name.label, name.attributes
+    ('fan', '00', 'source', 'train', 'normal', 'm-n_X')
+
+    The name of an evaluation clip has neither a domain nor a label:
+
+    >>> name = parse_clip_name("Vacuum/test/section_00_0001.wav", year=2023)
+    >>> name.domain is None and name.label is None
+    True
+    >>> parse_clip_name("fan/attributes_00.csv", year=2023) is None
+    True
+    """
+    check_year(year)
+    *folders, base = os.fspath(path).replace("\\", "/").split("/")
+    stem = clip_stem(base)
+    folder = folders[-1] if folders else ""
+    if stem == base and _OTHER_SUFFIX.search(stem):
+        return None
+    kind, match = _match(stem, year, SPLIT_OF_FOLDER.get(folder))
+    if match is None:
+        return None
+    part = match.groupdict()
+    return ClipName(
+        kind=kind,
+        machine_type=_machine_type(folders),
+        section=part["section"],
+        domain=part.get("domain") or _domain_of(part.get("rest")),
+        split=part.get("split") or SPLIT_OF_FOLDER.get(folder),
+        label=part.get("label"),
+        index=int(part["index"]),
+        attributes=_visible(part.get("attributes")),
+    )
+
+
+def parse_attributes(text: str | None, *, year: int) -> list[tuple[str, str]]:
+    """Take the attribute text of a file name apart.
+
+    Parameters
+    ----------
+    text : str or None
+        Attribute text, for example the cell of a clip table.
+    year : int
+        Year of the challenge, 2020 to 2026. Before 2022 the text follows no scheme and is kept whole under the key
+        ``"raw"``.
+
+    Returns
+    -------
+    list of (str, str)
+        Keys and values in the order of the name. Keys can repeat, and values are text: ``"0.30"`` keeps its zero. A key
+        at the end without a value has the value ``""``.
+
+    Raises
+    ------
+    ValueError
+        If the year is not one of the challenge.
+
+    See Also
+    --------
+    parse_clip_name : Finds the attribute text.
+
+    Examples
+    --------
+    >>> parse_attributes("vel_700_ac_0.30", year=2023)
+    [('vel', '700'), ('ac', '0.30')]
+    >>> parse_attributes("weight25_BckgB", year=2024)
+    [('weight', '25'), ('Bckg', 'B')]
+    >>> parse_attributes("strength_1_ambient", year=2021)
+    [('raw', 'strength_1_ambient')]
+    >>> parse_attributes("noAttribute", year=2024)
+    []
+    """
+    check_year(year)
+    visible = _visible(text)
+    if visible is None:
+        return []
+    return list(_pairs(visible.split("_"))) if year >= 2022 else [("raw", visible)]
+
+
+def check_year(year: int) -> None:
+    """Raise unless the year is one of the challenge."""
+    if not isinstance(year, Integral) or year not in YEARS:
+        raise ValueError(f"year={year!r} is not a year of DCASE Task 2 known here: {YEARS[0]} to {YEARS[-1]}.")
+
+
+def base_name(path: str | os.PathLike[str]) -> str:
+    r"""Last part of a path with ``/`` or ``\`` between folders."""
+    return os.fspath(path).replace("\\", "/").rpartition("/")[2]
+
+
+def clip_stem(path: str | os.PathLike[str]) -> str:
+    """Base name without ``.wav`` or ``.flac``: what published lists are joined by."""
+    return _AUDIO_SUFFIX.sub("", base_name(path))
+
+
+def _match(stem: str, year: int, split_of_folder: str | None) -> tuple[str, re.Match[str] | None]:
+    if year == 2020:
+        return "clip", _ID_NAME.fullmatch(stem)
+    if split_of_folder == "supplemental":
+        match = _SUPPLEMENTAL_NAME.fullmatch(stem) if year >= 2025 else None
+        return f"supplemental_{match['kind']}" if match else "", match
+    return "clip", _LABELLED_NAME.fullmatch(stem) or _ANONYMOUS_NAME.fullmatch(stem)
+
+
+def _machine_type(folders: list[str]) -> str | None:
+    if len(folders) < 2 or folders[-1] not in SPLIT_OF_FOLDER or folders[-2] in {"", ".", ".."}:
+        return None
+    return folders[-2]
+
+
+def _domain_of(rest: str | None) -> str | None:
+    """Domain among the free words of a supplemental name."""
+    words = (rest or "").split("_")
+    return next((word for word in words if word in {"source", "target"}), None)
+
+
+def _visible(text: str | None) -> str | None:
+    stripped = (text or "").strip("_")
+    return None if stripped in {"", "noAttribute"} else stripped
+
+
+def _pairs(tokens: list[str]) -> Iterator[tuple[str, str]]:
+    rest = iter(tokens)
+    for token in rest:
+        if glued := _GLUED_TOKEN.fullmatch(token):
+            key, value = (group for group in glued.groups() if group is not None)
+            yield key, value
+            continue
+        value = next(rest, "")
+        if (token, value) == ("mic", "pos"):
+            token, value = "mic_pos", next(rest, "")
+        yield token, value

@@ -1,0 +1,249 @@
+"""Any folder of recordings as a clip table; the table and its description are shared by the loaders."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch
+
+from skasd.datasets._dcase_truth import read_rows, shortened
+
+COLUMNS = ("path", "machine_type", "section", "domain", "attributes", "split")
+
+_ALLOWED = {"domain": {"source", "target"}, "split": {"train", "test", "supplemental"}}
+_SPLIT_WORDS = {"train": "train", "training": "train", "test": "test", "testing": "test"}
+_FILLERS = {*_SPLIT_WORDS, "audio", "clips", "data", "recordings", "sounds", "wav"}
+_STATES = {
+    **dict.fromkeys(("normal", "normals", "ok", "good", "healthy", "nominal"), 1),
+    **dict.fromkeys(("abnormal", "anomaly", "anomalies", "anomalous", "fault", "faults", "faulty"), -1),
+    **dict.fromkeys(("defect", "defects", "defective", "bad", "broken", "damaged", "unhealthy"), -1),
+    **dict.fromkeys(("not_ok", "nok", "ng", "not_normal"), -1),
+}
+
+
+def load_clip_folder(
+    folder: str | os.PathLike[str],
+    *,
+    labels: str | os.PathLike[str] | Callable[[Path], int | str | None] | None = "auto",
+    extensions: str | Sequence[str] = (".wav", ".flac", ".ogg"),
+    return_X_y: bool = False,
+) -> Any:
+    """List the recordings in a folder and in all folders below it.
+
+    Nothing of the audio is read. Hidden files and folders are left out.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Folder to search.
+    labels : "auto", callable, path of a csv file or None, default="auto"
+        Where the labels come from.
+
+        - ``"auto"``: the names of the folders below ``folder``. ``normal``, ``ok``, ``good``, ``healthy``, ... are
+          normal; ``abnormal``, ``anomaly``, ``fault``, ``faulty``, ``defect``, ``bad``, ``not_ok``, ... are anomalies;
+          the innermost such folder decides. Without one, a ``train`` folder makes a clip normal; anything else is
+          unknown. The whole name has to match, whatever its case, a number at the end and words such as ``test`` and
+          ``data`` aside: ``Fault_2`` and ``test-normal`` say something, ``normal_speed`` does not.
+        - A callable is given the :class:`pathlib.Path` of each file and returns +1 or ``"normal"``, -1 or
+          ``"anomaly"``, 0 or None where it does not know.
+        - A csv file with the columns ``path``, relative to ``folder``, and ``label``, written as a callable returns it.
+          Further columns of the clip table are taken over, others are left out. Every file needs a row.
+        - None: no clip has a label.
+    extensions : str or sequence of str, default=(".wav", ".flac", ".ogg")
+        Suffixes of the files to list, whatever their case.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        With the keys
+
+        data : DataFrame
+            Clip table, sorted by path, with the columns ``path``, ``machine_type``, ``section``, ``domain``,
+            ``attributes`` and ``split``; a cell that is not known is None. ``split`` is known below ``train`` and
+            ``test``; the layout of MIMII, ``fan/id_00/normal/x.wav``, tells section ``"00"`` and machine type ``fan``.
+        target : ndarray of shape (n_clips,)
+            +1 normal, -1 anomaly, 0 unknown.
+        DESCR : str
+            What was loaded.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If there is no such folder.
+    ValueError
+        If there is no such file in it, if a label is none of the above, or if csv file and folder do not match.
+
+    See Also
+    --------
+    load_dcase : Data sets of DCASE Task 2, whose file names say more.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from skasd.datasets import load_clip_folder
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ["ok/a.wav", "ok/b.wav", "faulty/c.wav"]:
+    ...         file = Path(folder, name)
+    ...         file.parent.mkdir(exist_ok=True)
+    ...         file.touch()
+    ...     clips = load_clip_folder(folder)
+    >>> [Path(path).name for path in clips.data["path"]], clips.target
+    (['c.wav', 'a.wav', 'b.wav'], array([-1,  1,  1]))
+    """
+    root = existing_folder(folder)
+    suffixes = tuple(f".{e.lstrip('.').lower()}" for e in ([extensions] if isinstance(extensions, str) else extensions))
+    names = _audio_names(root, suffixes)
+    if not names:
+        raise ValueError(f"No file ending in {' or '.join(suffixes)} in {root} or below it.")
+    rows = [_row(root, name) for name in names]
+    left_out: list[str] = []
+    if callable(labels):
+        for row in rows:
+            row["target"] = _target(labels(Path(row["path"])), where=row["path"])
+    elif labels == "auto":
+        for row, name in zip(rows, names, strict=True):
+            row["target"] = _target_of_folders(PurePosixPath(name).parts[:-1])
+    elif labels is not None:
+        left_out = _join_label_file(labels, names, rows)
+    heading = [f"Recordings in {root}."] + ([f"Columns left out: {', '.join(left_out)}."] if left_out else [])
+    return clip_bunch(rows, heading, return_X_y=return_X_y)
+
+
+def clip_bunch(rows: list[dict[str, Any]], heading: list[str], *, return_X_y: bool) -> Any:
+    """Turn rows with the columns of a clip table and ``target`` into what a loader returns."""
+    data = pd.DataFrame([[row[column] for column in COLUMNS] for row in rows], columns=list(COLUMNS), dtype=object)
+    target = np.array([row["target"] for row in rows], dtype=int)
+    if return_X_y:
+        return data, target
+    return Bunch(data=data, target=target, DESCR="\n".join([*heading, "", *_counts(rows)]))
+
+
+def existing_folder(folder: str | os.PathLike[str]) -> Path:
+    """Absolute path of a folder, or an error that says what is wrong with it."""
+    path = Path(folder).expanduser()
+    path = path.resolve() if ".." in path.parts else path.absolute()
+    if not path.exists():
+        raise FileNotFoundError(f"There is no folder {path}.")
+    if not path.is_dir():
+        raise NotADirectoryError(f"{path} is a file; a folder is expected.")
+    return path
+
+
+def walk_folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Every folder that is not hidden, links followed once, with the sorted names of its files."""
+    seen: set[str] = set()
+    for here, folders, files in os.walk(root, onerror=_raise, followlinks=True):
+        real = os.path.realpath(here)
+        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
+        if real not in seen:
+            seen.add(real)
+            yield Path(here), sorted(files)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _counts(rows: list[dict[str, Any]]) -> list[str]:
+    groups: dict[tuple[str, ...], Counter] = {}
+    for row in rows:
+        group = tuple(row[column] or "-" for column in ("machine_type", "section", "split"))
+        groups.setdefault(group, Counter())[row["target"]] += 1
+    header = ("machine_type", "section", "split", "clips", "normal", "anomaly", "unknown")
+    lines = [header, *((*group, *map(str, (n.total(), n[1], n[-1], n[0]))) for group, n in groups.items())]
+    widths = [max(len(line[i]) for line in lines) for i in range(7)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+def _audio_names(root: Path, suffixes: tuple[str, ...]) -> list[str]:
+    files = (here / name for here, names in walk_folders(root) for name in names if not name.startswith("."))
+    return sorted(file.relative_to(root).as_posix() for file in files if file.name.lower().endswith(suffixes))
+
+
+def _row(root: Path, name: str) -> dict[str, Any]:
+    folders = PurePosixPath(name).parts[:-1]
+    row: dict[str, Any] = {**dict.fromkeys(COLUMNS), "path": str(root / name), "target": 0}
+    for above, folder in zip((root.name, *folders), folders, strict=False):  # the layout of MIMII: fan/id_00
+        if match := re.fullmatch(r"id_([0-9]{2})", folder):
+            row["machine_type"], row["section"] = above or None, match[1]
+        row["split"] = next((_SPLIT_WORDS[word] for word in _words(folder) if word in _SPLIT_WORDS), row["split"])
+    return row
+
+
+def _words(folder: str) -> list[str]:
+    return [word for word in re.split(r"[\W_]+", folder.casefold()) if word and not word.isdigit()]
+
+
+def _target_of_folders(folders: tuple[str, ...]) -> int:
+    states = [_STATES.get("_".join(w for w in _words(folder) if w not in _FILLERS)) for folder in folders]
+    known = [state for state in states if state is not None]
+    if known:
+        return known[-1]
+    return int(any(_words(folder) in (["train"], ["training"]) for folder in folders))
+
+
+def _target(label: Any, where: str) -> int:
+    if label is None or (isinstance(label, str) and label.strip().casefold() in {"", "unknown"}):
+        return 0
+    if isinstance(label, str) and label.strip().casefold() in _STATES:
+        return _STATES[label.strip().casefold()]
+    try:
+        number = None if isinstance(label, (bool, np.bool_)) else float(label)
+    except (TypeError, ValueError):
+        number = None
+    if number not in (1, -1, 0):
+        raise ValueError(f"Label {label!r} of {where}: expected +1 or 'normal', -1 or 'anomaly', 0 or None if unknown.")
+    return int(number)
+
+
+def _join_label_file(labels: Any, names: list[str], rows: list[dict[str, Any]]) -> list[str]:
+    """Write label and metadata of a csv file into the rows; return the columns that were not used."""
+    if not isinstance(labels, (str, os.PathLike)) or not (path := Path(labels).expanduser()).is_file():
+        raise ValueError(f"labels={labels!r} is neither 'auto', a callable, the path of a csv file nor None.")
+    described = _read_label_file(path)
+    if extra := [name for name in described if name not in set(names)]:
+        raise ValueError(f"{len(extra)} rows of {path} name no file of the folder: {shortened(extra)}.")
+    if bare := [name for name in names if name not in described]:
+        raise ValueError(f"{len(bare)} files have no row in {path}: {shortened(bare)}.")
+    for name, row in zip(names, rows, strict=True):
+        row["target"] = _target(described[name]["label"], where=f"{name} in {path}")
+        row.update({column: value or None for column, value in described[name].items() if column in COLUMNS[1:]})
+    if {cells["label"] for cells in described.values()} - {""} == {"0", "1"}:
+        raise ValueError(
+            f"The labels in {path} are 0 and 1, which half of the field reads the other way round: write +1 or "
+            "'normal', -1 or 'anomaly', and nothing where the label is not known."
+        )
+    columns = list(next(iter(described.values())))
+    return [column for column in columns if column not in {*COLUMNS, "label"}]
+
+
+def _read_label_file(path: Path) -> dict[str, dict[str, str]]:
+    """Cells by column, for every ``path`` of a csv file."""
+    rows = read_rows(path)
+    header = rows[0][1] if rows else []
+    if missing := {"path", "label"} - set(header):
+        raise ValueError(f"{path} has no column {' or '.join(sorted(missing))}; its columns: {', '.join(header)}.")
+    described: dict[str, dict[str, str]] = {}
+    for line, cells in rows[1:]:
+        if len(cells) != len(header):
+            raise ValueError(f"{path}, line {line}: {len(cells)} cells, the header has {len(header)}.")
+        row = dict(zip(header, cells, strict=True))
+        name = PurePosixPath(row["path"].replace("\\", "/")).as_posix()
+        if name in described:
+            raise ValueError(f"{path}, line {line}: {name} has two rows.")
+        if wrong := [c for c, allowed in _ALLOWED.items() if row.get(c) and row[c] not in allowed]:
+            raise ValueError(
+                f"{path}, line {line}: {wrong[0]} {row[wrong[0]]!r} is none of {sorted(_ALLOWED[wrong[0]])}."
+            )
+        if row.get("section", "").isdigit():
+            row["section"] = row["section"].zfill(2)  # spreadsheets turn 00 into 0
+        described[name] = row
+    return described

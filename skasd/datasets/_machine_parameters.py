@@ -1,0 +1,128 @@
+"""What may be asked of the synthetic machines, and what is said when something else is."""
+
+from numbers import Integral, Real
+
+import numpy as np
+
+from skasd.datasets._machine_parts import MACHINES
+
+SHORTEST = 0.1  # s
+LOWEST_SAMPLE_RATE = 2000  # Hz
+MOST_SECTIONS = 100  # a section has two digits
+
+
+def check_number(name, value, *, kind=Real, least=-np.inf, most=np.inf, unit=""):
+    """Refuse what is no finite number of the kind from ``least`` to ``most``."""
+    known = isinstance(value, kind) and not isinstance(value, (bool, np.bool_))
+    if known and np.isfinite(value) and least <= value <= most:
+        return
+    what = "an integer" if kind is Integral else "a finite number"
+    least_text = f" of at least {least}{unit}" if np.isfinite(least) else ""
+    most_text = f"{' and' if least_text else ' of'} at most {most}{unit}" if np.isfinite(most) else ""
+    raise ValueError(f"{name}={value!r}: expected {what}{least_text}{most_text}.")
+
+
+def check_lengths(duration, sample_rate):
+    """Number of timepoints of a clip of ``duration`` s at ``sample_rate`` Hz."""
+    check_number("sample_rate", sample_rate, kind=Integral, least=LOWEST_SAMPLE_RATE, unit=" Hz")
+    check_number("duration", duration, least=SHORTEST, unit=" s")
+    return round(duration * sample_rate)
+
+
+def check_counts(n_sections, n_train, n_test_normal, n_test_anomaly):
+    """Refuse anything but whole numbers of clips, and at least one section."""
+    check_number("n_sections", n_sections, kind=Integral, least=1, most=MOST_SECTIONS)
+    check_number("n_train", n_train, kind=Integral, least=0)
+    check_number("n_test_normal", n_test_normal, kind=Integral, least=0)
+    check_number("n_test_anomaly", n_test_anomaly, kind=Integral, least=0)
+
+
+def check_sound(severity, duty_cycle, snr_db):
+    """Refuse a severity, a duty cycle or a signal-to-noise ratio that means nothing."""
+    check_number("severity", severity, least=0)
+    if duty_cycle is not None:
+        check_number("duty_cycle", duty_cycle, most=1)
+        if duty_cycle <= 0:
+            raise ValueError(f"duty_cycle={duty_cycle!r}: expected None or a number above 0 and at most 1.")
+    if not (isinstance(snr_db, Real) and snr_db == np.inf):
+        check_number("snr_db", snr_db, unit=" dB")
+
+
+def check_machine_types(machine_types):
+    """Machine types as a tuple; a string is one machine type.
+
+    Examples
+    --------
+    >>> check_machine_types("fan")
+    ('fan',)
+    >>> check_machine_types(("fan", "lathe"))
+    Traceback (most recent call last):
+    ...
+    ValueError: machine_types holds 'lathe': expected some of 'fan', 'pump', 'slider', 'valve', 'gearbox'.
+    """
+    machine_types = _names("machine_types", machine_types, list(MACHINES))
+    twice = sorted({name for name in machine_types if machine_types.count(name) > 1})
+    if twice:
+        raise ValueError(f"machine_types names {', '.join(twice)} more than once: expected each at most once.")
+    return machine_types
+
+
+def check_anomalies(anomalies, machine_type):
+    """The kinds of anomalies of a machine type among those asked for; ``"all"`` is all of them.
+
+    Examples
+    --------
+    >>> check_anomalies("all", "valve")
+    ('leak', 'missing', 'squeal')
+    >>> check_anomalies(("squeal", "bearing"), "fan")
+    ('bearing', 'squeal')
+    """
+    own = tuple(MACHINES[machine_type].faults)
+    if isinstance(anomalies, str) and anomalies == "all":
+        return own
+    asked = _names("anomalies", anomalies, sorted({kind for machine in MACHINES.values() for kind in machine.faults}))
+    kinds = tuple(kind for kind in own if kind in asked)
+    if not kinds:
+        raise ValueError(
+            f"anomalies={asked!r} holds none that a {machine_type} has: expected at least one of {_listed(own)}, "
+            f'anomalies="all", or other machine_types.'
+        )
+    return kinds
+
+
+def check_target_share(target_share):
+    """Share of the target domain in the training clips and in the test clips."""
+    pair = target_share if isinstance(target_share, (tuple, list)) else (target_share, target_share)
+    if len(pair) != 2:
+        raise ValueError(f"target_share={target_share!r}: expected a number, or two: for training and for test clips.")
+    for share in pair:
+        check_number("target_share", share, least=0, most=1)
+    return tuple(pair)
+
+
+def check_seed(random_state):
+    """Root of all random numbers as entropy of a :class:`numpy.random.SeedSequence`."""
+    if random_state is None:
+        return np.random.SeedSequence().entropy
+    if isinstance(random_state, Integral):
+        check_number("random_state", random_state, kind=Integral, least=0)
+        return int(random_state)
+    if isinstance(random_state, np.random.RandomState):
+        return random_state.randint(2**31, size=4, dtype=np.int64).tolist()
+    raise ValueError(f"random_state={random_state!r}: expected an integer of at least 0, a RandomState or None.")
+
+
+def _names(parameter, names, known):
+    """Names as a tuple, every one of them known."""
+    if not isinstance(names, (str, tuple, list)):
+        raise ValueError(f"{parameter}={names!r}: expected a name or a tuple of names among {_listed(known)}.")
+    names = (names,) if isinstance(names, str) else tuple(names)
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        held = f"holds {_listed(unknown)}" if unknown else "is empty"
+        raise ValueError(f"{parameter} {held}: expected some of {_listed(known)}.")
+    return names
+
+
+def _listed(names):
+    return ", ".join(map(repr, names))

@@ -1,0 +1,141 @@
+"""A synthetic machine at its place in the factory, and the microphone in front of it."""
+
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+
+from skasd.datasets._machine_faults import Scene, add_fault
+from skasd.datasets._machine_parts import Machine, draw_state, make_machine
+from skasd.datasets._machine_signals import (
+    bin_frequencies,
+    decibel,
+    filter_spectrum,
+    jitter_db,
+    resonance_response,
+    shaped_noise,
+    unit_power,
+    wandering,
+)
+from skasd.datasets._machine_timing import make_timing
+
+N_RIPPLES = 8
+RIPPLE_DB = 0.7  # dB, standard deviation of each ripple of the response from clip to clip
+DB_PER_NEPER = 8.685890
+GAIN_SPREAD = 5.0  # dB, give or take: distance and gain of the microphone
+SNR_SPREAD = 1.0  # dB, give or take: level of the machine
+LOWEST_FREQUENCY = 25.0  # Hz, below which housing and microphone pass little
+CYCLE = 1.0  # s, from one start to the next of a machine that turns, when a duty cycle is asked for
+SWELL = 0.1  # relative rise and fall of the background
+DOMAINS = ("source", "target")
+
+
+class Site(NamedTuple):
+    """One section at its place: the machine, the response of its housing, and the colour of the noise per domain.
+
+    ``housing`` and each of ``background`` have the shape (n_timepoints // 2 + 1,), ``ripple`` (N_RIPPLES, n_bins).
+    """
+
+    machine: Machine
+    n_timepoints: int
+    sample_rate: int
+    housing: np.ndarray
+    ripple: np.ndarray
+    background: dict[str, np.ndarray]
+
+
+class Clip(NamedTuple):
+    """A waveform, float32 of shape (n_timepoints,) within [-1, 1], and the text of the operating state."""
+
+    waveform: np.ndarray
+    attributes: str
+
+
+def make_site(machine_type, section, n_timepoints, sample_rate):
+    """Set up a section (int) of a machine type for clips of a length."""
+    machine = make_machine(machine_type, section)
+    frequency = bin_frequencies(n_timepoints, sample_rate)
+    resonances = (machine.centre, machine.quality, machine.gain_db)
+    damping = _high_pass(frequency) / (1.0 + frequency / machine.tilt)
+    housing = damping * resonance_response(frequency, sample_rate, *resonances)
+    rng = np.random.default_rng([crc32(machine_type.encode()), section, 1])
+    background = {domain: _background(rng, frequency, n_timepoints) for domain in DOMAINS}
+    return Site(machine, n_timepoints, sample_rate, housing.astype(np.complex64), _ripple(frequency), background)
+
+
+def _ripple(frequency):
+    """Cosines over log-frequency, slow ones first: what a moved microphone or a warm housing does to a spectrum."""
+    octaves = np.log2(np.maximum(frequency, LOWEST_FREQUENCY) / LOWEST_FREQUENCY)
+    order = np.arange(1, N_RIPPLES + 1)[:, None]
+    return np.cos(np.pi * order * octaves / octaves[-1]).astype(np.float32)
+
+
+def _background(rng, frequency, n_timepoints):
+    """Noise of a hall: falls with frequency, with a few broad bumps; magnitude of unit power."""
+    centre = 120.0 * (5000.0 / 120.0) ** rng.random((4, 1))
+    octaves = np.log2(np.maximum(frequency, LOWEST_FREQUENCY) / centre)
+    bumps_db = np.einsum("b,bf->f", rng.uniform(0.0, 8.0, 4), np.exp(-2.0 * octaves**2))
+    magnitude = _high_pass(frequency) * decibel(bumps_db) / (1.0 + frequency / 400.0)
+    return unit_power(magnitude, n_timepoints).astype(np.float32)
+
+
+def _high_pass(frequency):
+    return frequency**2 / (frequency**2 + LOWEST_FREQUENCY**2)
+
+
+def record(site, seed, domain, *, anomaly_kind="", severity=1.0, duty_cycle=None, snr_db=6.0):
+    """Record one clip.
+
+    Parameters
+    ----------
+    site : Site
+        The machine and its place.
+    seed : numpy.random.SeedSequence
+        Draws the clip. Machine, fault and background have a stream each, so that the healthy part of a clip is the
+        same with and without a fault.
+    domain : {"source", "target"}
+        Where the operating state and the background come from.
+    anomaly_kind : str, default=""
+        The fault; empty for a healthy machine.
+    severity : float, default=1.0
+        Factor on the fault.
+    duty_cycle : float or None, default=None
+        Share of time with sound; ``None`` is the usual share of the machine.
+    snr_db : float, default=6.0
+        Level of the machine while it sounds above the background, in dB.
+
+    Returns
+    -------
+    Clip
+    """
+    machine_rng, fault_rng, room_rng = (np.random.default_rng(child) for child in seed.spawn(3))
+    state = draw_state(machine_rng, site.machine, domain)
+    scene, sound = _run(machine_rng, site, state, duty_cycle)
+    if anomaly_kind:
+        sound = add_fault(fault_rng, anomaly_kind, scene, sound, severity)
+    noise = shaped_noise(room_rng, site.n_timepoints, site.background[domain])
+    noise *= (1.0 + SWELL * wandering(room_rng, site.n_timepoints, site.sample_rate)).astype(np.float32)
+    level = jitter_db(room_rng, SNR_SPREAD)
+    gain = decibel(site.machine.kind.level_db) * jitter_db(room_rng, GAIN_SPREAD)
+    mixture = np.float32(gain * level) * sound + np.float32(gain * decibel(-snr_db)) * noise
+    return Clip(np.clip(mixture, -1.0, 1.0, dtype=np.float32), state.attributes)
+
+
+def _run(rng, site, state, duty_cycle):
+    """The scene, and the healthy machine (n_timepoints,) without background, of unit RMS while it sounds."""
+    rhythmic = site.machine.kind.rhythmic
+    usual = site.machine.kind.duty_cycle * (rng.uniform(0.8, 1.25) if rhythmic else 1.0)
+    timing = make_timing(
+        rng,
+        site.n_timepoints,
+        site.sample_rate,
+        period=1.0 / state.speed if rhythmic else CYCLE,
+        duty_cycle=usual if duty_cycle is None else duty_cycle,
+        pattern=state.pattern,
+    )
+    excitation, turns = site.machine.kind.source(rng, site.machine, state, timing)
+    size = rng.normal(0.0, RIPPLE_DB / DB_PER_NEPER, N_RIPPLES).astype(np.float32)
+    ripple = np.einsum("r,rf->f", size, site.ripple)  # no BLAS: its sums differ from run to run
+    sound = filter_spectrum(excitation, site.housing * np.exp(ripple)) * timing.gate
+    sound /= np.float32(timing.active_rms(sound) or 1.0)
+    return Scene(site.machine, state, timing, turns, site.housing), sound

@@ -1,0 +1,5 @@
+"""Detectors: fit on normal clips, then score, decide and explain new ones."""
+
+from skasd.detectors._twfr import TWFRDetector
+
+__all__ = ["TWFRDetector"]

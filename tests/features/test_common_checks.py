@@ -1,0 +1,30 @@
+import pickle
+from collections import Counter
+
+import numpy as np
+import pytest
+from sklearn.utils.estimator_checks import check_estimator
+
+from skasd.features import LogMelTransformer, MedianFilter, TWFRTransformer
+
+TRANSFORMERS = [
+    LogMelTransformer(),
+    LogMelTransformer(flatten=True),
+    MedianFilter(),
+    MedianFilter(axis="frequency"),
+    TWFRTransformer(),
+]
+
+
+@pytest.mark.parametrize("transformer", TRANSFORMERS, ids=str)
+def test_every_common_check_passes(transformer):
+    counts = Counter(result["status"] for result in check_estimator(transformer, on_skip=None))
+    assert counts["passed"] >= 46, counts
+    assert counts["skipped"] <= 1, counts  # the array API one
+
+
+@pytest.mark.parametrize("transformer", TRANSFORMERS, ids=str)
+def test_pickled_transformer_gives_the_same(transformer):
+    X = np.random.default_rng(0).standard_normal((2, 3000))
+    fitted = transformer.fit(X)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).transform(X), fitted.transform(X))
