@@ -20,6 +20,7 @@ def check_number(name: str, value: Any, *, low: float = -np.inf, high: float = n
     interval = f"{'(' if above or low == -np.inf else '['}{low:g}, {high:g}{']' if high < np.inf else ')'}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name}={value!r} is a {type(value).__name__}; a number in {interval} is expected.")
+    value = float(value)
     if not np.isfinite(value) or value < low or value > high or (above and value == low):
         raise ValueError(f"{name}={value!r} is out of range; a number in {interval} is expected.")
 

@@ -24,4 +24,6 @@ def local_random_state(random_state: Any) -> np.random.RandomState:
         return np.random.RandomState(np.random.MT19937(np.random.SeedSequence()))
     if isinstance(random_state, numbers.Integral) and not isinstance(random_state, bool):
         return np.random.RandomState(int(random_state))
-    raise TypeError(f"random_state={random_state!r} is a {type(random_state).__name__}; an int, RandomState or None is expected.")
+    raise TypeError(
+        f"random_state={random_state!r} is a {type(random_state).__name__}; an int, RandomState or None is expected."
+    )

@@ -62,7 +62,7 @@ class ClipReader:
         return self._fitted(waveform)
 
     def _pick(self, channels: np.ndarray) -> np.ndarray:
-        if self.channel == "mean":
+        if isinstance(self.channel, str):
             return channels[0] if len(channels) == 1 else channels.mean(axis=0)
         if self.channel >= len(channels):
             raise ValueError(

@@ -33,7 +33,7 @@ class Clips:
     """
 
     kind: Literal["waveform", "feature"]
-    items: Sequence
+    items: Sequence | np.ndarray
     table: pd.DataFrame | None = None
 
     def __len__(self) -> int:
@@ -244,7 +244,9 @@ def _from_table(X: pd.DataFrame, feature: str | None) -> Clips:
     cells = X[column].tolist()
     for position, cell in enumerate(cells):
         if cell is None or (isinstance(cell, float) and np.isnan(cell)):
-            raise ValueError(f"Column {column!r} of the clip table is empty at row {position} (index {X.index[position]!r}).")
+            raise ValueError(
+                f"Column {column!r} of the clip table is empty at row {position} (index {X.index[position]!r})."
+            )
         if column == "path" and not isinstance(cell, str | os.PathLike):
             raise TypeError(f"Column 'path' holds {type(cell).__name__} at row {position}; it takes file paths.")
     return Clips("feature" if column == feature else "waveform", cells, X)
@@ -301,14 +303,18 @@ def _check_n_bands(estimator: Any, clips: Clips, reset: bool) -> None:
 
 def _hint_for(X: Any) -> str:
     if _is_dict(X):
-        return "X is a dict; give a clip table: pandas.DataFrame(X) with a 'path' or 'waveform' column, one row per clip."
+        return (
+            "X is a dict; give a clip table: pandas.DataFrame(X) with a 'path' or 'waveform' column, one row per clip."
+        )
     return f"X is one path ({X!r}); give a list of paths, even of one: [{X!r}]."
 
 
 def _read_feature(item: Any) -> np.ndarray:
     feature = np.asarray(item)
     if feature.ndim != 2 or feature.size == 0 or feature.dtype.kind not in "fiu":
-        raise ValueError(f"has shape {feature.shape}, dtype {feature.dtype}; a feature has numbers of shape (n_mels, n_frames)")
+        raise ValueError(
+            f"has shape {feature.shape}, dtype {feature.dtype}; a feature has numbers of shape (n_mels, n_frames)"
+        )
     feature = as_float(feature)
     if not np.isfinite(feature).all():
         raise ValueError(why_not_finite(feature))

@@ -3,6 +3,8 @@
 Symbols: n clips, d dimensions, K components.
 """
 
+from typing import Any
+
 import numpy as np
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import KFold
@@ -10,7 +12,9 @@ from sklearn.model_selection import KFold
 _N_FOLDS = 5
 
 
-def fit_mixture(X: np.ndarray, *, n_components: int, reg_covar: float, random_state: np.random.RandomState) -> GaussianMixture:
+def fit_mixture(
+    X: np.ndarray, *, n_components: int, reg_covar: float, random_state: np.random.RandomState
+) -> GaussianMixture:
     """Full-covariance Gaussian mixture with `reg_covar` added to the variances; X of shape (n, d)."""
     mixture = GaussianMixture(n_components, reg_covar=reg_covar, tol=1e-3, max_iter=200, random_state=random_state)
     return mixture.fit(X)
@@ -45,7 +49,7 @@ def held_out_scores(
     """
     if n_components == 1:
         return left_out_score(X, reg_covar)
-    settings = {"n_components": n_components, "reg_covar": reg_covar, "random_state": random_state}
+    settings: dict[str, Any] = {"n_components": n_components, "reg_covar": reg_covar, "random_state": random_state}
     n_folds = min(_N_FOLDS, len(X) // n_components)
     if n_folds < 2:
         return SCORES[score](fit_mixture(X, **settings), X)  # too few to hold any out

@@ -174,7 +174,11 @@ class TWFRDetector(BaseDetector):
     def _fit_machine(
         self, spectra: np.ndarray, r: Sequence[float], kept: list[int], random_state: np.random.RandomState
     ) -> "_Machine":
-        settings = {"n_components": self.n_components, "reg_covar": self.reg_covar, "random_state": random_state}
+        settings: dict[str, Any] = {
+            "n_components": self.n_components,
+            "reg_covar": self.reg_covar,
+            "random_state": random_state,
+        }
         mixtures = [fit_mixture(spectra[:, index], **settings) for index in kept]
         location, spread = np.zeros(len(kept)), np.ones(len(kept))
         if len(kept) > 1:
@@ -215,7 +219,7 @@ class TWFRDetector(BaseDetector):
         if unknown.any():
             position = int(np.argmax(unknown))
             raise ValueError(
-                f"Machine {names[position]!r} of {clips.name(position)} was not among those given to fit: "
+                f"Machine {str(names[position])!r} of {clips.name(position)} was not among those given to fit: "
                 f"{sorted(self._machines)}. Fit on normal clips of it, or set group_columns=()."
             )
 
@@ -232,7 +236,9 @@ class _Machine:
 
     def anomaly_score(self, spectra: np.ndarray, score: str) -> np.ndarray:
         """Largest normalised score over r, of shape (n_clips,), of spectra (n_clips, n_r, n_mels)."""
-        scores = [SCORES[score](mixture, spectra[:, index]) for index, mixture in zip(self.kept, self.mixtures, strict=True)]
+        scores = [
+            SCORES[score](mixture, spectra[:, index]) for index, mixture in zip(self.kept, self.mixtures, strict=True)
+        ]
         return ((np.array(scores) - self.location[:, None]) / self.spread[:, None]).max(axis=0)
 
 

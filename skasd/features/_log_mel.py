@@ -191,7 +191,7 @@ class LogMelTransformer(ClipTransformer):
         after the last.
         """
         definition, reader = self._definition(), self._reader()
-        progress = {"n_jobs": self.n_jobs, "verbose": self.verbose, "title": "log-mel"}
+        progress: dict[str, Any] = {"n_jobs": self.n_jobs, "verbose": self.verbose, "title": "log-mel"}
         if self.device == "cpu":
             return clips.map(lambda waveform: function(log_mel(waveform, definition)), reader, **progress)
         spectrograms = _device_spectrograms(clips.map(np.asarray, reader, **progress), definition, self.device)
@@ -212,7 +212,9 @@ class LogMelTransformer(ClipTransformer):
         """
         check_is_fitted(self, "n_features_in_")
         n_frames = self._definition().n_frames(self._n_timepoints())
-        return np.array([f"mel{band}_frame{frame}" for band in range(self.n_mels) for frame in range(n_frames)], dtype=object)
+        return np.array(
+            [f"mel{band}_frame{frame}" for band in range(self.n_mels) for frame in range(n_frames)], dtype=object
+        )
 
     def _n_timepoints(self) -> int:
         return self.n_features_in_ if self.duration is None else max(1, round(self.duration * self.sample_rate))
@@ -273,6 +275,8 @@ def _device_spectrograms(waveforms: Iterable[Any], definition: MelDefinition, de
 
 
 def _batches(waveforms: Iterable[Any]) -> Iterator[list]:
-    for _, neighbours in groupby(waveforms, key=lambda waveform: None if waveform is None else (waveform.shape, waveform.dtype)):
+    for _, neighbours in groupby(
+        waveforms, key=lambda waveform: None if waveform is None else (waveform.shape, waveform.dtype)
+    ):
         while batch := list(islice(neighbours, _CLIPS_ON_DEVICE)):
             yield batch

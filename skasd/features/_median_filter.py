@@ -106,7 +106,9 @@ class MedianFilter(ClipTransformer):
             title="median filter",
         )
         values = stacked(filtered, len(clips))
-        return into_container(values, clips, self.feature) if clips.kind == "feature" else equal_shapes(values)[:, 0]
+        return (
+            into_container(values, clips, str(self.feature)) if clips.kind == "feature" else equal_shapes(values)[:, 0]
+        )
 
     def _check_parameters(self) -> None:
         check_integer("size", self.size, low=1)

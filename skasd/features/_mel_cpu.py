@@ -39,7 +39,9 @@ def log_mel(waveform: np.ndarray, definition: MelDefinition) -> np.ndarray:
         In dB, or natural logarithm; of the dtype of `waveform`.
     """
     window, filterbank = _constants(definition, waveform.dtype)
-    frames = np.lib.stride_tricks.sliding_window_view(definition.padded(waveform), definition.n_fft)[:: definition.hop_length]
+    frames = np.lib.stride_tricks.sliding_window_view(definition.padded(waveform), definition.n_fft)[
+        :: definition.hop_length
+    ]
     n_frames, step = len(frames), max(1, _BLOCK // definition.n_fft)
     spectrogram = np.empty((definition.n_mels, n_frames), waveform.dtype)
     buffer = np.empty((min(step, n_frames), definition.n_fft), waveform.dtype)

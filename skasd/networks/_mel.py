@@ -26,6 +26,9 @@ class LogMelNet(nn.Module):
     maximum of each clip, never of the batch, so that a clip does not depend on its batch mates.
     """
 
+    window: Tensor
+    filterbank: Tensor
+
     def __init__(self, definition: MelDefinition, *, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.definition = definition

@@ -61,9 +61,10 @@ def test_lengths_may_differ_in_lists_and_tables():
 def test_all_bad_files_are_listed_after_all_were_tried(paths):
     tried = []
     X = [*paths, "nowhere.wav", *paths, "neither.wav"]
-    with pytest.raises(ValueError, match=r"(?s)2 of 14 clips.*nowhere\.wav: does not exist.*neither\.wav: does not exist"):
-        for result in as_clips(X).map(len, ClipReader()):
-            tried.append(result)
+    with pytest.raises(
+        ValueError, match=r"(?s)2 of 14 clips.*nowhere\.wav: does not exist.*neither\.wav: does not exist"
+    ):
+        tried.extend(as_clips(X).map(len, ClipReader()))
     assert len(tried) == 14
     assert tried.count(None) == 2
 
@@ -127,7 +128,9 @@ def test_missing_group_cell_names_column_and_clip():
         as_clips(table).group_names(("section",))
 
 
-@given(hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=30), elements=st.floats(-1, 1, width=32)))
+@given(
+    hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=30), elements=st.floats(-1, 1, width=32))
+)
 def test_random_tables_round_trip(array):
     table = pd.DataFrame({"waveform": list(array), "section": [f"{row:02d}" for row in range(len(array))]})
     np.testing.assert_array_equal(waveforms(table), array)
@@ -149,10 +152,9 @@ def test_random_broken_files_give_sound_or_a_clear_error(kind, length, changes, 
             content[position] = value
     path = tmp_path / f"broken.{kind}"
     path.write_bytes(bytes(content))
+    waveform, message = None, ""
     try:
         (waveform,) = waveforms([str(path)], resample=False)
     except ValueError as error:
-        assert str(path) in str(error)
-    else:
-        assert waveform.ndim == 1
-        assert np.isfinite(waveform).all()
+        message = str(error)
+    assert str(path) in message if waveform is None else np.isfinite(waveform).all()

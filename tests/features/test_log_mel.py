@@ -15,7 +15,9 @@ PARAMETER_SETS = {
     "baseline": {},
     "osscl": {"n_fft": 2048},
     "twfr": {"norm": None, "mel_scale": "htk"},
-    "byol": {"hop_length": 160, "n_mels": 64, "f_min": 60.0, "f_max": 7800.0, "norm": None, "mel_scale": "htk", "log": "natural"},
+    "byol": {
+        "hop_length": 160, "n_mels": 64, "f_min": 60.0, "f_max": 7800.0, "norm": None, "mel_scale": "htk", "log": "natural"
+    },
     "magnitude": {"n_fft": 2048, "win_length": 400, "hop_length": 160, "n_mels": 64, "power": 1.0, "norm": None},
     "uncentred": {"n_fft": 800, "hop_length": 200, "n_mels": 40, "center": False, "mel_scale": "htk"},
     "top_db": {"n_mels": 64, "top_db": 40.0},
@@ -113,7 +115,9 @@ def double_precision():
 
 @parameter_sets
 def test_torchaudio_agrees(waveform, parameters, double_precision):
-    torchaudio = pytest.importorskip("torchaudio", reason="torchaudio is an optional extra", exc_type=(ImportError, OSError))
+    torchaudio = pytest.importorskip(
+        "torchaudio", reason="torchaudio is an optional extra", exc_type=(ImportError, OSError)
+    )
     given = LogMelTransformer(**parameters)
     mel = torchaudio.transforms.MelSpectrogram(
         given.sample_rate, given.n_fft, given.win_length, given.hop_length, given.f_min, given.f_max, n_mels=given.n_mels,
@@ -132,7 +136,9 @@ def test_pad_modes_agree_with_torch_stft_padding(waveform):
     for pad_mode in ("reflect", "constant", "replicate", "circular"):
         padded = torch.nn.functional.pad(torch.from_numpy(waveform)[None], (512, 512), mode=pad_mode)[0].numpy()
         expected = LogMelTransformer(center=False).fit_transform(padded[None])
-        np.testing.assert_allclose(LogMelTransformer(pad_mode=pad_mode).fit_transform(waveform[None]), expected, atol=1e-9)
+        np.testing.assert_allclose(
+            LogMelTransformer(pad_mode=pad_mode).fit_transform(waveform[None]), expected, atol=1e-9
+        )
 
 
 def test_published_values_of_the_baseline_front_end():
@@ -170,7 +176,9 @@ def test_frames_follow_from_the_length(n_timepoints):
 def test_clip_shorter_than_a_window_is_filled_with_zeros_at_its_end():
     short = np.random.default_rng(0).standard_normal(100)
     filled = np.pad(short, (0, 413))
-    np.testing.assert_array_equal(LogMelTransformer().fit_transform([short]), LogMelTransformer().fit_transform([filled]))
+    np.testing.assert_array_equal(
+        LogMelTransformer().fit_transform([short]), LogMelTransformer().fit_transform([filled])
+    )
 
 
 def test_clip_does_not_depend_on_its_mates(waveform):

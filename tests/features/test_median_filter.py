@@ -66,8 +66,13 @@ def test_table_without_the_feature_says_what_to_do():
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
-    [({"size": 4}, "size=4 is even"), ({"size": 0}, "size=0"), ({"axis": "mel"}, "axis='mel'"), ({"patch_length": 0}, "patch_length=0")],
-)  # fmt: skip
+    [
+        ({"size": 4}, "size=4 is even"),
+        ({"size": 0}, "size=0"),
+        ({"axis": "mel"}, "axis='mel'"),
+        ({"patch_length": 0}, "patch_length=0"),
+    ],
+)
 def test_parameters_out_of_range_are_named(parameters, message):
     with pytest.raises(ValueError, match=message):
         MedianFilter(**parameters).fit(np.zeros((1, 2, 3)))

@@ -8,7 +8,9 @@ from hypothesis.extra import numpy as hnp
 from skasd.features import LogMelTransformer, TWFRTransformer
 
 R = (0.0, 0.25, 0.5, 0.9, 0.98, 1.0)
-spectrograms = hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.floats(-100, 50))
+spectrograms = hnp.arrays(
+    np.float64, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.floats(-100, 50)
+)
 
 
 def pooled(frames, r):
@@ -17,7 +19,9 @@ def pooled(frames, r):
 
 def test_published_values():
     np.testing.assert_allclose(pooled([1, 4, 2], R), [4, 3.476190, 3, 2.439114, 2.353557, 2.333333], atol=1e-6)
-    np.testing.assert_allclose(pooled([-50, -60, -40, -70], (0, 0.5, 0.9, 1)), [-40, -47.333333, -53.687118, -55], atol=1e-6)
+    np.testing.assert_allclose(
+        pooled([-50, -60, -40, -70], (0, 0.5, 0.9, 1)), [-40, -47.333333, -53.687118, -55], atol=1e-6
+    )
 
 
 @given(spectrograms, st.permutations(range(12)))
@@ -30,7 +34,9 @@ def test_order_of_frames_does_not_matter(clip, order):
 @given(spectrograms, st.floats(-50, 50))
 def test_a_level_change_shifts_the_statistic(clip, level):
     transformer = TWFRTransformer(r=R).fit(clip[None])
-    np.testing.assert_allclose(transformer.transform(clip[None] + level), transformer.transform(clip[None]) + level, atol=1e-9)
+    np.testing.assert_allclose(
+        transformer.transform(clip[None] + level), transformer.transform(clip[None]) + level, atol=1e-9
+    )
 
 
 @given(spectrograms)
@@ -49,12 +55,21 @@ def test_waveforms_pass_through_the_published_front_end():
 
 
 def test_another_front_end_changes_the_bands():
-    assert TWFRTransformer(r=(1.0, 0.5), frontend=LogMelTransformer(n_mels=40)).fit_transform(np.ones((2, 4000))).shape == (2, 80)
+    assert TWFRTransformer(r=(1.0, 0.5), frontend=LogMelTransformer(n_mels=40)).fit_transform(
+        np.ones((2, 4000))
+    ).shape == (2, 80)
 
 
 def test_columns_are_named_by_r_and_band():
     frame = TWFRTransformer(r=(1.0, 0.5)).set_output(transform="pandas").fit_transform(np.ones((2, 3, 4)))
-    assert list(frame.columns) == ["twfr1_mel0", "twfr1_mel1", "twfr1_mel2", "twfr0.5_mel0", "twfr0.5_mel1", "twfr0.5_mel2"]
+    assert list(frame.columns) == [
+        "twfr1_mel0",
+        "twfr1_mel1",
+        "twfr1_mel2",
+        "twfr0.5_mel0",
+        "twfr0.5_mel1",
+        "twfr0.5_mel2",
+    ]
 
 
 def test_table_gives_an_array_or_a_column():

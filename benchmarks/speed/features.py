@@ -1,0 +1,162 @@
+"""Log-mel of ten-second clips: rate against librosa and torchaudio, and memory, all in one run.
+
+    python benchmarks/speed/features.py --out benchmarks/speed/results.jsonl
+
+Each row is one JSON line: what, the median seconds of ours and of the peer, their ratio, versions and machine. Sides
+take turns, so that a busy machine slows both. Peers that are not installed give no row. With an accelerator, a row
+compares the device path with the CPU path.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+import torch
+
+from skasd.features import LogMelTransformer
+
+N_CLIPS, SECONDS, RATE = 256, 10, 16000
+MEL = {"n_fft": 2048, "hop_length": 512, "n_mels": 128}
+
+
+def paired(ours, peer, rounds=5):
+    """Median seconds of two functions that take turns, after one round to warm up."""
+    times = []
+    for _ in range(rounds + 1):
+        row = []
+        for function in (ours, peer):
+            start = time.perf_counter()
+            function()
+            row.append(time.perf_counter() - start)
+        times.append(row)
+    return np.median(times[1:], axis=0)
+
+
+def librosa_log_mel(waveform):
+    import librosa
+
+    return librosa.power_to_db(librosa.feature.melspectrogram(y=waveform, sr=RATE, **MEL), top_db=None)
+
+
+def torchaudio_log_mel():
+    import torchaudio
+
+    mel = torchaudio.transforms.MelSpectrogram(RATE, norm="slaney", mel_scale="slaney", **MEL)
+    return torch.nn.Sequential(mel, torchaudio.transforms.AmplitudeToDB("power"))
+
+
+def installed(package):
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def peers(waveforms, transformer):
+    """Name and (ours, peer) functions of each comparison."""
+    tensor = torch.from_numpy(waveforms)
+    if installed("librosa"):
+        yield "log-mel, librosa one by one", lambda: [librosa_log_mel(waveform) for waveform in waveforms]
+    if installed("torchaudio"):
+        theirs = torchaudio_log_mel()
+        with torch.inference_mode():
+            yield "log-mel, torchaudio one by one", lambda: [theirs(clip) for clip in tensor]
+            yield "log-mel, torchaudio batch of 64", lambda: [theirs(batch) for batch in tensor.split(64)]
+    if torch.accelerator.is_available():
+        on_device = LogMelTransformer(device="auto", **MEL)
+        yield "log-mel, our device path", lambda: on_device.fit_transform(waveforms)
+
+
+def reading(folder, waveforms):
+    """Paths of wav files with the waveforms, and librosa's way of reading them."""
+    paths = [str(Path(folder) / f"{index}.wav") for index in range(len(waveforms))]
+    for path, waveform in zip(paths, waveforms, strict=True):
+        soundfile.write(path, waveform, RATE)
+    return paths
+
+
+def peak_memory(n_paths):
+    """Bytes beyond the output at the peak of transforming so many paths, in a process of its own."""
+    code = f"""
+import tempfile, numpy as np, soundfile
+from pathlib import Path
+from skasd.features import LogMelTransformer
+
+def peak_kib():  # of this process since its start; ru_maxrss would remember the parent's
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+
+with tempfile.TemporaryDirectory() as folder:
+    rng = np.random.default_rng(0)
+    paths = [str(Path(folder) / f"{{index}}.wav") for index in range(100)]
+    for path in paths:
+        soundfile.write(path, 0.1 * rng.standard_normal({SECONDS * RATE}).astype("float32"), {RATE})
+    before = peak_kib()
+    out = LogMelTransformer(**{MEL!r}).fit_transform(paths * ({n_paths} // 100))
+    print((peak_kib() - before) * 1024 - out.nbytes, out.nbytes)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return [int(word) for word in done.stdout.split()]
+
+
+def environment():
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    packages = ("skasd", "numpy", "scipy", "torch", "librosa", "torchaudio", "soundfile")
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "commit": commit.stdout.strip(),
+        "python": platform.python_version(),
+        "versions": {package: installed(package) for package in packages},
+        "cores": len(os.sched_getaffinity(0)),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+    }
+
+
+def rows():
+    rng = np.random.default_rng(0)
+    waveforms = 0.1 * rng.standard_normal((N_CLIPS, SECONDS * RATE)).astype(np.float32)
+    transformer = LogMelTransformer(**MEL)
+    for name, peer in peers(waveforms, transformer):
+        ours, theirs = paired(lambda: transformer.fit_transform(waveforms), peer)
+        yield {"what": name, "n_clips": N_CLIPS, "ours_s": ours, "peer_s": theirs, "ratio": theirs / ours}
+    if installed("librosa"):
+        import librosa
+
+        with tempfile.TemporaryDirectory() as folder:
+            paths = reading(folder, waveforms)
+            ours, theirs = paired(
+                lambda: transformer.fit_transform(pd.DataFrame({"path": paths})),
+                lambda: [librosa_log_mel(librosa.load(path, sr=RATE)[0]) for path in paths],
+            )
+            what = "reading wav + log-mel, librosa.load one by one"
+            yield {"what": what, "n_clips": N_CLIPS, "ours_s": ours, "peer_s": theirs, "ratio": theirs / ours}
+    beyond, output = peak_memory(5000)
+    yield {"what": "peak memory of 5000 paths", "beyond_output_bytes": beyond, "output_bytes": output}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, help="file to append the JSON lines to")
+    out = parser.parse_args().out
+    shared = environment()
+    for row in rows():
+        rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
+        line = json.dumps({**rounded, **shared})
+        print(line)
+        if out:
+            with out.open("a") as file:
+                file.write(line + "\n")
+
+
+if __name__ == "__main__":
+    main()

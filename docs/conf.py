@@ -1,0 +1,102 @@
+"""Configuration of the documentation; build it with ``python -m sphinx -W -b html docs docs/_build/html``."""
+
+import sys
+import warnings
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+import api  # noqa: E402
+
+import skasd  # noqa: E402
+
+project = "skasd"
+author = "The skasd developers"
+copyright = f"{author}, BSD-3-Clause"
+version = release = skasd.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+root_doc = "index"
+templates_path = ["_templates"]
+exclude_patterns = ["_build"]
+default_role = "literal"  # single backquotes in docstrings name parameters and columns
+highlight_language = "python"
+nitpicky = False
+
+# API reference
+api.write_pages()
+autosummary_generate = True
+autodoc_typehints = "none"  # the docstrings say more than the annotations
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False  # the class template lists them
+numpydoc_class_members_toctree = False
+
+# Gallery
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"/plot_",
+    "ignore_pattern": r"__init__\.py|/reproduce/",
+    "within_subsection_order": "FileNameSortKey",
+    "subsection_order": [
+        "../examples/clips",
+        "../examples/datasets",
+        "../examples/features",
+        "../examples/detectors",
+        "../examples/metrics",
+        "../examples/model_selection",
+        "*",
+    ],
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("skasd",),
+    "reference_url": {"skasd": None},
+    "abort_on_example_error": True,
+    "image_srcset": ["2x"],
+    "min_reported_time": 1,
+    "show_memory": False,
+    "show_signature": False,
+    "download_all_examples": False,
+    "remove_config_comments": True,
+}
+warnings.filterwarnings("ignore", message=".*is non-interactive.*", category=UserWarning)
+
+# Pages
+html_theme = "pydata_sphinx_theme"
+html_title = "skasd"
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "navbar_align": "left",
+    "navbar_end": ["theme-switcher"],
+    "show_toc_level": 2,
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "pygments_light_style": "tango",
+    "pygments_dark_style": "monokai",
+}
+html_sidebars = {"index": [], "glossary": [], "bibliography": [], "changelog": []}
+
+_OWN_THOUGH_INHERITED = {"fit_predict", "fit_transform"}
+
+
+def skip_foreign_members(app, what, name, member, skip, options):
+    """Leave out what a class inherits from scikit-learn or Python, but for the verbs that its users call."""
+    if what != "class" or skip or name in _OWN_THOUGH_INHERITED:
+        return skip
+    if name.startswith("set_") and name.endswith("_request"):
+        return True
+    module = getattr(member, "__module__", None) or getattr(getattr(member, "fget", None), "__module__", None)
+    return skip if module is None else not module.startswith("skasd")
+
+
+def setup(app):
+    """Sphinx calls this once."""
+    app.connect("autodoc-skip-member", skip_foreign_members)

@@ -1,0 +1,5 @@
+"""The command line, thin over the Python interface."""
+
+from skasd.cli._app import main
+
+__all__ = ["main"]

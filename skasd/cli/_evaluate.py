@@ -1,0 +1,67 @@
+"""`skasd evaluate`: a DCASE data set from its folder to the official figures."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from skasd.cli._fit import make_detector
+from skasd.datasets import load_dcase, save_dcase_scores
+from skasd.metrics import score_table, summary_table
+
+
+def run_evaluate(
+    root: Path,
+    *,
+    year: int,
+    detector: str,
+    subset: str,
+    machine_types: list[str] | None,
+    ground_truth: Path | None,
+    out: Path | None,
+    contamination: float,
+    verbose: int,
+) -> str:
+    """Report of scores per section and their aggregates."""
+    clips = load_dcase(root, year=year, subset=subset, machine_types=machine_types, ground_truth=ground_truth)
+    is_train = (clips.data["split"] == "train").to_numpy()
+    if is_train.all() or not is_train.any():
+        raise ValueError(
+            f"{root} ({year}, {subset}) has {int(is_train.sum())} training and {int((~is_train).sum())} test clips; "
+            "evaluate needs both."
+        )
+    model = make_detector(detector, contamination=contamination, verbose=verbose).fit(clips.data[is_train])
+    test, y_true = clips.data[~is_train], clips.target[~is_train]
+    score_samples = model.score_samples(test)
+    written = ""
+    if out is not None:
+        y_pred = None if year == 2020 else model.predict(test)
+        files = save_dcase_scores(out, test, score_samples, year=year, y_pred=y_pred)
+        written = f"\n\n{len(files)} files are in {out}."
+    known = y_true != 0
+    if not known.any():
+        return f"{len(test)} clips scored; the truth of none is known, so there are no figures." + written
+    return _report(y_true[known], score_samples[known], test[known], year) + written
+
+
+def _report(y_true: np.ndarray, score_samples: np.ndarray, test: pd.DataFrame, year: int) -> str:
+    sections = score_table(y_true, score_samples, test, year=year, one_class="skip")
+    parts = [_text("Each section, one ROC curve each:", sections)]
+    try:
+        summary = summary_table(y_true, score_samples, test, year=year, one_class="skip")
+    except ValueError as error:
+        return "\n\n".join([*parts, f"No section allows the official score of {year}: {error}"])
+    n_kept = int(summary["n_sections"].iloc[-1])
+    n_all = len(test[["machine_type", "section"]].drop_duplicates())
+    parts.append(
+        _text(
+            "Official, pooled over sections, and worst section (pAUC standardised):", summary.dropna(axis=1, how="all")
+        )
+    )
+    of_all = f"all {n_all} sections" if n_kept == n_all else f"{n_kept} of {n_all} sections, so not the official score"
+    parts.append(f"score of {year}: {summary['score_official'].iloc[-1]:.4f} ({of_all})")
+    return "\n\n".join(parts)
+
+
+def _text(title: str, table: pd.DataFrame) -> str:
+    return f"{title}\n{table.round(4).to_string(index=False)}"

@@ -1,0 +1,17 @@
+"""Detectors by name, as the commands fit them."""
+
+from typing import Any
+
+from skasd.base import BaseDetector
+from skasd.detectors import TWFRDetector
+from skasd.features import LogMelTransformer
+
+
+def make_detector(
+    name: str, *, contamination: float, verbose: int, sample_rate: int = 16000, channel: int | str = 0
+) -> BaseDetector:
+    """Detector `name` with its defaults."""
+    # the front end of the TWFR paper
+    frontend = LogMelTransformer(sample_rate, norm=None, mel_scale="htk", channel=channel, verbose=verbose)
+    detectors: dict[str, Any] = {"twfr": TWFRDetector(frontend=frontend, contamination=contamination, random_state=0)}
+    return detectors[name]

@@ -1,0 +1,59 @@
+"""`skasd score`: fit on a folder and score files in one go."""
+
+from pathlib import Path
+
+import numpy as np
+
+from skasd.cli._fit import make_detector
+from skasd.datasets import load_clip_folder
+
+
+def run_score(
+    files: list[Path],
+    train: Path,
+    *,
+    detector: str,
+    sample_rate: int,
+    channel: str,
+    out: Path | None,
+    contamination: float,
+    verbose: int,
+) -> str:
+    """Report of a line per file: anomaly score, decision, path."""
+    paths = [path for given in files for path in _expanded(given)]
+    normal = load_clip_folder(train)
+    model = make_detector(
+        detector, contamination=contamination, verbose=verbose, sample_rate=sample_rate, channel=_channel(channel)
+    )
+    # the folder is said to hold normal clips, so a clip without a label is one
+    model.fit(normal.data["path"].tolist(), np.where(normal.target == -1, -1, 1))
+    decision = model.decision_function(paths)
+    anomaly_score = -(decision + model.offset_)  # the files of the challenge hold high = anomalous
+    if out is not None:
+        _write(out, paths, anomaly_score, decision < 0)
+    width = max(len(f"{value:.3f}") for value in anomaly_score)
+    rows = zip(anomaly_score, np.where(decision < 0, "anomaly", "normal "), paths, strict=True)
+    return "\n".join(f"{value:{width}.3f}  {label}  {path}" for value, label, path in rows)
+
+
+def _expanded(given: Path) -> list[str]:
+    if given.is_dir():
+        return load_clip_folder(given, labels=None).data["path"].tolist()
+    return [str(given)]
+
+
+def _channel(text: str) -> int | str:
+    if text == "mean":
+        return text
+    if not text.isdigit():
+        raise ValueError(f"--channel={text} is unknown; a number from 0, or mean, is expected.")
+    return int(text)
+
+
+def _write(folder: Path, paths: list[str], anomaly_score: np.ndarray, anomalous: np.ndarray) -> None:
+    """Two files in the challenge's format: name and score, name and 0 or 1; no header."""
+    folder.mkdir(parents=True, exist_ok=True)
+    scores = "".join(f"{path},{value!r}\n" for path, value in zip(paths, anomaly_score.tolist(), strict=True))
+    decisions = "".join(f"{path},{int(value)}\n" for path, value in zip(paths, anomalous, strict=True))
+    (folder / "anomaly_score.csv").write_text(scores)
+    (folder / "decision_result.csv").write_text(decisions)

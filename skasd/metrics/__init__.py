@@ -1,0 +1,39 @@
+"""From ``(y_true, score_samples)`` to numbers: AUC, pAUC, official scores, decisions, intervals, scorers.
+
++1 is normal and -1 an anomaly, and a high ``score_samples`` is normal; the anomaly is every metric's positive class.
+"""
+
+from skasd.metrics._aggregate import aggregate_score, summary_table
+from skasd.metrics._bootstrap import BootstrapInterval, bootstrap_interval
+from skasd.metrics._decisions import DecisionScores, decision_scores, decision_table
+from skasd.metrics._means import arithmetic_mean, harmonic_mean
+from skasd.metrics._official import official_mean, official_score, official_table
+from skasd.metrics._ranking import auc_score, partial_auc_score
+from skasd.metrics._result_csv import format_result_csv, parse_result_csv
+from skasd.metrics._score_table import score_table
+from skasd.metrics._scorer import ClipScorer, auc_scorer, make_clip_scorer, official_scorer, partial_auc_scorer
+
+__all__ = [
+    "BootstrapInterval",
+    "ClipScorer",
+    "DecisionScores",
+    "aggregate_score",
+    "arithmetic_mean",
+    "auc_score",
+    "auc_scorer",
+    "bootstrap_interval",
+    "decision_scores",
+    "decision_table",
+    "format_result_csv",
+    "harmonic_mean",
+    "make_clip_scorer",
+    "official_mean",
+    "official_score",
+    "official_scorer",
+    "official_table",
+    "parse_result_csv",
+    "partial_auc_score",
+    "partial_auc_scorer",
+    "score_table",
+    "summary_table",
+]

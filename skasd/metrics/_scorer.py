@@ -1,0 +1,201 @@
+"""Scorers for scikit-learn's model selection: one ROC curve per machine type and section, never a silent pooling."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from inspect import signature
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skasd._parameters import check_number, check_option
+from skasd.metrics._aggregate import AGGREGATIONS, aggregate_score
+from skasd.metrics._inputs import check_scores
+from skasd.metrics._official import official_score
+from skasd.metrics._official_rules import check_year
+from skasd.metrics._ranking import DEFINITIONS
+from skasd.metrics._units import check_one_class
+
+
+@dataclass(frozen=True, repr=False)
+class ClipScorer:
+    """Scorer of a fitted detector: ``scorer(estimator, X, y)`` returns a float, high = good.
+
+    Made by :func:`make_clip_scorer` and :func:`official_scorer`; picklable, so that it works in parallel.
+
+    Parameters
+    ----------
+    metric : callable
+        Called as ``metric(y_true, score_samples, table)``; picklable.
+    name : str
+        What ``repr`` prints.
+    """
+
+    metric: Callable[..., float] = field(compare=False)
+    name: str
+
+    def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
+        """Score clips of known truth.
+
+        Parameters
+        ----------
+        estimator : object
+            Fitted, with ``score_samples`` or else ``decision_function``, high = normal.
+        X : array, list of paths or DataFrame
+            Clips. Of a DataFrame the columns ``machine_type``, ``section`` and ``domain`` are read.
+        y : array-like of shape (n_clips,)
+            +1 normal, -1 anomaly; clips of unknown truth, 0, are left out.
+
+        Returns
+        -------
+        score : float
+        """
+        if y is None:
+            raise ValueError(f"{self!r} needs y: +1 for normal clips, -1 for anomalies; got y=None. Pass y to fit.")
+        y = np.asarray(y)
+        score_samples = check_scores(_score(estimator, X), len(y), "y")
+        known = _known_truth(y)
+        table = X.iloc[known] if isinstance(X, pd.DataFrame) else None
+        return self.metric(y[known], score_samples[known], table)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def make_clip_scorer(
+    metric: str = "auc",
+    *,
+    aggregation: str = "mean_of_sections",
+    max_fpr: float = 0.1,
+    definition: str = "standardized",
+    one_class: str = "raise",
+) -> ClipScorer:
+    """Make a scorer from an AUC or pAUC and a way to aggregate it over sections.
+
+    Parameters
+    ----------
+    metric : {"auc", "partial_auc"}, default="auc"
+        What to measure.
+    aggregation : {"mean_of_sections", "official", "pooled", "worst_section"}, default="mean_of_sections"
+        How sections become one number, see :func:`aggregate_score`. Where X is not a DataFrame with ``machine_type`` or
+        ``section`` there is one ROC curve and they agree.
+    max_fpr : float, default=0.1
+        Largest false-positive rate of the pAUC, dimensionless, in (0, 1].
+    definition : {"standardized", "area", "printed"}, default="standardized"
+        Definition of the pAUC, see :func:`partial_auc_score`.
+    one_class : {"raise", "skip"}, default="raise"
+        What to do with a section of which a fold holds one class only: raise, or skip it and warn.
+
+    Returns
+    -------
+    scorer : ClipScorer
+        For ``scoring=``.
+
+    Raises
+    ------
+    ValueError
+        If an option is unknown.
+
+    See Also
+    --------
+    official_scorer : The official score of a year.
+
+    Notes
+    -----
+    `GridSearchCV` and `cross_validate` turn an error of a scorer into a warning and a score of NaN; with
+    ``error_score="raise"`` they pass it on.
+
+    Examples
+    --------
+    >>> from skasd.metrics import make_clip_scorer
+    >>> make_clip_scorer("auc", aggregation="worst_section")
+    make_clip_scorer('auc', aggregation='worst_section')
+    """
+    check_option("metric", metric, ("auc", "partial_auc"))
+    check_option("aggregation", aggregation, AGGREGATIONS)
+    check_option("definition", definition, DEFINITIONS)
+    check_number("max_fpr", max_fpr, low=0, high=1, above=True)
+    check_one_class(one_class)
+    options: dict[str, Any] = {
+        "aggregation": aggregation,
+        "max_fpr": max_fpr,
+        "definition": definition,
+        "one_class": one_class,
+    }
+    compute = partial(aggregate_score, metric=metric, **options)
+    return ClipScorer(compute, _call_text(make_clip_scorer, metric, options))
+
+
+def official_scorer(
+    year: int,
+    *,
+    max_fpr: float = 0.1,
+    expected: Mapping[str, Iterable[str]] | None = None,
+    one_class: str = "raise",
+) -> ClipScorer:
+    """Make a scorer of the official score of a year.
+
+    Parameters
+    ----------
+    year : int
+        2020 to 2026, see :func:`official_score`. Since 2021 X must be a clip table that knows domains.
+    max_fpr : float, default=0.1
+        Largest false-positive rate of the pAUC, dimensionless, in (0, 1].
+    expected : mapping of str to iterable of str or None, default=None
+        Sections by machine type that every fold must hold.
+    one_class : {"raise", "skip"}, default="raise"
+        What to do with a section that cannot give all numbers of that year: raise, or skip it and warn.
+
+    Returns
+    -------
+    scorer : ClipScorer
+        For ``scoring=``.
+
+    Raises
+    ------
+    ValueError
+        If an option is unknown.
+
+    Examples
+    --------
+    >>> from skasd.metrics import official_scorer
+    >>> official_scorer(2023)
+    official_scorer(2023)
+    """
+    year = check_year(year)
+    check_number("max_fpr", max_fpr, low=0, high=1, above=True)
+    check_one_class(one_class)
+    options: dict[str, Any] = {"max_fpr": max_fpr, "expected": expected, "one_class": one_class}
+    compute = partial(official_score, year=year, **options)
+    return ClipScorer(compute, _call_text(official_scorer, year, options))
+
+
+def _call_text(factory: Callable[..., ClipScorer], first: Any, options: dict[str, Any]) -> str:
+    """The call that makes a scorer, without what is left at its default."""
+    default = signature(factory).parameters
+    changed = [f"{name}={value!r}" for name, value in options.items() if value != default[name].default]
+    return f"{factory.__name__}({', '.join([repr(first), *changed])})"
+
+
+def _known_truth(y: np.ndarray) -> np.ndarray:
+    """Positions of the clips whose truth is known."""
+    if y.dtype.kind not in "iuf" or y.ndim != 1:
+        return np.arange(len(y))
+    if np.any(y == 0) and not np.any(y == -1):
+        raise ValueError("y holds 0 and no -1; here 0 means unknown truth, +1 is normal and an anomaly is -1.")
+    return np.flatnonzero(y != 0)
+
+
+def _score(estimator: Any, X: Any) -> Any:
+    for method in ("score_samples", "decision_function"):
+        if hasattr(estimator, method):
+            return getattr(estimator, method)(X)
+    raise TypeError(
+        f"{type(estimator).__name__} has neither score_samples nor decision_function; a clip scorer needs one "
+        "number per clip, high = normal."
+    )
+
+
+auc_scorer = make_clip_scorer("auc")
+partial_auc_scorer = make_clip_scorer("partial_auc")

@@ -1,0 +1,125 @@
+"""Units: the groups of clips that get a ROC curve of their own, normally one machine type and section."""
+
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from skasd._parameters import check_option
+from skasd.metrics._inputs import count_classes
+
+SECTION = ("machine_type", "section")
+DOMAINS = ("source", "target")
+_MAY_BE_ABSENT = ("machine_type", "section", "domain")
+
+
+class Unit(NamedTuple):
+    """Clips that belong together: the value of each column that made the unit, and row positions (n_rows,)."""
+
+    key: dict[str, Any]
+    rows: np.ndarray
+
+    def __str__(self) -> str:
+        known = [f"{column} {value!r}" for column, value in self.key.items() if value is not None]
+        return ", ".join(known) or "all clips"
+
+
+def split_units(table: pd.DataFrame | None, n_clips: int, by: str | Iterable[str] = SECTION) -> list[Unit]:
+    """One unit per distinct value of the columns `by`, sorted; a column that is absent or empty does not split."""
+    by = (by,) if isinstance(by, str) else tuple(by)
+    known = _known_columns(table, by)
+    if table is None or not known:
+        return [Unit(dict.fromkeys(by), np.arange(n_clips))]
+    code = table.groupby(known, sort=False, observed=True).ngroup().to_numpy()
+    order = np.argsort(code, kind="stable")
+    pieces = np.split(order, np.flatnonzero(np.diff(code[order])) + 1)
+    values = {column: table[column].to_numpy(dtype=object) for column in known}
+    units = [
+        Unit({column: values[column][rows[0]] if column in values else None for column in by}, rows) for rows in pieces
+    ]
+    return sorted(units, key=lambda unit: [str(value) for value in unit.key.values()])
+
+
+def known_domains(table: pd.DataFrame | None, n_clips: int) -> np.ndarray:
+    """Domain of every clip as text of shape (n_clips,), "" where it is not known."""
+    if table is None or "domain" not in table.columns:
+        return np.full(n_clips, "", dtype="<U6")
+    domain = np.where(table["domain"].isna(), "", table["domain"].to_numpy(dtype=object)).astype(str)
+    strange = sorted(set(domain.tolist()) - {"", *DOMAINS})
+    if strange:
+        raise ValueError(
+            f"The column domain holds {', '.join(map(repr, strange))}; 'source' and 'target' are expected."
+        )
+    return domain
+
+
+def check_expected(units: Iterable[Unit], expected: Mapping[Any, Iterable[Any]] | None) -> None:
+    """Raise unless the units are exactly the expected sections of the expected machine types."""
+    if expected is None:
+        return
+    found = {(unit.key["machine_type"], unit.key["section"]) for unit in units}
+    wanted = {(machine_type, section) for machine_type, sections in expected.items() for section in sections}
+    for pairs, what in ((wanted - found, "expected but absent"), (found - wanted, "present but not expected")):
+        if pairs:
+            named = ", ".join(f"{machine_type} {section}" for machine_type, section in sorted(pairs, key=str))
+            raise ValueError(
+                f"{len(pairs)} sections are {what}: {named}. A mean over other sections is another number."
+            )
+
+
+def with_both_classes(units: list[Unit], y_true: np.ndarray, one_class: str) -> list[Unit]:
+    """Units that hold normal and anomalous clips; the others raise, or are skipped with a warning."""
+    kept = []
+    for unit in units:
+        n_normal, n_anomaly = count_classes(y_true[unit.rows])
+        if n_normal and n_anomaly:
+            kept.append(unit)
+        else:
+            refuse_unit(unit, f"{n_normal} normal and {n_anomaly} anomalous clips", one_class)
+    return some_left(kept)
+
+
+def refuse_unit(unit: Unit, what: str, one_class: str) -> None:
+    """Raise for a unit without a ROC curve, or say in a warning that it is skipped."""
+    text = f"No ROC curve for {unit}: {what}, and at least one of each is needed."
+    if one_class == "raise":
+        raise ValueError(
+            f"{text} Leave these clips out, or pass one_class='skip' where a mean over fewer sections will do."
+        )
+    warnings.warn(f"{text} It is skipped.", stacklevel=2)
+
+
+def some_left(units: list[Any]) -> list[Any]:
+    """Raise if every unit was skipped."""
+    if not units:
+        raise ValueError(
+            "Every section was skipped: none holds both normal and anomalous clips of what it is scored on."
+        )
+    return units
+
+
+def check_one_class(one_class: str) -> None:
+    """Raise unless `one_class` is an option."""
+    check_option("one_class", one_class, ("raise", "skip"))
+
+
+def _known_columns(table: pd.DataFrame | None, by: tuple[str, ...]) -> list[str]:
+    """Those of the columns `by` that are known of every clip; an unknown name or a column with holes raises."""
+    present = [] if table is None else list(table.columns)
+    unknown = [column for column in by if column not in present and column not in _MAY_BE_ABSENT]
+    if unknown:
+        raise ValueError(
+            f"The table has no column {', '.join(map(repr, unknown))}; it has {', '.join(map(repr, present))}."
+        )
+    if table is None:
+        return []
+    missing = {column: table[column].isna().to_numpy() for column in by if column in present}
+    for column, hole in missing.items():
+        if hole.any() and not hole.all():
+            raise ValueError(
+                f"The column {column} is not known of {hole.sum()} of {len(table)} clips, the first in row "
+                f"{int(np.flatnonzero(hole)[0])}; fill it in, or drop these clips."
+            )
+    return [column for column, hole in missing.items() if not hole.all()]

@@ -1,0 +1,158 @@
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from skasd.datasets import make_machine_clips, read_dcase_scores
+
+
+def skasd(*arguments, cwd=None):
+    """Run the command line in a process of its own, as a user does."""
+    command = [sys.executable, "-c", "from skasd.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+def name_of(row, index, label):
+    return f"section_{row.section}_{row.domain}_{row.split}_{label}_{index:04d}_{row.attributes}.wav"
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """Synthetic fans and valves, laid out and named as DCASE 2023."""
+    root = tmp_path_factory.mktemp("dcase2023")
+    clips = make_machine_clips(
+        ("fan", "valve"), n_train=12, n_test_normal=8, n_test_anomaly=8, target_share=0.5, random_state=0
+    )
+    for index, (row, target) in enumerate(zip(clips.data.itertuples(), clips.target, strict=True)):
+        folder = root / "dev_data" / row.machine_type / row.split
+        folder.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / name_of(row, index, "normal" if target == 1 else "anomaly"), row.waveform, 16000)
+    return root
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A folder of normal recordings, and one normal and one quite different recording."""
+    root = tmp_path_factory.mktemp("recordings")
+    rng = np.random.default_rng(0)
+    (root / "normal").mkdir()
+    for index in range(30):
+        soundfile.write(root / "normal" / f"{index}.wav", 0.1 * rng.standard_normal(16000), 16000)
+    (root / "new").mkdir()
+    tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    soundfile.write(root / "new" / "odd.wav", tone, 16000)
+    soundfile.write(root / "new" / "stereo.wav", np.stack([tone, tone * 0], axis=1), 48000)
+    return root
+
+
+def test_demo_prints_the_table_and_writes_the_picture(tmp_path):
+    done = skasd("demo", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    rows = re.findall(r"(fan|pump|slider|valve|gearbox) +00 +30 +30 +([01]\.\d+)", done.stdout)
+    assert len(rows) == 5
+    assert all(float(area) > 0.8 for _, area in rows)
+    assert (tmp_path / "skasd_demo.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_demo_into_a_missing_folder_fails_before_it_starts(tmp_path):
+    done = skasd("demo", "--out", tmp_path / "nowhere" / "demo.png")
+    assert done.returncode == 2
+    assert "nowhere is not a folder" in done.stderr
+
+
+def test_evaluate_prints_the_official_figures(tree):
+    done = skasd("evaluate", tree, "--year", 2023)
+    assert done.returncode == 0, done.stderr
+    assert "all 2 sections" in done.stdout
+    score = float(re.search(r"score of 2023: (0\.\d+)", done.stdout)[1])
+    assert 0.6 < score <= 1.0
+
+
+def test_evaluate_writes_scores_and_decisions_of_the_challenge(tree, tmp_path):
+    done = skasd("evaluate", tree, "--year", 2023, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    scores = read_dcase_scores(tmp_path / "out")
+    assert len(scores) == 32
+    anomalous = scores.file_name.str.contains("_anomaly_")
+    assert scores.score[anomalous].mean() > scores.score[~anomalous].mean()
+    decisions = (tmp_path / "out" / "decision_result_fan_section_00_test.csv").read_text().splitlines()
+    assert len(decisions) == 16
+    assert all(re.fullmatch(r"section_00_.*\.wav,[01]", line) for line in decisions)
+
+
+def test_evaluate_only_takes_the_machine_types_asked_for(tree):
+    done = skasd("evaluate", tree, "--year", 2023, "--machine-type", "fan")
+    assert "fan" in done.stdout
+    assert "valve" not in done.stdout
+
+
+def test_evaluate_runs_on_real_recordings_of_mixed_length(real_data):
+    done = skasd("evaluate", real_data / "dcase2023", "--year", 2023)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 7 sections, so not the official score" in done.stdout
+    assert "ToyCar" in done.stderr
+    assert skasd("evaluate", real_data / "dcase2023", "--year", 2023, "--quiet").stderr == ""
+
+
+def test_score_tells_an_odd_recording_from_normal_ones(folders, tmp_path):
+    normal = folders / "normal" / "3.wav"
+    done = skasd("score", normal, folders / "new", "--train", folders / "normal", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert [label for _, label, _ in lines] == ["normal", "anomaly", "anomaly"]
+    assert float(lines[1][0]) > float(lines[0][0])
+    rows = (tmp_path / "out" / "anomaly_score.csv").read_text().splitlines()
+    assert [row.rpartition(",")[0] for row in rows] == [path for _, _, path in lines]
+    assert (tmp_path / "out" / "decision_result.csv").read_text().splitlines()[1].endswith("odd.wav,1")
+
+
+def test_score_takes_another_channel(folders):
+    silent = skasd("score", folders / "new" / "stereo.wav", "--train", folders / "normal", "--channel", "1")
+    assert silent.returncode == 2
+    assert "there is no channel=1" in silent.stderr  # the training files have one
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("score", "nowhere.wav", "--train", "{folders}/normal"), "nowhere.wav: does not exist"),
+        (("score", "a.wav", "--train", "{folders}/missing"), "missing"),
+        (("score", "a.wav", "--train", "{folders}/normal", "--channel", "left"), "--channel=left is unknown"),
+        (
+            ("score", "a.wav", "--train", "{folders}/normal", "--contamination", "2"),
+            "contamination=2.0 is out of range",
+        ),
+        (("evaluate", "{folders}", "--year", "2023"), "{folders}"),
+        (("evaluate", "{folders}", "--year", "1999"), "year=1999"),
+    ],
+)
+def test_bad_input_gives_one_line_and_exit_code_two(folders, arguments, message):
+    done = skasd(*(argument.format(folders=folders) for argument in arguments))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert message.format(folders=folders) in done.stderr
+
+
+@pytest.mark.parametrize("command", ["demo", "evaluate", "score"])
+def test_help_explains(command):
+    done = skasd(command, "--help")
+    assert done.returncode == 0
+    assert "--quiet" in done.stdout
+    assert len(done.stdout.splitlines()) > 10
+
+
+def test_unknown_detector_lists_the_known():
+    done = skasd("evaluate", ".", "--year", "2023", "--detector", "magic")
+    assert done.returncode == 2
+    assert "twfr" in done.stderr
+
+
+def test_version_is_printed():
+    import skasd as package
+
+    assert skasd("--version").stdout.strip() == package.__version__

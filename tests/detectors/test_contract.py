@@ -1,0 +1,206 @@
+"""What every detector promises, once for all of them."""
+
+import pickle
+import warnings
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
+from sklearn.utils.estimator_checks import check_estimator
+
+import skasd.detectors
+from skasd.base import BaseDetector
+from skasd.datasets import make_machine_clips
+from skasd.detectors import TWFRDetector
+from skasd.features import LogMelTransformer
+
+DETECTORS = [
+    TWFRDetector(),
+    TWFRDetector(r=1.0),
+    pytest.param(TWFRDetector(n_components=2, random_state=0), marks=pytest.mark.slow),
+]
+each_detector = pytest.mark.parametrize("detector", DETECTORS, ids=str)
+
+
+@pytest.fixture(scope="module")
+def machines():
+    return make_machine_clips(("fan", "pump"), n_train=20, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def train(machines):
+    return machines.data[machines.data.split == "train"].reset_index(drop=True)
+
+
+def test_every_public_detector_is_tested():
+    tested = {type(getattr(detector, "values", [detector])[0]).__name__ for detector in DETECTORS}
+    assert tested == set(skasd.detectors.__all__)
+
+
+@each_detector
+def test_every_common_check_passes(detector):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="y holds labels other than")  # scikit-learn's checks use 0, 1 and 2
+        counts = Counter(result["status"] for result in check_estimator(detector, on_skip=None))
+    assert counts["passed"] >= 46, counts
+    assert counts["skipped"] <= 1, counts  # the array API one
+
+
+@each_detector
+def test_public_verbs_are_those_of_the_base_class(detector):
+    for verb in ("fit", "score_samples", "decision_function", "predict", "fit_predict"):
+        assert getattr(type(detector), verb) is getattr(BaseDetector, verb)
+
+
+@each_detector
+def test_same_seed_gives_the_same_scores(detector, train):
+    detector = clone(detector).set_params(random_state=3)
+    np.testing.assert_array_equal(
+        detector.fit(train).score_samples(train), clone(detector).fit(train).score_samples(train)
+    )
+
+
+@each_detector
+def test_global_generators_are_untouched(detector, train):
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    clone(detector).set_params(random_state=None).fit(train).score_samples(train)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+@each_detector
+def test_score_does_not_depend_on_mates_or_order(detector, machines, train):
+    fitted = clone(detector).fit(train)
+    together = fitted.score_samples(machines.data)
+    order = np.random.default_rng(0).permutation(len(together))
+    np.testing.assert_allclose(fitted.score_samples(machines.data.iloc[order]), together[order], rtol=1e-12)
+    np.testing.assert_allclose(fitted.score_samples(machines.data.iloc[5:6]), together[5:6], rtol=1e-12)
+
+
+@each_detector
+def test_threads_change_nothing(detector, train):
+    one = clone(detector).set_params(n_jobs=1).fit(train).score_samples(train)
+    np.testing.assert_array_equal(clone(detector).set_params(n_jobs=2).fit(train).score_samples(train), one)
+
+
+@each_detector
+def test_every_container_gives_the_same_scores(detector, tmp_path, machines):
+    data = machines.data[machines.data.machine_type == "fan"]
+    array = np.stack(data.waveform.tolist())
+    paths = [str(tmp_path / f"{index}.wav") for index in range(len(array))]
+    for path, waveform in zip(paths, array, strict=True):
+        soundfile.write(path, waveform, 16000, subtype="FLOAT")
+    np.save(tmp_path / "map.npy", array)
+    log_mel = LogMelTransformer(norm=None, mel_scale="htk").fit_transform(array)
+    containers = {
+        "array": array,
+        "memory map": np.load(tmp_path / "map.npy", mmap_mode="r"),
+        "paths": paths,
+        "table of paths": pd.DataFrame({"path": paths}),
+        "table of waveforms": data[["waveform"]],
+        "features": log_mel,
+        "table of features": pd.DataFrame({"log_mel": list(log_mel)}),
+    }
+    expected = clone(detector).fit(array).score_samples(array)
+    for name, X in containers.items():
+        np.testing.assert_array_equal(clone(detector).fit(X).score_samples(X), expected, err_msg=name)
+
+
+@each_detector
+def test_scores_are_float64_of_one_axis(detector, train):
+    scores = clone(detector).fit(train).score_samples(train)
+    assert scores.shape == (len(train),)
+    assert scores.dtype == np.float64
+
+
+@each_detector
+def test_offset_decision_and_prediction_belong_together(detector, train):
+    fitted = clone(detector).set_params(contamination=0.25).fit(train)
+    decision = fitted.decision_function(train)
+    np.testing.assert_array_equal(decision, fitted.score_samples(train) - fitted.offset_)
+    np.testing.assert_array_equal(fitted.predict(train), np.where(decision >= 0, 1, -1))
+    assert (fitted.predict(train) == -1).mean() == 0.25
+
+
+@each_detector
+def test_anomalies_given_to_fit_are_left_out(detector, machines, train):
+    everything = clone(detector).fit(machines.data, machines.target)
+    normals = clone(detector).fit(machines.data[machines.target == 1])
+    np.testing.assert_array_equal(everything.score_samples(train), normals.score_samples(train))
+
+
+@each_detector
+def test_nothing_but_anomalies_is_refused(detector, train):
+    with pytest.raises(ValueError, match="All 40 clips given to fit are anomalies"):
+        clone(detector).fit(train, np.full(len(train), -1))
+
+
+@each_detector
+def test_labels_zero_and_one_are_warned_about(detector, train):
+    with pytest.warns(UserWarning, match="labels other than"):
+        clone(detector).fit(train, np.arange(len(train)) % 2)
+
+
+@each_detector
+def test_clone_pickle_and_set_params(detector, train):
+    fitted = clone(detector).fit(train)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).score_samples(train), fitted.score_samples(train))
+    other = clone(detector).set_params(reg_covar=5.0).fit(train)
+    assert not np.allclose(other.score_samples(train), fitted.score_samples(train))
+    refitted = other.set_params(reg_covar=0.1).fit(train)
+    np.testing.assert_array_equal(refitted.score_samples(train), fitted.score_samples(train))
+
+
+@each_detector
+def test_odd_clips_get_finite_scores(detector, train):
+    odd = {
+        "silence": np.zeros(32000),
+        "constant": np.full(32000, 0.5),
+        "one frame": np.ones(1),
+        "odd length": np.random.default_rng(0).standard_normal(12345),
+        "full scale": np.resize([1.0, -1.0], 32000),
+    }
+    table = pd.DataFrame({"waveform": [wave.astype(np.float32) for wave in odd.values()]})
+    fitted = clone(detector).fit(train[["waveform"]])
+    assert np.isfinite(fitted.score_samples(table)).all()
+
+
+@each_detector
+def test_training_on_silence_or_mixed_lengths_works(detector):
+    silence = clone(detector).fit(np.zeros((10, 4000)))
+    assert np.isfinite(silence.score_samples(np.ones((2, 4000)))).all()
+    rng = np.random.default_rng(0)
+    mixed = [rng.standard_normal(length) for length in range(3000, 9000, 500)]
+    assert np.isfinite(clone(detector).fit(mixed).score_samples(mixed)).all()
+
+
+@each_detector
+def test_nan_names_the_clip(detector, train):
+    waveforms = train.waveform.tolist()
+    waveforms[7] = np.full(32000, np.nan, dtype=np.float32)
+    broken = train.assign(waveform=waveforms)
+    with pytest.raises(ValueError, match=r"1 of 40 clips cannot be used:\n  clip 7 .*holds NaN"):
+        clone(detector).fit(broken)
+
+
+@each_detector
+def test_progress_shows_only_when_asked(detector, train, capsys):
+    clone(detector).fit(train)
+    assert capsys.readouterr() == ("", "")
+    clone(detector).set_params(verbose=1).fit(train)
+    assert "100%" in capsys.readouterr().err
+
+
+@each_detector
+def test_anomalies_of_machines_are_found(detector):
+    clips = make_machine_clips(("fan", "gearbox"), n_train=40, duration=3.0, severity=1.5, random_state=0)
+    test = clips.data.split == "test"
+    fitted = clone(detector).fit(clips.data[~test])
+    areas = []
+    for machine_type in ("fan", "gearbox"):
+        chosen = (test & (clips.data.machine_type == machine_type)).to_numpy()
+        areas.append(roc_auc_score(clips.target[chosen], fitted.score_samples(clips.data[chosen])))
+    assert np.mean(areas) > 0.9

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from sklearn.mixture import GaussianMixture
+
+from skasd.detectors._gaussian import component_score, fit_mixture, held_out_scores, left_out_score, mixture_score
+
+
+def mixture(means, variances, weights):
+    means, variances = np.array(means, dtype=float), np.array(variances, dtype=float)
+    made = GaussianMixture(len(means))
+    made.means_, made.weights_ = means, np.array(weights)
+    made.covariances_ = np.stack([np.diag(row) for row in variances])
+    made.precisions_cholesky_ = np.stack([np.diag(1 / np.sqrt(row)) for row in variances])
+    return made
+
+
+def test_published_values_of_one_component_in_128_dimensions():
+    standard = mixture([np.zeros(128)], [np.ones(128)], [1.0])
+    at_mean, at_distance_two = component_score(standard, np.eye(128)[:2] * [[0.0], [2.0]])
+    assert at_mean == pytest.approx(117.624132, abs=1e-6)
+    assert at_distance_two == pytest.approx(119.624132, abs=1e-6)
+
+
+def test_published_values_of_two_components_in_one_dimension():
+    pair = mixture([[0.0], [10.0]], [[1.0], [1.0]], [0.9, 0.1])
+    X = np.array([[0.0], [5.0], [10.0]])
+    np.testing.assert_allclose(component_score(pair, X), [0.918939, 13.418939, 0.918939], atol=1e-6)
+    np.testing.assert_allclose(mixture_score(pair, X), [1.024299, 13.418939, 3.221524], atol=1e-6)
+
+
+def test_component_score_does_not_see_the_weights():
+    X = np.random.default_rng(0).standard_normal((5, 2))
+    one = mixture([[0, 0], [3, 3]], [[1, 2], [1, 1]], [0.5, 0.5])
+    other = mixture([[0, 0], [3, 3]], [[1, 2], [1, 1]], [0.01, 0.99])
+    np.testing.assert_array_equal(component_score(one, X), component_score(other, X))
+
+
+def test_one_component_has_one_score():
+    X = np.random.default_rng(0).standard_normal((30, 3))
+    fitted = fit_mixture(X, n_components=1, reg_covar=0.1, random_state=np.random.RandomState(0))
+    np.testing.assert_allclose(component_score(fitted, X), mixture_score(fitted, X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (3, 8), (40, 5)])
+def test_left_out_score_equals_leaving_out_each_clip(shape):
+    X = np.random.default_rng(0).standard_normal(shape) + 4
+    expected = []
+    for clip in range(len(X)):
+        others = np.delete(X, clip, axis=0)
+        deviation = others - others.mean(axis=0)
+        covariance = deviation.T @ deviation / len(others) + 0.1 * np.eye(shape[1])
+        distance = X[clip] - others.mean(axis=0)
+        log_determinant = np.linalg.slogdet(2 * np.pi * covariance)[1]
+        expected.append(0.5 * (log_determinant + distance @ np.linalg.solve(covariance, distance)))
+    np.testing.assert_allclose(left_out_score(X, 0.1), expected, rtol=1e-9)
+
+
+def test_held_out_scores_of_several_components_exceed_those_of_the_fit():
+    X = np.random.default_rng(0).standard_normal((40, 6))
+    settings = {"n_components": 2, "reg_covar": 0.1, "random_state": np.random.RandomState(0)}
+    in_sample = component_score(fit_mixture(X, **settings), X)
+    assert held_out_scores(X, "component", **settings).mean() > in_sample.mean()
+
+
+def test_held_out_scores_of_very_few_clips_are_finite():
+    settings = {"n_components": 2, "reg_covar": 0.1, "random_state": np.random.RandomState(0)}
+    assert np.isfinite(held_out_scores(np.eye(3), "component", **settings)).all()

@@ -1,0 +1,183 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+from sklearn.mixture import GaussianMixture
+
+from skasd.datasets import make_machine_clips
+from skasd.detectors import TWFRDetector
+from skasd.features import LogMelTransformer, TWFRTransformer
+
+
+@pytest.fixture(scope="module")
+def machines():
+    return make_machine_clips(("fan", "valve"), n_sections=2, duration=2.0, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def features():
+    rng = np.random.default_rng(0)
+    return 10 * rng.standard_normal((30, 6, 40)) - 30
+
+
+def test_score_is_the_mixture_of_the_pooled_spectra(features):
+    spectra = TWFRTransformer(r=0.7).fit_transform(features)
+    expected = GaussianMixture(1, reg_covar=0.1, random_state=0).fit(spectra[:20]).score_samples(spectra[20:])
+    detector = TWFRDetector(r=0.7).fit(features[:20])
+    np.testing.assert_allclose(detector.score_samples(features[20:]), expected, rtol=1e-9)
+
+
+def test_log_likelihood_weighs_the_components(features):
+    spectra = TWFRTransformer(r=1.0).fit_transform(features)
+    detector = TWFRDetector(r=1.0, n_components=3, score_by="log_likelihood", random_state=0).fit(features)
+    (mixture,) = detector.mixtures_[""]
+    np.testing.assert_allclose(detector.score_samples(features), mixture.score_samples(spectra), rtol=1e-9)
+    by_component = detector.set_params(score_by="component").score_samples(features)
+    assert not np.allclose(by_component, mixture.score_samples(spectra))
+
+
+def test_several_r_score_by_the_largest_normalised_distance(features):
+    by_r = []
+    for r in (1.0, 0.5):
+        spectra = TWFRTransformer(r=r).fit_transform(features)
+        left_out = [
+            -TWFRDetector(r=r).fit(np.delete(features, clip, axis=0)).score_samples(features[clip : clip + 1])[0]
+            for clip in range(len(features))
+        ]
+        distance = -GaussianMixture(1, reg_covar=0.1).fit(spectra).score_samples(spectra)
+        by_r.append((distance - np.mean(left_out)) / np.std(left_out))
+    detector = TWFRDetector(r=(1.0, 0.5)).fit(features)
+    np.testing.assert_allclose(detector.score_samples(features), -np.max(by_r, axis=0), rtol=1e-6)
+
+
+def test_auto_leaves_the_mean_out_for_impulsive_machines_only(machines):
+    detector = TWFRDetector().fit(machines.data[machines.data.split == "train"])
+    assert detector.r_["fan/00"] == (1.0, 0.95, 0.8, 0.5)
+    assert detector.skewness_["fan/00"] < 0 < detector.skewness_["valve/00"]
+    clicks = np.full((10, 8, 100), -60.0) + np.random.default_rng(0).standard_normal((10, 8, 100))
+    clicks[:, :, ::20] = -10.0
+    assert TWFRDetector().fit(clicks).r_ == {"": (0.95, 0.8, 0.5)}
+
+
+def test_explicit_mean_is_kept_for_impulsive_machines():
+    clicks = np.zeros((10, 2, 50))
+    clicks[:, :, 7] = 1.0 + np.arange(10)[:, None]
+    assert TWFRDetector(r=(1.0, 0.5)).fit(clicks).r_ == {"": (1.0, 0.5)}
+
+
+def test_each_machine_and_section_has_its_own_mixture(machines):
+    train = machines.data[machines.data.split == "train"]
+    detector = TWFRDetector(r=1.0).fit(train)
+    assert sorted(detector.mixtures_) == ["fan/00", "fan/01", "valve/00", "valve/01"]
+    fan = train[(train.machine_type == "fan") & (train.section == "01")]
+    alone = TWFRDetector(r=1.0).fit(fan)
+    np.testing.assert_allclose(detector.score_samples(fan), alone.score_samples(fan), rtol=1e-12)
+
+
+def test_group_columns_can_put_machines_together(machines):
+    train = machines.data[machines.data.split == "train"]
+    assert sorted(TWFRDetector(group_columns=("machine_type",)).fit(train).r_) == ["fan", "valve"]
+    assert sorted(TWFRDetector(group_columns=()).fit(train).r_) == [""]
+
+
+def test_unknown_machine_is_refused_by_name(machines):
+    fans = machines.data[(machines.data.machine_type == "fan") & (machines.data.split == "train")]
+    detector = TWFRDetector().fit(fans)
+    with pytest.raises(
+        ValueError, match=r"Machine 'valve/00' of clip 0 .*was not among those given to fit: \['fan/00'"
+    ):
+        detector.score_samples(machines.data[machines.data.machine_type == "valve"])
+
+
+def test_machine_of_one_clip_is_refused_by_name(machines):
+    fans = machines.data[(machines.data.machine_type == "fan") & (machines.data.split == "train")]
+    one_valve = machines.data[machines.data.machine_type == "valve"].iloc[:1]
+    with pytest.raises(ValueError, match=r"1 sample\(s\) of valve/00.*at least 2"):
+        TWFRDetector().fit(pd.concat([fans, one_valve]))
+
+
+def test_order_of_training_clips_does_not_matter(machines):
+    train = machines.data[machines.data.split == "train"]
+    shuffled = train.sample(frac=1, random_state=0)
+    one, other = (TWFRDetector().fit(table).score_samples(machines.data) for table in (train, shuffled))
+    np.testing.assert_allclose(one, other, rtol=1e-7)
+
+
+def test_another_front_end_changes_the_bands(machines):
+    detector = TWFRDetector(frontend=LogMelTransformer(n_mels=32)).fit(machines.data)
+    assert detector.mixtures_["fan/00"][0].means_.shape == (1, 32)
+
+
+def test_features_of_unequal_bands_are_named():
+    table = pd.DataFrame({"log_mel": [np.ones((4, 9)), np.ones((4, 9)), np.ones((5, 9))]})
+    with pytest.raises(ValueError, match=r"clip 2 .*has 5 bands, clip 0 .*has 4"):
+        TWFRDetector().fit(table)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        ({"r": "mean"}, ValueError, "r='mean' is unknown; expected one of 'auto'"),
+        ({"r": 2.0}, ValueError, "r=2.0 is out of range"),
+        ({"r": []}, ValueError, "r is empty"),
+        ({"n_components": 0}, ValueError, "n_components=0"),
+        ({"reg_covar": -1.0}, ValueError, "reg_covar=-1.0"),
+        ({"score_by": "gmm"}, ValueError, "score_by='gmm'"),
+        ({"group_columns": "section"}, TypeError, "group_columns='section' is a str"),
+        ({"frontend": 3}, TypeError, "frontend is a int"),
+        ({"contamination": 0.0}, ValueError, "contamination=0.0"),
+        ({"contamination": 0.7}, ValueError, "contamination=0.7"),
+        ({"random_state": "seed"}, TypeError, "random_state='seed'"),
+    ],
+)
+def test_parameters_out_of_range_are_named(features, parameters, error, message):
+    with pytest.raises(error, match=message):
+        TWFRDetector(**parameters).fit(features)
+
+
+def auc(y_true, scores):
+    anomalous = np.asarray(y_true) == "anomaly"
+    return roc_auc_score(anomalous, -scores), roc_auc_score(anomalous, -scores, max_fpr=0.1)
+
+
+@pytest.fixture(scope="module")
+def valve(real_data):
+    clips = pd.read_csv(real_data / "clips.csv", dtype={"section": str})
+    valve = clips[clips.dataset == "valve2023"]
+    return valve.assign(path=[str(real_data / path) for path in valve.path])
+
+
+@pytest.fixture(scope="module")
+def toy_car(real_data):
+    folder = real_data / "toycar2020_logmel"
+    return pd.read_csv(folder / "clips.csv", dtype=str).assign(log_mel=list(np.load(folder / "log_mel.npy")))
+
+
+def scores_of(detector, clips):
+    test = clips[clips.split == "test"]
+    return test, detector.fit(clips[clips.split == "train"]).score_samples(test)
+
+
+@pytest.mark.parametrize(("r", "least_auc", "least_pauc"), [(0.46, 0.97, 0.88), ("auto", 0.95, 0.8)])
+def test_real_valve_is_told_apart(valve, r, least_auc, least_pauc):
+    test, scores = scores_of(TWFRDetector(r=r, n_components=1), valve)
+    roc_area, partial_area = auc(test.label, scores)
+    assert roc_area >= least_auc
+    assert partial_area >= least_pauc
+
+
+def test_real_valve_is_lost_in_the_time_mean(valve):
+    test, scores = scores_of(TWFRDetector(r=1.0), valve)
+    assert auc(test.label, scores)[0] < 0.60
+
+
+@pytest.mark.parametrize(("r", "least_auc", "least_pauc"), [(1.0, 0.93, 0.78), ("auto", 0.92, 0.75)])
+def test_real_toy_cars_are_told_apart(toy_car, r, least_auc, least_pauc):
+    test, scores = scores_of(TWFRDetector(r=r), toy_car)
+    areas = [
+        auc(test.label[test.section == section], scores[test.section == section]) for section in test.section.unique()
+    ]
+    assert len(areas) == 4
+    mean_auc, mean_pauc = np.mean(areas, axis=0)
+    assert mean_auc >= least_auc
+    assert mean_pauc >= least_pauc
