@@ -1,0 +1,188 @@
+"""Which pooling over time: fixed r, and rules that choose r from normal clips alone.
+
+    python benchmarks/accuracy/twfr.py --out benchmarks/accuracy/twfr.jsonl     # measure
+    python benchmarks/accuracy/twfr.py --table benchmarks/accuracy/twfr.jsonl   # table of the README
+
+Synthetic machines of known duty cycle, three seeds; and real recordings where $SKASD_REAL_DATA or ../shared/data holds them:
+the split of the data set and five random draws of as many training normals. Each row is one JSON line: data set, machine
+(with section), rule, seed or draw, AUC and standardised pAUC of its test clips, versions and commit.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from skasd.datasets import make_machine_clips
+from skasd.detectors import TWFRDetector
+from skasd.features import LogMelTransformer
+from skasd.metrics import auc_score, partial_auc_score
+
+GRID = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5, 0.46, 0.0)
+COMBINED = (1.0, 0.95, 0.8, 0.5)
+MACHINES = ("fan", "pump", "slider", "valve", "gearbox")
+DUTY_CYCLES = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
+SNR_DB = (6.0, 15.0)
+SEEDS = (101, 102, 103)
+DRAWS = 5
+
+
+def by_skewness(train):
+    """One r: 0.5 where loud frames are rare, else 1."""
+    (skewness,) = TWFRDetector(r=1.0).fit(train).skewness_.values()
+    return 0.5 if skewness > 0.4 else 1.0
+
+
+def by_proxy(train, rng):
+    """The one r that best tells held-out normals from the same with a band made louder or quieter, in all frames or in few."""
+    half = rng.permutation(len(train))
+    fit_on, held_out = train[half[::2]], train[half[1::2]]
+    odd = np.stack([perturbed(clip, rng) for clip in held_out])
+    labels = np.repeat([1, -1], len(odd))
+    areas = [
+        auc_score(labels, TWFRDetector(r=r).fit(fit_on).score_samples(np.concatenate([held_out, odd]))) for r in GRID
+    ]
+    return GRID[int(np.argmax(areas))]
+
+
+def perturbed(clip, rng):
+    n_bands, _ = clip.shape
+    width = rng.integers(8, 40)
+    low = rng.integers(0, n_bands - width)
+    share = rng.choice([0.05, 0.2, 1.0])
+    level = clip[low : low + width].mean(axis=0)
+    loud = level >= np.quantile(level, 1 - share)
+    clip = clip.copy()
+    clip[low : low + width, loud] += rng.choice([-1, 1]) * 2.0 / np.sqrt(max(share, 0.2))
+    return clip
+
+
+def rules(train, seed):
+    """Name of each rule with the r that it takes on these normal clips."""
+    for r in GRID:
+        yield f"r={r:g}", r
+    yield "combined", COMBINED
+    yield "skewness", by_skewness(train)
+    yield "proxy", by_proxy(train, np.random.default_rng(seed))
+    yield "auto", "auto"
+
+
+def measured(train, test, y_true, seed):
+    for rule, r in rules(train, seed):
+        score_samples = TWFRDetector(r=r).fit(train).score_samples(test)
+        yield {"rule": rule, "auc": auc_score(y_true, score_samples), "pauc": partial_auc_score(y_true, score_samples)}
+
+
+def synthetic():
+    """(labels of the row, training features, test features, truth) of each synthetic machine."""
+    for seed in SEEDS:
+        for snr_db in SNR_DB:
+            for duty_cycle in DUTY_CYCLES:
+                clips = make_machine_clips(
+                    MACHINES, n_train=60, n_test_normal=40, n_test_anomaly=40, duration=4.0, duty_cycle=duty_cycle,
+                    severity=0.7, snr_db=snr_db, random_state=seed,
+                )  # fmt: skip
+                features = np.stack(LogMelTransformer(norm=None, mel_scale="htk").fit_transform(clips.data)["log_mel"])
+                for machine in MACHINES:
+                    chosen = (clips.data["machine_type"] == machine).to_numpy()
+                    train, test = (chosen & (clips.data["split"] == split).to_numpy() for split in ("train", "test"))
+                    row = {
+                        "dataset": "synthetic",
+                        "machine": machine,
+                        "duty_cycle": duty_cycle,
+                        "snr_db": snr_db,
+                        "seed": seed,
+                    }
+                    yield row, features[train], features[test], clips.target[test]
+
+
+def real():
+    folder = Path(os.environ.get("SKASD_REAL_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
+    if not (folder / "clips.csv").is_file():
+        return
+    clips = pd.read_csv(folder / "clips.csv", dtype={"section": str})
+    valve = clips[clips["dataset"] == "valve2023"]
+    paths = [str(folder / path) for path in valve["path"]]
+    yield from draws("valve2023", valve, LogMelTransformer(norm=None, mel_scale="htk").fit_transform(paths))
+    toy_car = pd.read_csv(folder / "toycar2020_logmel" / "clips.csv", dtype=str)
+    log_mel = np.load(folder / "toycar2020_logmel" / "log_mel.npy").astype(np.float32)
+    for section, rows in toy_car.groupby("section"):
+        yield from draws("toycar2020_logmel", rows, log_mel[rows.index], section)
+
+
+def draws(dataset, clips, features, section="00"):
+    """The split of the data set (seed None), then random draws of as many training normals."""
+    y_true = np.where(clips["label"] == "anomaly", -1, 1)
+    given = (clips["split"] == "train").to_numpy()
+    normal = np.flatnonzero(y_true == 1)
+    for seed in (None, *range(DRAWS)):
+        train = given
+        if seed is not None:
+            train = np.isin(np.arange(len(clips)), np.random.default_rng(seed).permutation(normal)[: given.sum()])
+        row = {"dataset": dataset, "machine": f"{clips['machine_type'].iloc[0]}/{section}", "seed": seed}
+        yield row, features[train], features[~train], y_true[~train]
+
+
+def environment():
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    packages = ("skasd", "numpy", "scipy", "scikit-learn")
+    return {
+        "detector": "TWFRDetector",
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "commit": commit.stdout.strip(),
+        "python": platform.python_version(),
+        "versions": {package: version(package) for package in packages},
+    }
+
+
+def measure(out):
+    shared = environment()
+    with out.open("w") as file:
+        for source in (real(), synthetic()):
+            for row, train, test, y_true in source:
+                for result in measured(train, test, y_true, row["seed"] or 0):
+                    line = {**row, **{key: round(v, 5) if isinstance(v, float) else v for key, v in result.items()}}
+                    file.write(json.dumps({**line, **shared}) + "\n")
+
+
+def table(results):
+    """Markdown: mean over machines, then mean and standard deviation over draws or seeds."""
+    rows = pd.read_json(results, lines=True)
+    rows["data"] = rows["dataset"].where(
+        rows["dataset"] != "synthetic", "synthetic, duty cycle " + rows["duty_cycle"].astype(str)
+    )
+    rows["data"] += np.where((rows["dataset"] != "synthetic") & rows["seed"].isna(), ", its split", "")
+    rows["data"] += np.where((rows["dataset"] != "synthetic") & rows["seed"].notna(), ", random draws", "")
+    per_seed = rows.groupby(["data", "rule", rows["seed"].fillna(-1)])[["auc", "pauc"]].mean()
+    mean, spread = per_seed.groupby(["data", "rule"]).mean(), per_seed.groupby(["data", "rule"]).std(ddof=0)
+    shown = ["r=1", "r=0.9", "r=0.5", "r=0.46", "combined", "skewness", "proxy", "auto"]
+    print("| data | " + " | ".join(shown) + " |\n|---|" + "---|" * len(shown))
+    for data in mean.index.get_level_values("data").unique():
+        cells = []
+        for rule in shown:
+            auc, pauc = mean.loc[(data, rule)]
+            plus_minus = "" if data.endswith("its split") else f" ± {spread.loc[(data, rule), 'auc']:.3f}"
+            cells.append(f"{auc:.3f}{plus_minus} / {pauc:.3f}")
+        print(f"| {data} | " + " | ".join(cells) + " |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, help="file to write the JSON lines to")
+    parser.add_argument("--table", type=Path, help="file of JSON lines to make the table of")
+    arguments = parser.parse_args()
+    if arguments.out:
+        measure(arguments.out)
+    if arguments.table:
+        table(arguments.table)
+
+
+if __name__ == "__main__":
+    main()
