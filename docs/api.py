@@ -28,7 +28,15 @@ def page(module: ModuleType) -> str:
     lines = [f".. _api_{title.rpartition('.')[2]}:", "", "=" * len(title), title, "=" * len(title), ""]
     lines += [f".. automodule:: {title}", "   :no-members:", "", f".. currentmodule:: {title}", ""]
     for heading, names in grouped_names(module).items():
-        lines += [heading, "-" * len(heading), "", ".. autosummary::", "   :toctree: ../objects", "   :nosignatures:", ""]
+        lines += [
+            heading,
+            "-" * len(heading),
+            "",
+            ".. autosummary::",
+            "   :toctree: ../objects",
+            "   :nosignatures:",
+            "",
+        ]
         lines += [f"   {name}" for name in names] + [""]
     return "\n".join(lines)
 

@@ -1,10 +1,13 @@
 """Configuration of the documentation; build it with ``python -m sphinx -W -b html docs docs/_build/html``."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
 
 HERE = Path(__file__).parent
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small matrices: threads only get into each other's way
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import api  # noqa: E402
@@ -19,6 +22,7 @@ version = release = skasd.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.doctest",
     "sphinx.ext.mathjax",
     "numpydoc",
     "sphinx_gallery.gen_gallery",

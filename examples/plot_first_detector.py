@@ -15,6 +15,7 @@ fault before the test.
 # table knows which machine a clip belongs to, so that one :class:`~skasd.detectors.TWFRDetector` holds a model of each.
 
 import matplotlib.pyplot as plt
+import numpy as np
 
 from skasd.datasets import make_machine_clips
 from skasd.detectors import TWFRDetector
@@ -35,18 +36,22 @@ score_table(y_test, scores, test).drop(columns=["auc_source", "auc_target"]).rou
 # What the scores look like
 # -------------------------
 #
-# High is normal. Each dot is a clip that the detector had not heard.
+# High is normal. Each dot is a clip that the detector had not heard. The axis is linear between -3 and 3 and logarithmic
+# beyond, as some faults are very loud.
 
 figure, axis = plt.subplots(figsize=(8, 4.5), layout="constrained")
 machines = test["machine_type"].unique()
 for label, name, color, shift in ((1, "normal", "#1f6f8b", -0.17), (-1, "anomaly", "#d1495b", 0.17)):
     for row, machine in enumerate(machines):
         chosen = scores[(y_test == label) & (test["machine_type"] == machine)]
-        jitter = shift + 0.1 * (2 * (7 * row + 0.618 * plt.np.arange(len(chosen))) % 2 - 1)
-        axis.scatter(chosen, row + jitter, s=22, color=color, alpha=0.6, linewidth=0, label=name if row == 0 else None)
+        height = row + shift + 0.12 * np.sin(7.0 * np.arange(len(chosen)))  # so that dots do not hide one another
+        axis.scatter(chosen, height, s=22, color=color, alpha=0.6, linewidth=0, label=name if row == 0 else None)
 axis.set(yticks=range(len(machines)), yticklabels=machines, xlabel="score_samples (high = normal)")
+axis.set_xscale("symlog", linthresh=3)
+axis.set_xticks([-100, -30, -10, -3, 0, 3], ["-100", "-30", "-10", "-3", "0", "3"])
+axis.minorticks_off()
 axis.invert_yaxis()
-axis.legend(loc="upper left", frameon=False)
+axis.legend(loc="lower right", frameon=False)
 axis.spines[["top", "right"]].set_visible(False)
 axis.grid(axis="x", alpha=0.3)
 plt.show()

@@ -41,7 +41,7 @@ def by_skewness(train):
 
 
 def by_proxy(train, rng):
-    """The one r that best tells held-out normals from the same with a band made louder or quieter, in all frames or in few."""
+    """The one r that best tells held-out normals from the same with a band changed, in all frames or in the loud ones."""
     half = rng.permutation(len(train))
     fit_on, held_out = train[half[::2]], train[half[1::2]]
     odd = np.stack([perturbed(clip, rng) for clip in held_out])

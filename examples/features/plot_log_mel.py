@@ -44,9 +44,9 @@ axes[-1].set_xlim(0, 8)
 plt.show()
 
 # %%
-# Slaney's filters begin narrower and have the greater weight at low frequencies. For a model that learns each band by
-# itself the weight is a constant in dB and changes nothing; where a floor (``amin``) or a sum over bands comes in, it
-# does. What counts is that training and test use the same.
+# HTK's filters are the finer ones below half a kilohertz, Slaney's between about 0.5 and 3 kHz. An area of one takes weight
+# from the wide filters; for a model that learns each band by itself that is a constant in dB and changes nothing, but where
+# a floor (``amin``) or a sum over bands comes in, it does. What counts is that training and test use the same.
 #
 # Two lengths of a frame
 # ----------------------
@@ -81,8 +81,8 @@ figure.colorbar(image, ax=axes, label="level below the maximum (dB)", shrink=0.7
 plt.show()
 
 # %%
-# At 16 ms the clicks are sharp and the low bands share the same few frequencies: with 64 bands some are empty, the dark
-# lines at the bottom. At 256 ms the whistle is a thin line and the clicks are smeared. The default of 1024 samples, 64
-# ms, is the compromise that most published systems settled on.
+# At 16 ms the edges are sharp, the background is grainy, and the lowest bands share the same few frequencies. At 256 ms the
+# whistles in bands 35 and 50 are clear lines on a smooth ground, but every opening is smeared to more than twice its
+# length. The default of 1024 samples, 64 ms, is a compromise, and that of the DCASE baselines.
 #
 # Next step: :ref:`sphx_glr_auto_examples_features_plot_median_filter.py` takes short events out of a spectrogram.

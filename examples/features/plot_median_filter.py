@@ -70,7 +70,7 @@ plt.show()
 # ------------------
 #
 # An event goes when it fills less than half of the window. To see it, the level of one band is followed while the window
-# grows; the blow touches about six frames, as each frame is four hops long.
+# grows. The blow stands out in five frames, since neighbouring frames overlap.
 
 log_mel = fan["log_mel"].to_list()
 band = 50
@@ -88,7 +88,8 @@ axis.grid(alpha=0.3)
 plt.show()
 
 # %%
-# With a hop of 16 ms, 31 frames are half a second: events of a quarter of a second vanish. Use the filter where the
+# Five frames leave some of it, eleven nothing. With a hop of 16 ms, 31 frames are half a second: whatever is shorter than a
+# quarter of a second vanishes. Use the filter where the
 # machine sounds without pause and the background does not, and leave it out for valves, sliders and presses.
 #
 # Next step: put ``make_pipeline(LogMelTransformer(), MedianFilter(), TWFRDetector())`` beside the same without the filter

@@ -42,8 +42,8 @@ score_table(y_true, score_samples, table)
 # Three summaries
 # ---------------
 # *Official* is the mean over sections, *pooled* one ROC curve over all sections of a machine type, *worst section* the
-# lowest. The valve has the same level everywhere, so pooling costs it little; the levels of the fan differ, and clips of
-# one section are compared with those of another.
+# lowest. The valve has the same level everywhere, and pooling does it no harm; the levels of the fan differ, and
+# clips of one section are compared with those of another.
 
 from skasd.metrics import summary_table
 

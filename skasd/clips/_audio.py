@@ -13,6 +13,7 @@ _CUT_DATA_CHUNK = re.compile(r"^data\s*:\s*(\d+) \(should be (\d+)\)", re.MULTIL
 _CUT_OGG_STREAM = re.compile(r"lacks an end-of-stream bit|without an End-Of-Stream flag|Junk after the last page")
 _UNKNOWN_LENGTH = 2**31 - 1  # recorders that stream write such a size and never come back to correct it
 _INT16_FULL_SCALE = 2**15
+_MOST_FRAMES = 2**48  # older versions of libsndfile say 2**63 - 1 where a stream has no end
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _refuse_cut(file: soundfile.SoundFile) -> None:
     cut = _CUT_DATA_CHUNK.search(file.extra_info)
     if cut and int(cut[1]) < _UNKNOWN_LENGTH:
         raise ValueError(f"is cut short: its header promises {cut[1]} bytes of sound, {cut[2]} are there")
-    if _CUT_OGG_STREAM.search(file.extra_info):
+    if _CUT_OGG_STREAM.search(file.extra_info) or file.frames > _MOST_FRAMES:
         raise ValueError("is cut short: the end of its OGG stream is missing")
     if file.frames == 0:
         raise ValueError("holds no audio: zero frames")

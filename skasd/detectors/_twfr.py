@@ -86,7 +86,8 @@ class TWFRDetector(BaseDetector):
     time, in dB and on average over bands and normal clips, is above 0.4. Nothing but normal clips enters.
 
     Departures from the paper: 0.1 is added to the variances, where 1e-6 leaves the covariance of a few hundred clips
-    almost singular; r and the number of components are not chosen on labelled test clips; clips are not cut to ten seconds.
+    almost singular; mixtures of several components stop at a gain of 1e-3, not 1e-6; r and the number of components are
+    not chosen on labelled test clips; clips are not cut to ten seconds.
 
     References
     ----------

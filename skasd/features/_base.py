@@ -37,12 +37,15 @@ class ClipTransformer(TransformerMixin, BaseEstimator):
         self : object
         """
         self._check_parameters()
-        self._check_clips(X, reset=True)
+        self._remember(self._check_clips(X, reset=True))
         self.fitted_ = True
         return self
 
     def _check_parameters(self) -> None:
         """Raise if a parameter is out of range."""
+
+    def _remember(self, clips: Clips) -> None:
+        """Keep what the names of output columns follow from."""
 
     def _check_clips(self, X: Any, *, reset: bool) -> Clips:
         if not reset:
@@ -50,28 +53,22 @@ class ClipTransformer(TransformerMixin, BaseEstimator):
         return check_clips(self, X, reset=reset, feature=self.feature)
 
 
-def stacked(results: Iterable[np.ndarray], n_clips: int) -> np.ndarray | list[np.ndarray]:
+def stacked(results: Iterable[np.ndarray | None], n_clips: int) -> np.ndarray | list:
     """Results of equal shape as one array of shape (n_clips, ...), else a list.
 
     The array is filled as the results come, so that they are never held twice.
     """
-    results = iter(results)
-    first = next(results)
-    out = None if first is None else np.empty((n_clips, *first.shape), first.dtype)
-    unequal: list[np.ndarray] = []
-    for position, result in enumerate(_with_first(first, results)):
-        if out is not None and not unequal and result is not None and result.shape == out.shape[1:]:
-            out[position] = result
+    array: np.ndarray | None = None
+    unequal: list = []
+    for position, result in enumerate(results):
+        if array is None and not unequal and result is not None:
+            array = np.empty((n_clips, *result.shape), result.dtype)
+        if array is not None and result is not None and result.shape == array.shape[1:]:
+            array[position] = result
         else:
-            if not unequal and out is not None:
-                unequal.extend(out[:position])
-            unequal.append(result)
-    return out if out is not None and not unequal else unequal
-
-
-def _with_first(first: Any, rest: Iterable) -> Iterable:
-    yield first
-    yield from rest
+            unequal += [*([] if array is None else array[:position]), result]
+            array = None
+    return unequal if array is None else array
 
 
 def into_container(values: np.ndarray | list[np.ndarray], clips: Clips, column: str) -> np.ndarray | pd.DataFrame:

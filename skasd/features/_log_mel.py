@@ -209,15 +209,26 @@ class LogMelTransformer(ClipTransformer):
         Returns
         -------
         names : ndarray of shape (n_mels * n_frames,), dtype object
+
+        Raises
+        ------
+        ValueError
+            Fitted on paths or a table without `duration`: the number of frames is not known.
         """
-        check_is_fitted(self, "n_features_in_")
+        check_is_fitted(self)
         n_frames = self._definition().n_frames(self._n_timepoints())
         return np.array(
             [f"mel{band}_frame{frame}" for band in range(self.n_mels) for frame in range(n_frames)], dtype=object
         )
 
     def _n_timepoints(self) -> int:
-        return self.n_features_in_ if self.duration is None else max(1, round(self.duration * self.sample_rate))
+        if self.duration is not None:
+            return max(1, round(self.duration * self.sample_rate))
+        if not hasattr(self, "n_features_in_"):
+            raise ValueError(
+                "The columns of paths and tables depend on the clips; set duration= to give them one length."
+            )
+        return self.n_features_in_
 
     def _reader(self) -> ClipReader:
         return ClipReader(self.sample_rate, self.channel, self.duration, self.short_clips, self.resample)

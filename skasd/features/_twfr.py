@@ -118,29 +118,12 @@ class TWFRTransformer(ClipTransformer):
         names : ndarray of shape (n_r * n_mels,), dtype object
         """
         check_is_fitted(self)
-        n_mels = self._n_mels
-        return np.array([f"twfr{r:g}_mel{band}" for r in _as_tuple(self.r) for band in range(n_mels)], dtype=object)
+        names = [f"twfr{r:g}_mel{band}" for r in _as_tuple(self.r) for band in range(self._n_mels)]
+        return np.array(names, dtype=object)
 
-    def fit(self, X: Any, y: Any = None) -> "TWFRTransformer":
-        """Check the parameters and the kind of X; nothing is learnt.
-
-        Parameters
-        ----------
-        X : array, list of paths or clip table
-            Clips.
-        y : Ignored
-            Not used, present by convention.
-
-        Returns
-        -------
-        self : object
-        """
-        self._check_parameters()
-        clips = self._check_clips(X, reset=True)
+    def _remember(self, clips: Clips) -> None:
         is_feature = clips.kind == "feature"
         self._n_mels = np.shape(clips.items[0])[0] if is_feature else or_published(self.frontend).n_mels
-        self.fitted_ = True
-        return self
 
     def _check_parameters(self) -> None:
         for r in _as_tuple(self.r):

@@ -272,3 +272,12 @@ def test_progress_shows_only_when_asked(waveform, capsys):
     assert capsys.readouterr().err == ""
     LogMelTransformer(verbose=1).fit_transform(waveform[None])
     assert "log-mel" in capsys.readouterr().err
+
+
+def test_column_names_of_paths_need_a_duration(tmp_path, waveform):
+    soundfile.write(tmp_path / "clip.wav", waveform / 100, 16000)
+    paths = [str(tmp_path / "clip.wav")]
+    with pytest.raises(ValueError, match="set duration="):
+        LogMelTransformer(flatten=True).fit(paths).get_feature_names_out()
+    transformer = LogMelTransformer(flatten=True, duration=1.0).fit(paths)
+    assert transformer.transform(paths).shape == (1, len(transformer.get_feature_names_out()))

@@ -125,8 +125,9 @@ def test_official_scorer_refuses_missing_sections(scored_table):
 
 def test_clips_of_unknown_truth_are_left_out(scored_table):
     X, y = scored_table
-    unknown = pd.concat([X, X.assign(score=-X["score"], section="09")], ignore_index=True)
-    padded = np.concatenate([y, np.zeros(len(y), dtype=int)])
+    order = np.random.default_rng(0).permutation(2 * len(y))
+    unknown = pd.concat([X, X.assign(score=-X["score"], section="09")]).iloc[order]
+    padded = np.concatenate([y, np.zeros(len(y), dtype=int)])[order]
     assert auc_scorer(FixedScores(), unknown, padded) == auc_scorer(FixedScores(), X, y)
 
 

@@ -56,10 +56,10 @@ def test_every_fold_tests_its_share_of_every_section(splitter, clips):
         assert set(counts[:, 1]) <= {2, 3}  # 11 normal clips over 5 folds
 
 
-def test_fold_sizes_differ_by_two_at_most(splitter, data):
+def test_fold_sizes_differ_by_one_at_most(splitter, data):
     X, y = data
     sizes = [len(test) for _, test in splitter.split(X, y)]
-    assert max(sizes) - min(sizes) <= 2
+    assert max(sizes) - min(sizes) <= 1
 
 
 def test_array_and_table_without_sections_split_alike(clips):

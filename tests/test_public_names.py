@@ -1,0 +1,67 @@
+"""The public names: as designed, documented, and on the pages of the documentation."""
+
+import importlib
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+import sklearn.base
+
+import skasd
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("clips", "datasets", "detectors", "features", "metrics", "model_selection", "networks")
+PUBLIC = [(folder, name) for folder in FOLDERS for name in importlib.import_module(f"skasd.{folder}").__all__]
+
+
+def test_designed_names_are_there():
+    from skasd.datasets import load_clip_folder, load_dcase, make_machine_clips  # noqa: F401
+    from skasd.detectors import TWFRDetector  # noqa: F401
+    from skasd.features import LogMelTransformer, MedianFilter, TWFRTransformer  # noqa: F401
+    from skasd.metrics import (  # noqa: F401  # noqa: F401
+        auc_score,
+        auc_scorer,
+        official_score,
+        official_scorer,
+        partial_auc_score,
+        partial_auc_scorer,
+        score_table,
+    )
+    from skasd.model_selection import DCASESplit, NormalOnlySplit  # noqa: F401
+
+
+@pytest.mark.parametrize(("folder", "name"), PUBLIC, ids=lambda part: part)
+def test_public_name_has_a_docstring_with_its_parameters(folder, name):
+    public = getattr(importlib.import_module(f"skasd.{folder}"), name)
+    documentation = inspect.getdoc(public) or ""
+    assert documentation, name
+    if not callable(public) or (not inspect.isfunction(public) and not inspect.isclass(public)):
+        return
+    for parameter in inspect.signature(public).parameters:
+        assert re.search(rf"\b{re.escape(parameter)}\b", documentation), f"{name}: {parameter} is not documented"
+
+
+def test_every_estimator_says_who_wrote_what_it_does():
+    for folder, name in PUBLIC:
+        public = getattr(importlib.import_module(f"skasd.{folder}"), name)
+        if inspect.isclass(public) and issubclass(public, sklearn.base.BaseEstimator):
+            assert "Examples\n" in public.__doc__, name
+            assert "References\n" in public.__doc__, name
+
+
+def test_every_module_imports_without_optional_packages():
+    for module in pkgutil.walk_packages(skasd.__path__, "skasd."):
+        importlib.import_module(module.name)
+
+
+def test_the_readme_names_the_two_commands():
+    commands = re.search(r"```bash\n(.*?)\n```", (ROOT / "README.md").read_text(), re.DOTALL)[1].splitlines()
+    assert commands == ["pip install . && skasd demo", 'pip install -e ".[test]" && pytest']
+
+
+def test_readme_example_uses_names_that_exist():
+    for line in re.findall(r"^from (skasd\.\w+) import (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE):
+        module = importlib.import_module(line[0])
+        assert all(hasattr(module, name.strip()) for name in line[1].split(","))
