@@ -32,6 +32,7 @@ templates_path = ["_templates"]
 exclude_patterns = ["_build"]
 default_role = "literal"  # single backquotes in docstrings name parameters and columns
 highlight_language = "python"
+doctest_test_doctest_blocks = ""  # pytest runs those of docstrings and pages
 nitpicky = False
 
 # API reference

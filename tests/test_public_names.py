@@ -1,6 +1,7 @@
 """The public names: as designed, documented, and on the pages of the documentation."""
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import re
@@ -65,3 +66,13 @@ def test_readme_example_uses_names_that_exist():
     for line in re.findall(r"^from (skasd\.\w+) import (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE):
         module = importlib.import_module(line[0])
         assert all(hasattr(module, name.strip()) for name in line[1].split(","))
+
+
+def test_the_readme_table_is_what_the_benchmark_makes_of_its_results():
+    script = ROOT / "benchmarks" / "accuracy" / "twfr.py"
+    spec = importlib.util.spec_from_file_location("twfr_benchmark", script)
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    table = benchmark.table(script.with_suffix(".jsonl"), ["r=1", "r=0.9", "r=0.5", "auto"])
+    assert table.count("\n") == 12
+    assert table in (ROOT / "README.md").read_text()

@@ -1,7 +1,8 @@
 """Which pooling over time: fixed r, and rules that choose r from normal clips alone.
 
     python benchmarks/accuracy/twfr.py --out benchmarks/accuracy/twfr.jsonl     # measure
-    python benchmarks/accuracy/twfr.py --table benchmarks/accuracy/twfr.jsonl   # table of the README
+    python benchmarks/accuracy/twfr.py --table benchmarks/accuracy/twfr.jsonl   # all rules
+    python benchmarks/accuracy/twfr.py --table benchmarks/accuracy/twfr.jsonl --rules r=1 r=0.9 r=0.5 auto --readme README.md
 
 Synthetic machines of known duty cycle, three seeds; and real recordings where $SKASD_REAL_DATA or ../shared/data holds them:
 the split of the data set and five random draws of as many training normals. Each row is one JSON line: data set, machine
@@ -152,36 +153,49 @@ def measure(out):
                     file.write(json.dumps({**line, **shared}) + "\n")
 
 
-def table(results):
-    """Markdown: mean over machines, then mean and standard deviation over draws or seeds."""
-    rows = pd.read_json(results, lines=True)
-    rows["data"] = rows["dataset"].where(
-        rows["dataset"] != "synthetic", "synthetic, duty cycle " + rows["duty_cycle"].astype(str)
-    )
-    rows["data"] += np.where((rows["dataset"] != "synthetic") & rows["seed"].isna(), ", its split", "")
-    rows["data"] += np.where((rows["dataset"] != "synthetic") & rows["seed"].notna(), ", random draws", "")
-    per_seed = rows.groupby(["data", "rule", rows["seed"].fillna(-1)])[["auc", "pauc"]].mean()
-    mean, spread = per_seed.groupby(["data", "rule"]).mean(), per_seed.groupby(["data", "rule"]).std(ddof=0)
-    shown = ["r=1", "r=0.9", "r=0.5", "r=0.46", "combined", "skewness", "proxy", "auto"]
-    print("| data | " + " | ".join(shown) + " |\n|---|" + "---|" * len(shown))
-    for data in mean.index.get_level_values("data").unique():
+def table(results, shown):
+    """Markdown, a row per data set: AUC ± its standard deviation over seeds / pAUC, each a mean over machines."""
+    rows = pd.read_json(results, lines=True, precise_float=True)
+    is_real, has_seed = rows["dataset"] != "synthetic", rows["seed"].notna()
+    kind = np.select([is_real & has_seed, is_real], [", random draws", ", its split"], "")
+    duty_cycle = "synthetic, duty cycle " + rows["duty_cycle"].astype(str)
+    rows["data"] = rows["dataset"].where(is_real, duty_cycle) + kind
+    rows["seed"] = rows["seed"].fillna(-1)
+    per_seed = rows.groupby(["data", "rule", "seed"])[["auc", "pauc"]].mean()
+    mean, spread = per_seed.groupby(["data", "rule"]).mean(), per_seed.groupby(["data", "rule"])["auc"].std()
+    lines = ["| AUC / pAUC | " + " | ".join(shown) + " |", "|---|" + "---|" * len(shown)]
+    for data in mean.index.unique("data"):
         cells = []
-        for rule in shown:
-            auc, pauc = mean.loc[(data, rule)]
-            plus_minus = "" if data.endswith("its split") else f" ± {spread.loc[(data, rule), 'auc']:.3f}"
-            cells.append(f"{auc:.3f}{plus_minus} / {pauc:.3f}")
-        print(f"| {data} | " + " | ".join(cells) + " |")
+        for key in [(data, rule) for rule in shown]:
+            plus_minus = "" if np.isnan(spread[key]) else f" ± {spread[key]:.3f}"
+            cells.append(f"{mean.loc[key, 'auc']:.3f}{plus_minus} / {mean.loc[key, 'pauc']:.3f}")
+        lines.append(f"| {data} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def fill_in(readme, text):
+    """Replace what stands between the two marks of the README."""
+    before, start, rest = readme.read_text().partition("-->\n")
+    _, end, after = rest.partition("<!-- end of table -->")
+    readme.write_text(before + start + text + end + after)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="file to write the JSON lines to")
     parser.add_argument("--table", type=Path, help="file of JSON lines to make the table of")
+    parser.add_argument(
+        "--rules", nargs="+", default=["r=1", "r=0.9", "r=0.5", "combined", "skewness", "proxy", "auto"]
+    )
+    parser.add_argument("--readme", type=Path, help="file to write the table into, between its marks")
     arguments = parser.parse_args()
     if arguments.out:
         measure(arguments.out)
     if arguments.table:
-        table(arguments.table)
+        text = table(arguments.table, arguments.rules)
+        print(text)
+        if arguments.readme:
+            fill_in(arguments.readme, text)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,17 @@ from skasd.metrics._inputs import check_inputs
 
 
 class BootstrapInterval(NamedTuple):
-    """A metric over all clips, and the interval in which it falls when clips are drawn again."""
+    """A metric over all clips, and the interval in which it falls when clips are drawn again.
+
+    Attributes
+    ----------
+    estimate : float
+        The metric over all clips.
+    low, high : float
+        Ends of the interval.
+    standard_error : float
+        Standard deviation over the resamples.
+    """
 
     estimate: float
     low: float

@@ -12,7 +12,13 @@ from skasd.metrics._units import split_units
 
 
 class DecisionScores(NamedTuple):
-    """Precision, recall and F1 of decisions, each in [0, 1], with the anomaly as the positive class."""
+    """Precision, recall and F1 of decisions, with the anomaly as the positive class.
+
+    Attributes
+    ----------
+    precision, recall, f1 : float
+        In [0, 1], dimensionless.
+    """
 
     precision: float
     recall: float
