@@ -42,8 +42,8 @@ class MelDefinition:
     f_max: float | None = None
     n_mels: int = 128
     power: float = 2.0
-    norm: str | None = None
-    mel_scale: str = "htk"
+    norm: str | None = "slaney"
+    mel_scale: str = "slaney"
     center: bool = True
     pad_mode: str = "reflect"
     log: str = "db"

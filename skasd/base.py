@@ -14,21 +14,25 @@ from skasd.clips import Clips, check_clips
 
 __all__ = ["BaseDetector"]
 
+_FALSE_ALARM_SHARE = 0.1  # of contamination="auto"; the baselines of the challenge decide so
+
 
 class BaseDetector(OutlierMixin, BaseEstimator, ABC):
     """What every detector shares; each line here is carried by all of them.
 
     A detector writes ``__init__`` (with `contamination`) and two hooks: ``_fit(clips)`` learns from normal clips and sets
-    attributes that end in "_"; ``_anomaly_score(clips)`` gives one number per clip, high for anomalous ones. With
+    attributes that end in "_"; ``_anomaly_score(clips)`` gives one number per clip, high for anomalous ones. One that
+    knows how its training clips score when they are left out of the training says so in ``_held_out_score(clips)``. With
     :math:`A` the anomaly score,
 
     - ``score_samples`` is :math:`-A`: high is normal;
-    - ``offset_`` is the `contamination` quantile of ``score_samples`` over the training clips;
+    - ``offset_`` is the `contamination` quantile of ``score_samples`` over the training clips; with
+      ``contamination="auto"`` the 0.1 quantile over training clips that were held out, as new clips are;
     - ``decision_function`` is ``score_samples - offset_``: negative is anomalous;
     - ``predict`` is its sign: +1 normal, -1 anomaly.
     """
 
-    contamination: float
+    contamination: float | str
     _input_feature = "log_mel"
 
     @abstractmethod
@@ -38,6 +42,10 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
     @abstractmethod
     def _anomaly_score(self, clips: Clips) -> np.ndarray:
         """Anomaly score of shape (n_clips,), high for anomalous clips."""
+
+    def _held_out_score(self, clips: Clips) -> np.ndarray:
+        """Anomaly score (n_clips,) of the training clips as if they were new."""
+        return self._anomaly_score(clips)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -59,11 +67,17 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         -------
         self : object
         """
-        check_number("contamination", self.contamination, low=0, high=0.5, above=True)
+        if self.contamination != "auto":
+            check_number("contamination", self.contamination, low=0, high=0.5, above=True)
         clips = _normals_only(check_clips(self, X, reset=True, feature=self._input_feature), y)
         self._fit(clips)
-        self.offset_ = float(np.percentile(-self._anomaly_score(clips), 100 * self.contamination))
+        self.offset_ = self._offset(clips)
         return self
+
+    def _offset(self, clips: Clips) -> float:
+        if isinstance(self.contamination, str):
+            return float(np.quantile(-self._held_out_score(clips), _FALSE_ALARM_SHARE))
+        return float(np.quantile(-self._anomaly_score(clips), self.contamination))
 
     @final
     def score_samples(self, X: Any) -> np.ndarray:
@@ -122,7 +136,8 @@ def _normals_only(clips: Clips, y: Any) -> Clips:
     y = column_or_1d(y)
     if not np.isin(y, (-1, 1)).all():
         warnings.warn(
-            "y holds labels other than +1 (normal) and -1 (anomaly); every clip that is not labelled -1 is taken as normal. "
+            "y holds labels other than +1 (normal) and -1 (anomaly); every clip that is not labelled -1 is taken as normal, "
+            "also those of unknown truth that loaders label 0: leave them out with X[y == 1] if they may be anomalies. "
             "If 1 means anomaly in your labels, pass y=np.where(labels == 1, -1, 1).",
             stacklevel=3,
         )

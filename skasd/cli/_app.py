@@ -29,7 +29,11 @@ class Detector(StrEnum):
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars, no warnings.")]
 Contamination = Annotated[
-    float, typer.Option(help="Share of training clips below the threshold of the decisions, in (0, 0.5].")
+    float | None,
+    typer.Option(
+        help="Share of training clips below the threshold of the decisions, in (0, 0.5]. "
+        "By default one in ten normal clips that were not trained on falls below it."
+    ),
 ]
 
 
@@ -66,7 +70,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Folder for scores and decisions as the challenge takes them.")
     ] = None,
-    contamination: Contamination = 0.1,
+    contamination: Contamination = None,
     quiet: Quiet = False,
 ) -> None:
     """Fit on the training clips of a DCASE data set, score its test clips and print the official figures.
@@ -98,12 +102,12 @@ def score(
     sample_rate: Annotated[int, typer.Option(help="Rate to work at, in Hz; other files are resampled.")] = 16000,
     channel: Annotated[str, typer.Option(help="Channel of files that have several: a number from 0, or mean.")] = "0",
     out: Annotated[Path | None, typer.Option(help="Folder for anomaly_score.csv and decision_result.csv.")] = None,
-    contamination: Contamination = 0.1,
+    contamination: Contamination = None,
     quiet: Quiet = False,
 ) -> None:
     """Fit on a folder of normal recordings and score others, in one go.
 
-    Prints a line per file: anomaly score (high is anomalous), decision, name. Recordings in sub-folders of the training
+    Prints a line per file: anomaly score (high is anomalous), decision, file. Recordings in sub-folders of the training
     folder that are named after anomalies (anomaly, abnormal, faulty ...) are left out of the fit.
     """
     from skasd.cli._score import run_score

@@ -19,7 +19,7 @@ def run_evaluate(
     machine_types: list[str] | None,
     ground_truth: Path | None,
     out: Path | None,
-    contamination: float,
+    contamination: float | None,
     verbose: int,
 ) -> str:
     """Report of scores per section and their aggregates."""

@@ -8,10 +8,11 @@ from skasd.features import LogMelTransformer
 
 
 def make_detector(
-    name: str, *, contamination: float, verbose: int, sample_rate: int = 16000, channel: int | str = 0
+    name: str, *, contamination: float | None = None, verbose: int, sample_rate: int = 16000, channel: int | str = 0
 ) -> BaseDetector:
     """Detector `name` with its defaults."""
     # the front end of the TWFR paper
     frontend = LogMelTransformer(sample_rate, norm=None, mel_scale="htk", channel=channel, verbose=verbose)
-    detectors: dict[str, Any] = {"twfr": TWFRDetector(frontend=frontend, contamination=contamination, random_state=0)}
+    share = "auto" if contamination is None else contamination
+    detectors: dict[str, Any] = {"twfr": TWFRDetector(frontend=frontend, contamination=share, random_state=0)}
     return detectors[name]

@@ -16,7 +16,7 @@ def run_score(
     sample_rate: int,
     channel: str,
     out: Path | None,
-    contamination: float,
+    contamination: float | None,
     verbose: int,
 ) -> str:
     """Report of a line per file: anomaly score, decision, path."""
@@ -31,9 +31,10 @@ def run_score(
     anomaly_score = -(decision + model.offset_)  # the files of the challenge hold high = anomalous
     if out is not None:
         _write(out, paths, anomaly_score, decision < 0)
-    width = max(len(f"{value:.3f}") for value in anomaly_score)
+    width = max(5, *(len(f"{value:.3f}") for value in anomaly_score))
     rows = zip(anomaly_score, np.where(decision < 0, "anomaly", "normal "), paths, strict=True)
-    return "\n".join(f"{value:{width}.3f}  {label}  {path}" for value, label, path in rows)
+    lines = [f"{value:{width}.3f}  {label}   {path}" for value, label, path in rows]
+    return "\n".join([f"{'score':>{width}}  decision  file", *lines])
 
 
 def _expanded(given: Path) -> list[str]:

@@ -60,19 +60,24 @@ class Clips:
         Parameters
         ----------
         columns : sequence of str
-            Those that the table lacks are passed over; without a table every clip has the name "".
+            Those that the table lacks, or of which no cell is known, are passed over; without any, and without a table,
+            every clip has the name "".
 
         Returns
         -------
         names : ndarray of shape (n_clips,), dtype str
         """
         names = np.full(len(self), "", dtype=object)
-        present = [column for column in columns if self.table is not None and column in self.table.columns]
+        table = pd.DataFrame() if self.table is None else self.table
+        present = [column for column in columns if column in table.columns and table[column].notna().any()]
         for column in present:
-            cells = self.table[column]  # type: ignore[index]
+            cells = table[column]
             if cells.isna().any():
                 position = int(np.argmax(cells.isna()))
-                raise ValueError(f"Column {column!r} is missing for {self.name(position)}; fill it, or leave it out.")
+                raise ValueError(
+                    f"Column {column!r} is known of some clips but not of {self.name(position)}; fill it in, or leave the "
+                    "column out of those that tell clips apart."
+                )
             names = names + ("" if column == present[0] else "/") + cells.astype(str).to_numpy(dtype=object)
         return names.astype(str)
 
@@ -315,7 +320,7 @@ def _read_feature(item: Any) -> np.ndarray:
         raise ValueError(
             f"has shape {feature.shape}, dtype {feature.dtype}; a feature has numbers of shape (n_mels, n_frames)"
         )
-    feature = as_float(feature)
+    feature = feature.astype(np.float64) if feature.dtype.kind in "iu" else as_float(feature)
     if not np.isfinite(feature).all():
         raise ValueError(why_not_finite(feature))
     return feature

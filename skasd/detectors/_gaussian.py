@@ -16,7 +16,14 @@ def fit_mixture(
     X: np.ndarray, *, n_components: int, reg_covar: float, random_state: np.random.RandomState
 ) -> GaussianMixture:
     """Full-covariance Gaussian mixture with `reg_covar` added to the variances; X of shape (n, d)."""
-    mixture = GaussianMixture(n_components, reg_covar=reg_covar, tol=1e-3, max_iter=200, random_state=random_state)
+    mixture = GaussianMixture(
+        n_components,
+        reg_covar=reg_covar,
+        tol=1e-3,
+        max_iter=200,
+        init_params="kmeans" if n_components > 1 else "random",  # one component needs no start
+        random_state=random_state,
+    )
     return mixture.fit(X)
 
 

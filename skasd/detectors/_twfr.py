@@ -46,8 +46,9 @@ class TWFRDetector(BaseDetector):
     frontend : LogMelTransformer or None, default=None
         Makes the spectrograms of waveforms and files; None takes that of [1]_: 128 HTK bands without norm, 1024 / 512
         samples. Not used where the table has a `log_mel` column or X is 3-D.
-    contamination : float, default=0.1
-        Share of training clips below the threshold, in (0, 0.5].
+    contamination : float or "auto", default="auto"
+        Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` sets the threshold where one in ten normal
+        clips falls below it that the mixtures did not learn from: of the clips that they did, far fewer would.
     random_state : int, RandomState instance or None, default=None
         Seeds mixtures of several components; global generators stay untouched.
     n_jobs : int or None, default=-1
@@ -115,7 +116,7 @@ class TWFRDetector(BaseDetector):
         score_by: str = "component",
         group_columns: Sequence[str] = ("machine_type", "section"),
         frontend: LogMelTransformer | None = None,
-        contamination: float = 0.1,
+        contamination: float | str = "auto",
         random_state: Any = None,
         n_jobs: int | None = -1,
         verbose: int = 0,
@@ -137,13 +138,15 @@ class TWFRDetector(BaseDetector):
         spectra, skewness = self._spectra(clips, values)
         random_state = local_random_state(self.random_state)
         self._machines: dict[str, _Machine] = {}
+        self._left_out = np.empty(len(clips))
         self.skewness_: dict[str, float] = {}
         for name in np.unique(names):
             group = names == name
             self.skewness_[str(name)] = float(skewness[group].mean())
             kept = [index for index, r in enumerate(values) if self._is_kept(r, self.skewness_[str(name)])]
             self._refuse_too_few(str(name), int(group.sum()))
-            self._machines[str(name)] = self._fit_machine(spectra[group], values, kept, random_state)
+            machine, self._left_out[group] = self._fit_machine(spectra[group], values, kept, random_state)
+            self._machines[str(name)] = machine
         self.r_ = {name: machine.r for name, machine in self._machines.items()}
         self.mixtures_ = {name: machine.mixtures for name, machine in self._machines.items()}
 
@@ -157,6 +160,9 @@ class TWFRDetector(BaseDetector):
             group = names == name
             scores[group] = self._machines[str(name)].anomaly_score(spectra[group], self.score_by)
         return scores
+
+    def _held_out_score(self, clips: Clips) -> np.ndarray:
+        return self._left_out
 
     def _spectra(self, clips: Clips, r: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
         """TWFR spectra (n_clips, n_r, n_mels) and skewness (n_clips,) of the levels."""
@@ -174,19 +180,18 @@ class TWFRDetector(BaseDetector):
 
     def _fit_machine(
         self, spectra: np.ndarray, r: Sequence[float], kept: list[int], random_state: np.random.RandomState
-    ) -> "_Machine":
+    ) -> tuple["_Machine", np.ndarray]:
+        """Mixtures of one machine, and the score (n_clips,) of each of its clips under mixtures of the others."""
         settings: dict[str, Any] = {
-            "n_components": self.n_components,
-            "reg_covar": self.reg_covar,
-            "random_state": random_state,
-        }
+            "n_components": self.n_components, "reg_covar": self.reg_covar, "random_state": random_state
+        }  # fmt: skip
         mixtures = [fit_mixture(spectra[:, index], **settings) for index in kept]
+        left_out = np.array([held_out_scores(spectra[:, index], self.score_by, **settings) for index in kept])
         location, spread = np.zeros(len(kept)), np.ones(len(kept))
         if len(kept) > 1:
-            scores = [held_out_scores(spectra[:, index], self.score_by, **settings) for index in kept]
-            location = np.mean(scores, axis=1)
-            spread = np.maximum(np.std(scores, axis=1), np.finfo(float).eps)
-        return _Machine(tuple(r[index] for index in kept), kept, mixtures, location, spread)
+            location, spread = left_out.mean(axis=1), np.maximum(left_out.std(axis=1), np.finfo(float).eps)
+        machine = _Machine(tuple(r[index] for index in kept), kept, mixtures, location, spread)
+        return machine, machine.combined(left_out)
 
     def _check_parameters(self) -> tuple[float, ...]:
         """Raise if a parameter is out of range; values of r."""
@@ -219,9 +224,15 @@ class TWFRDetector(BaseDetector):
         unknown = ~np.isin(names, list(self._machines))
         if unknown.any():
             position = int(np.argmax(unknown))
+            what = (
+                f"Machine {str(names[position])!r} of {clips.name(position)} was" if names[position] else "X names no"
+            )
+            what += (
+                " not among those given to fit" if names[position] else " machine, and fit was given several by name"
+            )
             raise ValueError(
-                f"Machine {str(names[position])!r} of {clips.name(position)} was not among those given to fit: "
-                f"{sorted(self._machines)}. Fit on normal clips of it, or set group_columns=()."
+                f"{what}: {sorted(self._machines)}. Fit on normal clips of it, give a clip table with the columns "
+                f"{tuple(self.group_columns)}, or set group_columns=()."
             )
 
 
@@ -240,7 +251,11 @@ class _Machine:
         scores = [
             SCORES[score](mixture, spectra[:, index]) for index, mixture in zip(self.kept, self.mixtures, strict=True)
         ]
-        return ((np.array(scores) - self.location[:, None]) / self.spread[:, None]).max(axis=0)
+        return self.combined(np.array(scores))
+
+    def combined(self, scores: np.ndarray) -> np.ndarray:
+        """Largest normalised score of scores (n_r, n_clips)."""
+        return ((scores - self.location[:, None]) / self.spread[:, None]).max(axis=0)
 
 
 def _statistics(spectrogram: np.ndarray, *, r: tuple[float, ...]) -> tuple[np.ndarray, float]:

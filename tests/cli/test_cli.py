@@ -11,7 +11,7 @@ from skasd.datasets import make_machine_clips, read_dcase_scores
 
 def skasd(*arguments, cwd=None):
     """Run the command line in a process of its own, as a user does."""
-    command = [sys.executable, "-c", "from skasd.cli import main; main()", *map(str, arguments)]
+    command = [sys.executable, "-m", "skasd", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
 
 
@@ -102,7 +102,9 @@ def test_score_tells_an_odd_recording_from_normal_ones(folders, tmp_path):
     normal = folders / "normal" / "3.wav"
     done = skasd("score", normal, folders / "new", "--train", folders / "normal", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    lines = [line.split() for line in done.stdout.splitlines()]
+    header, *rows = done.stdout.splitlines()
+    assert header.split() == ["score", "decision", "file"]
+    lines = [row.split() for row in rows]
     assert [label for _, label, _ in lines] == ["normal", "anomaly", "anomaly"]
     assert float(lines[1][0]) > float(lines[0][0])
     rows = (tmp_path / "out" / "anomaly_score.csv").read_text().splitlines()

@@ -47,6 +47,11 @@ def test_features_come_as_array_list_or_column():
         np.testing.assert_array_equal(list(clips.map(np.asarray, ClipReader())), features)
 
 
+def test_integer_features_keep_their_values():
+    (feature,) = as_clips(np.full((1, 2, 3), 1000, dtype=np.int16)).map(np.asarray, ClipReader())
+    np.testing.assert_array_equal(feature, np.full((2, 3), 1000.0))
+
+
 def test_feature_column_goes_before_waveform_and_path():
     table = pd.DataFrame({"path": ["a.wav"], "waveform": [np.ones(5)], "log_mel": [np.ones((2, 3))]})
     assert as_clips(table).kind == "feature"
@@ -124,7 +129,7 @@ def test_group_names_join_the_columns_that_are_there():
 
 def test_missing_group_cell_names_column_and_clip():
     table = pd.DataFrame({"waveform": [np.zeros(3)] * 2, "section": ["00", None]})
-    with pytest.raises(ValueError, match="Column 'section' is missing for clip 1"):
+    with pytest.raises(ValueError, match="Column 'section' is known of some clips but not of clip 1"):
         as_clips(table).group_names(("section",))
 
 

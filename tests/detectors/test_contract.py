@@ -126,6 +126,16 @@ def test_offset_decision_and_prediction_belong_together(detector, train):
 
 
 @each_detector
+def test_one_in_ten_new_normal_clips_is_a_false_alarm(detector):
+    shares = []
+    for seed in range(3):
+        clips = make_machine_clips(("fan",), n_train=40, n_test_normal=60, n_test_anomaly=0, random_state=seed)
+        train = clips.data["split"] == "train"
+        shares.append((clone(detector).fit(clips.data[train]).predict(clips.data[~train]) == -1).mean())
+    assert 0.02 < np.mean(shares) < 0.25
+
+
+@each_detector
 def test_anomalies_given_to_fit_are_left_out(detector, machines, train):
     everything = clone(detector).fit(machines.data, machines.target)
     normals = clone(detector).fit(machines.data[machines.target == 1])

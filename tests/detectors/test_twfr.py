@@ -89,6 +89,17 @@ def test_unknown_machine_is_refused_by_name(machines):
         detector.score_samples(machines.data[machines.data.machine_type == "valve"])
 
 
+def test_x_without_machines_is_refused_after_a_table_with_several(machines):
+    detector = TWFRDetector().fit(machines.data)
+    with pytest.raises(ValueError, match="X names no machine, and fit was given several by name"):
+        detector.score_samples(np.stack(machines.data.waveform))
+
+
+def test_columns_without_any_known_cell_are_passed_over(machines):
+    fans = machines.data[machines.data.machine_type == "fan"]
+    assert list(TWFRDetector().fit(fans.assign(machine_type=None, section=None)).r_) == [""]
+
+
 def test_machine_of_one_clip_is_refused_by_name(machines):
     fans = machines.data[(machines.data.machine_type == "fan") & (machines.data.split == "train")]
     one_valve = machines.data[machines.data.machine_type == "valve"].iloc[:1]
@@ -125,6 +136,7 @@ def test_features_of_unequal_bands_are_named():
         ({"score_by": "gmm"}, ValueError, "score_by='gmm'"),
         ({"group_columns": "section"}, TypeError, "group_columns='section' is a str"),
         ({"frontend": 3}, TypeError, "frontend is a int"),
+        ({"contamination": "most"}, TypeError, "contamination='most'"),
         ({"contamination": 0.0}, ValueError, "contamination=0.0"),
         ({"contamination": 0.7}, ValueError, "contamination=0.7"),
         ({"random_state": "seed"}, TypeError, "random_state='seed'"),
