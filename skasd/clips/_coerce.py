@@ -15,7 +15,7 @@ from tqdm import tqdm
 from skasd.clips._audio import ClipReader, as_float, why_not_finite
 
 _FEW_CLIPS = 4  # for so few, starting threads takes longer than it saves
-_CLIPS_PER_TASK = 4
+_CLIPS_PER_TASK = 8
 
 
 @dataclass(frozen=True)

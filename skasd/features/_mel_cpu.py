@@ -14,7 +14,7 @@ import scipy.sparse
 
 from skasd._mel import MelDefinition
 
-_BLOCK = 2**16 + 2**14  # samples of windowed frames at a time: 320 KiB of float32
+_BLOCK = 2**17  # samples of windowed frames at a time: 512 KiB of float32
 
 
 @lru_cache(maxsize=16)
