@@ -95,6 +95,9 @@ class MelDefinition:
         missing = self.shortest - len(waveform)
         if missing > 0:
             waveform = np.pad(waveform, (0, missing))
+        if self.center and self.pad_mode == "reflect":  # the default, several times as fast as np.pad
+            before, after = waveform[self.margin : 0 : -1], waveform[-2 : -self.margin - 2 : -1]
+            return np.concatenate([before, waveform, after])
         return np.pad(waveform, self.margin, mode=PAD_MODES[self.pad_mode])  # type: ignore[call-overload]
 
 
