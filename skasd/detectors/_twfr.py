@@ -75,7 +75,7 @@ class TWFRDetector(BaseDetector):
 
     Notes
     -----
-    With one value of r the anomaly score of a spectrum :math:`v` is Eq. (5) of [1]_,
+    With one value of r the anomaly score of a spectrum :math:`v` is that of the code of [1]_,
     :math:`A = -\max_k \ln N(v \mid \mu_k, \Sigma_k)`, without the weights of the components. With several,
 
     .. math:: A = \max_r \frac{A_r - m_r}{s_r},

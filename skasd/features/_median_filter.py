@@ -18,7 +18,7 @@ class MedianFilter(ClipTransformer):
     """Running median over the frames, or the bands, of each clip.
 
     A median over time keeps what lasts longer than half the window and takes out what is shorter; on stationary machines
-    it hides background events, on impulsive machines it would hide the machine. Section 2.1 of [1]_ uses 31 frames.
+    it hides background events, on impulsive machines it would hide the machine. [1]_ uses 31 frames.
 
     Parameters
     ----------
@@ -50,7 +50,8 @@ class MedianFilter(ClipTransformer):
 
     References
     ----------
-    .. [1] X. Cai, H. Dinkel, et al. (SmallRice), DCASE 2021 Workshop, on joint training of an auto-encoder and a classifier.
+    .. [1] X. Cai, H. Dinkel, Z. Yan, Y. Wang, J. Zhang, Z. Wu, Y. Wang, "A contrastive semi-supervised learning framework
+           for anomaly sound detection", DCASE Workshop 2021. Code: github.com/bibiaaaa/SmallRice_DCASE2021Challenge.
 
     Examples
     --------

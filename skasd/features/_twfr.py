@@ -51,7 +51,7 @@ class TWFRTransformer(ClipTransformer):
 
     Notes
     -----
-    With :math:`S_b(0) \ge S_b(1) \ge \dots` the sorted frames of band :math:`b`, Eq. (2) of [1]_,
+    With :math:`S_b(0) \ge S_b(1) \ge \dots` the sorted frames of band :math:`b`, [1]_ pools them to
 
     .. math:: v_b(r) = \frac{\sum_n r^n S_b(n)}{\sum_n r^n}, \qquad 0^0 = 1.
 
