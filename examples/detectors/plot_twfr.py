@@ -121,7 +121,8 @@ pd.DataFrame(chosen, columns=["machine_type", "duty_cycle", "skewness", "r"]).ro
 # ---------------------------
 #
 # A Gaussian of 128 bands fits clips that it has learnt from much better than new ones. So a threshold at a quantile of the
-# training scores, which a number for ``contamination`` asks for, calls nearly every new clip an anomaly unless there are many.
+# training scores, which a number for ``contamination`` asks for, calls nearly every new clip an anomaly unless there are
+# many.
 # The default, ``contamination="auto"``, scores each training clip under mixtures of the others, and sets the threshold where
 # one in ten falls below. Here are the false alarms on 200 new normal clips of a fan.
 
