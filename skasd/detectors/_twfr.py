@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.mixture import GaussianMixture
+from threadpoolctl import threadpool_limits
 
 from skasd._parameters import check_integer, check_number, check_option
 from skasd._random import local_random_state
@@ -136,9 +137,15 @@ class TWFRDetector(BaseDetector):
         values = self._check_parameters()
         names = clips.group_names(self.group_columns)
         spectra, skewness = self._spectra(clips, values)
+        with threadpool_limits(1, user_api="blas"):  # for so small matrices, several threads take ten times as long
+            self._fit_machines(names, values, spectra, skewness)
+
+    def _fit_machines(
+        self, names: np.ndarray, values: Sequence[float], spectra: np.ndarray, skewness: np.ndarray
+    ) -> None:
         random_state = local_random_state(self.random_state)
         self._machines: dict[str, _Machine] = {}
-        self._left_out = np.empty(len(clips))
+        self._left_out = np.empty(len(names))
         self.skewness_: dict[str, float] = {}
         for name in np.unique(names):
             group = names == name
@@ -156,9 +163,10 @@ class TWFRDetector(BaseDetector):
         self._refuse_unknown(names, clips)
         spectra, _ = self._spectra(clips, values)
         scores = np.empty(len(clips))
-        for name in np.unique(names):
-            group = names == name
-            scores[group] = self._machines[str(name)].anomaly_score(spectra[group], self.score_by)
+        with threadpool_limits(1, user_api="blas"):
+            for name in np.unique(names):
+                group = names == name
+                scores[group] = self._machines[str(name)].anomaly_score(spectra[group], self.score_by)
         return scores
 
     def _held_out_score(self, clips: Clips) -> np.ndarray:
@@ -168,7 +176,8 @@ class TWFRDetector(BaseDetector):
         """TWFR spectra (n_clips, n_r, n_mels) and skewness (n_clips,) of the levels."""
         frontend = None
         if clips.kind != "feature":
-            frontend = self.frontend or or_published(None).set_params(n_jobs=self.n_jobs, verbose=self.verbose)
+            own = {"n_jobs": self.n_jobs, "verbose": self.verbose}
+            frontend = or_published(None).set_params(**own) if self.frontend is None else self.frontend
         statistics = partial(_statistics, r=tuple(r))
         pairs = list(map_spectrograms(clips, statistics, frontend, n_jobs=self.n_jobs, verbose=self.verbose))
         spectra, skewness = zip(*pairs, strict=True)
