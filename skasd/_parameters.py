@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 
 
-def check_integer(name: str, value: Any, *, low: int) -> None:
-    """Raise unless `value` is an integer of at least `low`."""
+def check_integer(name: str, value: Any, *, low: float, other: str = "") -> None:
+    """Raise unless `value` is an integer of at least `low`; `other` names what else the caller takes."""
+    expected = (
+        f"an integer{'' if low == -np.inf else f' of at least {low}'}{f' or {other}' if other else ''} is expected."
+    )
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name}={value!r} is a {type(value).__name__}; an integer of at least {low} is expected.")
+        raise TypeError(f"{name}={value!r} is a {type(value).__name__}; {expected}")
     if value < low:
-        raise ValueError(f"{name}={value!r} is too small; an integer of at least {low} is expected.")
+        raise ValueError(f"{name}={value!r} is too small; {expected}")
 
 
 def check_number(name: str, value: Any, *, low: float = -np.inf, high: float = np.inf, above: bool = False) -> None:

@@ -80,6 +80,24 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         return float(np.quantile(-self._anomaly_score(clips), self.contamination))
 
     @final
+    def fit_predict(self, X: Any, y: Any = None) -> np.ndarray:
+        """Fit on the clips of X that are not labelled -1, then predict all of them.
+
+        Parameters
+        ----------
+        X : array, list of paths or clip table
+            Clips.
+        y : array-like of shape (n_clips,), default=None
+            As in ``fit``.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_clips,), int
+            +1 for clips taken as normal, -1 for anomalies.
+        """
+        return self.fit(X, y).predict(X)
+
+    @final
     def score_samples(self, X: Any) -> np.ndarray:
         """How normal each clip is.
 
@@ -128,12 +146,20 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
 
+def _strange_labels(y: np.ndarray) -> str:
+    return "NaN" if y.dtype.kind == "f" else f"labels of type {type(y[0]).__name__}, such as {y[0]!r}"
+
+
 def _normals_only(clips: Clips, y: Any) -> Clips:
     """Clips that are not labelled -1."""
     if y is None:
         return clips
     check_consistent_length(clips, y)
     y = column_or_1d(y)
+    if y.dtype.kind not in "iuf" or np.isnan(y).any():
+        raise ValueError(
+            f"Unknown label type: y holds {_strange_labels(y)}; labels are +1 for normal clips and -1 for anomalies."
+        )
     if not np.isin(y, (-1, 1)).all():
         warnings.warn(
             "y holds labels other than +1 (normal) and -1 (anomaly); every clip that is not labelled -1 is taken as normal, "

@@ -5,6 +5,8 @@ of features, a list of file paths, or a clip table (a DataFrame, one row per cli
 """
 
 from skasd.clips._audio import ClipReader
-from skasd.clips._coerce import Clips, as_clips, check_clips, is_clip_table
+from skasd.clips._check import check_clips
+from skasd.clips._clips import Clips
+from skasd.clips._coerce import as_clips, is_clip_table
 
 __all__ = ["ClipReader", "Clips", "as_clips", "check_clips", "is_clip_table"]

@@ -9,6 +9,8 @@ import numpy as np
 import soundfile
 import soxr
 
+from skasd._parameters import check_integer, check_option
+
 _CUT_DATA_CHUNK = re.compile(r"^data\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
 _CUT_OGG_STREAM = re.compile(r"lacks an end-of-stream bit|without an End-Of-Stream flag|Junk after the last page")
 _UNKNOWN_LENGTH = 2**31 - 1  # recorders that stream write such a size and never come back to correct it
@@ -39,6 +41,11 @@ class ClipReader:
     duration: float | None = None
     short_clips: str = "zero"
     resample: bool = True
+
+    def __post_init__(self) -> None:
+        if self.channel != "mean":
+            check_integer("channel", self.channel, low=0, other="'mean'")
+        check_option("short_clips", self.short_clips, ("zero", "tile"))
 
     def __call__(self, clip: str | os.PathLike | np.ndarray) -> np.ndarray:
         """Waveform of a file, or of an array of shape (n_timepoints,) or (n_channels, n_timepoints).
@@ -78,7 +85,12 @@ class ClipReader:
                 f"has a sample rate of {sample_rate} Hz where {self.sample_rate} Hz is expected; "
                 "set sample_rate to that of the files, or resample=True"
             )
-        return soxr.resample(waveform, sample_rate, self.sample_rate)
+        resampled = soxr.resample(waveform, sample_rate, self.sample_rate)
+        if not len(resampled):
+            raise ValueError(
+                f"has {len(waveform)} time points at {sample_rate} Hz, which leaves none at {self.sample_rate} Hz"
+            )
+        return resampled
 
     def _fitted(self, waveform: np.ndarray) -> np.ndarray:
         if self.duration is None:
@@ -111,13 +123,17 @@ def read_channels(path: Path) -> tuple[np.ndarray, int]:
     ValueError
         The file is missing, a folder, unreadable, empty, not audio, cut short or without frames.
     """
+    if path.exists() and not path.is_file():
+        raise ValueError("is a folder, not a file" if path.is_dir() else "is not a regular file")
     try:
         with soundfile.SoundFile(path) as file:
             _refuse_cut(file)
             frames = file.read(dtype="float32", always_2d=True)
             expected, sample_rate = file.frames, file.samplerate
-    except soundfile.LibsndfileError as error:
+    except (soundfile.LibsndfileError, TypeError) as error:  # a TypeError where the name says that it has no header
         raise ValueError(_why_unreadable(path, error)) from error
+    except MemoryError as error:
+        raise ValueError("is damaged, or too long: what its header promises does not fit into memory") from error
     if len(frames) < expected:
         raise ValueError(f"is cut short: its header promises {expected} frames, {len(frames)} can be read")
     return frames.T, sample_rate
@@ -137,8 +153,6 @@ def _refuse_cut(file: soundfile.SoundFile) -> None:
 def _why_unreadable(path: Path, error: Exception) -> str:
     if not path.exists():
         return "does not exist"
-    if path.is_dir():
-        return "is a folder, not a file"
     try:
         with path.open("rb") as file:
             start = file.read(1)
@@ -158,6 +172,10 @@ def _array_channels(array: np.ndarray) -> np.ndarray:
         )
     if array.dtype.kind not in "fiub":
         raise ValueError(f"holds {array.dtype} cells; a waveform holds numbers")
+    if array.ndim == 2 and len(array) > array.shape[1]:
+        raise ValueError(
+            f"has shape {array.shape}, more channels than time points; transpose it to (n_channels, n_timepoints)"
+        )
     return np.atleast_2d(as_float(array))
 
 

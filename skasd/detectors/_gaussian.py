@@ -3,6 +3,7 @@
 Symbols: n clips, d dimensions, K components.
 """
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,11 @@ def held_out_scores(
     settings: dict[str, Any] = {"n_components": n_components, "reg_covar": reg_covar, "random_state": random_state}
     n_folds = min(_N_FOLDS, len(X) // n_components)
     if n_folds < 2:
+        warnings.warn(
+            f"{len(X)} clips are too few to hold any out of {n_components} components, so their scores are those of the fit "
+            "and the threshold with contamination='auto' is too strict; give more clips or fewer components.",
+            stacklevel=2,
+        )
         return SCORES[score](fit_mixture(X, **settings), X)  # too few to hold any out
     scores = np.empty(len(X))
     for rest, fold in KFold(n_folds, shuffle=True, random_state=random_state).split(X):

@@ -23,6 +23,9 @@ _AUTO_R = (1.0, 0.95, 0.8, 0.5)
 # above this the loud frames are so rare that a machine is taken as impulsive, and its time mean as background.
 _IMPULSIVE_SKEWNESS = 0.4
 
+_USUAL_COLUMNS = ("machine_type", "section")
+_LEAST_SPREAD = 1.0  # nats; clips that are all alike say nothing about the spread of new ones
+
 
 class TWFRDetector(BaseDetector):
     r"""Time-weighted spectra and Gaussian mixtures: the detector to begin with.
@@ -43,7 +46,7 @@ class TWFRDetector(BaseDetector):
     score_by : {"component", "log_likelihood"}, default="component"
         Negative log density of the nearest component, as published, or of the mixture.
     group_columns : sequence of str, default=("machine_type", "section")
-        Columns of the clip table that tell machines apart; those it lacks are passed over.
+        Columns of the clip table that tell machines apart; it may lack these two, or know no cell of them.
     frontend : LogMelTransformer or None, default=None
         Makes the spectrograms of waveforms and files; None takes that of [1]_: 128 HTK bands without norm, 1024 / 512
         samples. Not used where the table has a `log_mel` column or X is 3-D.
@@ -82,7 +85,7 @@ class TWFRDetector(BaseDetector):
     .. math:: A = \max_r \frac{A_r - m_r}{s_r},
 
     where :math:`m_r, s_r` are mean and standard deviation of the scores of normal clips, each under a mixture of the
-    others; such scores can be compared between machines, those of a single r cannot.
+    others, :math:`s_r` at least 1; such scores can be compared between machines, those of a single r cannot.
 
     ``r="auto"`` takes 1, 0.95, 0.8 and 0.5, without 1 where the machine is impulsive: where the skewness of its levels over
     time, in dB and on average over bands and normal clips, is above 0.4. Nothing but normal clips enters.
@@ -134,8 +137,9 @@ class TWFRDetector(BaseDetector):
         self.verbose = verbose
 
     def _fit(self, clips: Clips) -> None:
-        values = self._check_parameters()
-        names = clips.group_names(self.group_columns)
+        values = self._values = self._check_parameters()
+        self._group_columns, self._score_by = tuple(self.group_columns), self.score_by
+        names = clips.group_names(self._group_columns, _USUAL_COLUMNS)
         spectra, skewness = self._spectra(clips, values)
         with threadpool_limits(1, user_api="blas"):  # for so small matrices, several threads take ten times as long
             self._fit_machines(names, values, spectra, skewness)
@@ -158,15 +162,14 @@ class TWFRDetector(BaseDetector):
         self.mixtures_ = {name: machine.mixtures for name, machine in self._machines.items()}
 
     def _anomaly_score(self, clips: Clips) -> np.ndarray:
-        values = self._check_parameters()
-        names = clips.group_names(self.group_columns)
+        names = clips.group_names(self._group_columns, _USUAL_COLUMNS)
         self._refuse_unknown(names, clips)
-        spectra, _ = self._spectra(clips, values)
+        spectra, _ = self._spectra(clips, self._values)
         scores = np.empty(len(clips))
         with threadpool_limits(1, user_api="blas"):
             for name in np.unique(names):
                 group = names == name
-                scores[group] = self._machines[str(name)].anomaly_score(spectra[group], self.score_by)
+                scores[group] = self._machines[str(name)].anomaly_score(spectra[group], self._score_by)
         return scores
 
     def _held_out_score(self, clips: Clips) -> np.ndarray:
@@ -198,18 +201,19 @@ class TWFRDetector(BaseDetector):
         left_out = np.array([held_out_scores(spectra[:, index], self.score_by, **settings) for index in kept])
         location, spread = np.zeros(len(kept)), np.ones(len(kept))
         if len(kept) > 1:
-            location, spread = left_out.mean(axis=1), np.maximum(left_out.std(axis=1), np.finfo(float).eps)
+            location, spread = left_out.mean(axis=1), np.maximum(left_out.std(axis=1), _LEAST_SPREAD)
         machine = _Machine(tuple(r[index] for index in kept), kept, mixtures, location, spread)
         return machine, machine.combined(left_out)
 
     def _check_parameters(self) -> tuple[float, ...]:
         """Raise if a parameter is out of range; values of r."""
         check_integer("n_components", self.n_components, low=1)
-        check_number("reg_covar", self.reg_covar, low=0)
+        check_number("reg_covar", self.reg_covar, low=0, above=True)
         check_option("score_by", self.score_by, SCORES)
         or_published(self.frontend)
-        if isinstance(self.group_columns, str):
-            raise TypeError(f"group_columns={self.group_columns!r} is a str; a sequence of column names is expected.")
+        if not isinstance(self.group_columns, list | tuple):
+            what = type(self.group_columns).__name__
+            raise TypeError(f"group_columns={self.group_columns!r} is a {what}; a tuple of column names is expected.")
         if isinstance(self.r, str):
             check_option("r", self.r, ("auto",))
             return _AUTO_R
@@ -233,16 +237,21 @@ class TWFRDetector(BaseDetector):
         unknown = ~np.isin(names, list(self._machines))
         if unknown.any():
             position = int(np.argmax(unknown))
-            what = (
-                f"Machine {str(names[position])!r} of {clips.name(position)} was" if names[position] else "X names no"
-            )
-            what += (
-                " not among those given to fit" if names[position] else " machine, and fit was given several by name"
-            )
+            name, known = str(names[position]), sorted(self._machines)
+            if not name:
+                what = f"X names no machine, and fit was given clips of {known}"
+            else:
+                what = f"Machine {name!r} of {clips.name(position)} was not among those given to fit: {known}"
+            hint = " Sections are text, such as '00': read tables with dtype=str." if _is_numbered(known) else ""
             raise ValueError(
-                f"{what}: {sorted(self._machines)}. Fit on normal clips of it, give a clip table with the columns "
-                f"{tuple(self.group_columns)}, or set group_columns=()."
+                f"{what}. Fit on normal clips of it, give clip tables with the columns {self._group_columns}, or set "
+                f"group_columns=() if all clips come from one machine.{hint}"
             )
+
+
+def _is_numbered(names: Sequence[str]) -> bool:
+    """Whether sections were read as numbers, which lose their leading zero."""
+    return any(name.rpartition("/")[2] in set("0123456789") for name in names)
 
 
 @dataclass(frozen=True)

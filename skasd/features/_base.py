@@ -92,6 +92,6 @@ def equal_shapes(values: np.ndarray | list[np.ndarray]) -> np.ndarray:
     shapes = [value.shape for value in values]
     other = next(position for position, shape in enumerate(shapes) if shape != shapes[0])
     raise ValueError(
-        f"The clips differ in length: clip 0 gives shape {shapes[0]}, clip {other} {shapes[other]}, which no single array "
+        f"The clips differ in shape: clip 0 gives shape {shapes[0]}, clip {other} {shapes[other]}, which no single array "
         "can hold. Give a clip table (each row keeps its own length), or set duration= to cut and fill clips to one length."
     )

@@ -16,6 +16,7 @@ from skasd.features._base import ClipTransformer, equal_shapes, into_container, 
 from skasd.features._mel_cpu import log_mel
 
 _CLIPS_ON_DEVICE = 64
+_SMALLEST = 1.2e-38
 
 
 class LogMelTransformer(ClipTransformer):
@@ -209,26 +210,17 @@ class LogMelTransformer(ClipTransformer):
         Returns
         -------
         names : ndarray of shape (n_mels * n_frames,), dtype object
-
-        Raises
-        ------
-        ValueError
-            Fitted on paths or a table without `duration`: the number of frames is not known.
         """
         check_is_fitted(self)
-        n_frames = self._definition().n_frames(self._n_timepoints())
+        n_frames = self._definition().n_frames(self._n_timepoints_in_first)
         return np.array(
             [f"mel{band}_frame{frame}" for band in range(self.n_mels) for frame in range(n_frames)], dtype=object
         )
 
-    def _n_timepoints(self) -> int:
-        if self.duration is not None:
-            return max(1, round(self.duration * self.sample_rate))
-        if not hasattr(self, "n_features_in_"):
-            raise ValueError(
-                "The columns of paths and tables depend on the clips; set duration= to give them one length."
-            )
-        return self.n_features_in_
+    def _remember(self, clips: Clips) -> None:
+        if self.flatten:  # the names of the columns follow from the length of a clip
+            (first,) = clips.take(np.array([0])).map(np.asarray, self._reader())
+            self._n_timepoints_in_first = len(first)
 
     def _reader(self) -> ClipReader:
         return ClipReader(self.sample_rate, self.channel, self.duration, self.short_clips, self.resample)
@@ -253,7 +245,20 @@ class LogMelTransformer(ClipTransformer):
         check_option("log", self.log, ("db", "natural"))
         check_option("short_clips", self.short_clips, ("zero", "tile"))
         if self.channel != "mean":
-            check_integer("channel", self.channel, low=0)
+            check_integer("channel", self.channel, low=0, other="'mean'")
+        for name in ("center", "resample", "flatten"):
+            check_option(name, getattr(self, name), (True, False))
+        if self.n_jobs is not None:
+            check_integer("n_jobs", self.n_jobs, low=-np.inf, other="None")
+        check_integer("verbose", self.verbose, low=0)
+        if self.amin < _SMALLEST:
+            raise ValueError(
+                f"amin={self.amin!r} is below {_SMALLEST}, which float32 cannot hold; its logarithm has no value."
+            )
+        if not isinstance(self.device, str):
+            raise TypeError(
+                f"device={self.device!r} is a {type(self.device).__name__}; a name such as 'cpu' is expected."
+            )
         self._check_relations()
 
     def _check_relations(self) -> None:
@@ -274,8 +279,7 @@ def _device_spectrograms(waveforms: Iterable[Any], definition: MelDefinition, de
 
     from skasd.networks import LogMelNet
 
-    accelerator = torch.accelerator.current_accelerator() if device == "auto" else torch.device(device)
-    place = torch.device("cpu") if accelerator is None else accelerator
+    place = _place(device)
     for batch in _batches(waveforms):
         if batch[0] is None:
             yield from batch
@@ -283,6 +287,20 @@ def _device_spectrograms(waveforms: Iterable[Any], definition: MelDefinition, de
         network = LogMelNet(definition, dtype=torch.from_numpy(batch[0]).dtype).to(place)
         with torch.inference_mode():
             yield from network(torch.from_numpy(np.stack(batch)).to(place)).cpu().numpy()
+
+
+def _place(device: str) -> Any:
+    """Torch device that `device` names, after a look whether it is there."""
+    import torch
+
+    if device == "auto":
+        return torch.accelerator.current_accelerator() or torch.device("cpu")
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"device={device!r} is not a device of torch here ({error}); 'cpu' and 'auto' always are."
+        ) from error
 
 
 def _batches(waveforms: Iterable[Any]) -> Iterator[list]:

@@ -94,10 +94,14 @@ class MedianFilter(ClipTransformer):
             Given a table, the table with the column `feature` replaced.
         """
         clips = self._check_clips(X, reset=False)
-        if clips.table is not None and clips.kind != "feature":
+        if clips.kind != "feature" and not isinstance(clips.items, np.ndarray):
+            held = (
+                "X holds waveforms or files"
+                if clips.table is None
+                else f"X has the columns {list(clips.table.columns)}"
+            )
             raise ValueError(
-                f"The clip table has no {self.feature!r} column to filter; its columns are {list(clips.table.columns)}. "
-                "Put a LogMelTransformer before the MedianFilter."
+                f"There is no {self.feature!r} to filter: {held}. Put a LogMelTransformer before the MedianFilter."
             )
         filtered = clips.map(
             partial(_filtered, size=self.size, axis=_AXES[self.axis], patch_length=self.patch_length),

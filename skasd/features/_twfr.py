@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skasd._parameters import check_number
@@ -105,8 +106,9 @@ class TWFRTransformer(ClipTransformer):
         values = equal_shapes(stacked(pooled, len(clips)))
         return values if self.flatten else into_container(values, clips, "twfr")
 
+    @available_if(lambda self: self.flatten)
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the columns: ``twfr{r}_mel{band}``.
+        """Names of the columns if `flatten`: ``twfr{r}_mel{band}``.
 
         Parameters
         ----------

@@ -129,6 +129,35 @@ def test_file_without_permission_says_so(write, tone, tmp_path):
         ClipReader()(path)
 
 
+def test_file_without_a_header_says_so(tone, tmp_path):
+    (tmp_path / "clip.raw").write_bytes(tone.tobytes())
+    with pytest.raises(ValueError, match="is not audio that can be read"):
+        ClipReader()(tmp_path / "clip.raw")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX systems")
+def test_pipe_is_refused_instead_of_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(ValueError, match="is not a regular file"):
+        ClipReader()(tmp_path / "pipe.wav")
+
+
+def test_clip_of_no_time_point_after_resampling_is_refused(write, tone):
+    with pytest.raises(ValueError, match="3 time points at 192000 Hz, which leaves none at 16000 Hz"):
+        ClipReader()(write("short.wav", tone[:3], 192000))
+
+
+def test_array_with_its_axes_swapped_is_refused():
+    with pytest.raises(ValueError, match="more channels than time points; transpose"):
+        ClipReader()(np.zeros((16000, 2)))
+
+
+@pytest.mark.parametrize(("channel", "error"), [(-1, ValueError), ("left", TypeError)])
+def test_unknown_channel_is_refused(channel, error):
+    with pytest.raises(error, match="an integer of at least 0 or 'mean' is expected"):
+        ClipReader(channel=channel)
+
+
 def test_wav_of_unknown_length_is_read_to_its_end(write, tone):
     path = write("stream.wav", tone)
     content = bytearray(path.read_bytes())

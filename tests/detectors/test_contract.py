@@ -143,6 +143,30 @@ def test_anomalies_given_to_fit_are_left_out(detector, machines, train):
 
 
 @each_detector
+def test_fit_predict_leaves_anomalies_out_too(detector, machines):
+    fitted = clone(detector).fit(machines.data, machines.target)
+    np.testing.assert_array_equal(
+        clone(detector).fit_predict(machines.data, machines.target), fitted.predict(machines.data)
+    )
+
+
+@each_detector
+@pytest.mark.parametrize("labels", [["normal", "anomaly"], [True, False], [1.0, np.nan]], ids=str)
+def test_labels_that_are_no_numbers_are_refused(detector, train, labels):
+    with pytest.raises(ValueError, match=r"y holds .*labels are \+1"):
+        clone(detector).fit(train, labels * 20)
+
+
+@each_detector
+def test_features_after_waveforms_are_refused(detector, train):
+    log_mel = LogMelTransformer().fit_transform(train)
+    with pytest.raises(ValueError, match="X holds features, but TWFRDetector was fitted on waveforms"):
+        clone(detector).fit(train).score_samples(log_mel)
+    with pytest.raises(ValueError, match="X holds waveforms, but TWFRDetector was fitted on features"):
+        clone(detector).fit(log_mel).score_samples(train)
+
+
+@each_detector
 def test_nothing_but_anomalies_is_refused(detector, train):
     with pytest.raises(ValueError, match="All 40 clips given to fit are anomalies"):
         clone(detector).fit(train, np.full(len(train), -1))

@@ -32,7 +32,7 @@ def test_log_likelihood_weighs_the_components(features):
     detector = TWFRDetector(r=1.0, n_components=3, score_by="log_likelihood", random_state=0).fit(features)
     (mixture,) = detector.mixtures_[""]
     np.testing.assert_allclose(detector.score_samples(features), mixture.score_samples(spectra), rtol=1e-9)
-    by_component = detector.set_params(score_by="component").score_samples(features)
+    by_component = detector.set_params(score_by="component").fit(features).score_samples(features)
     assert not np.allclose(by_component, mixture.score_samples(spectra))
 
 
@@ -91,13 +91,35 @@ def test_unknown_machine_is_refused_by_name(machines):
 
 def test_x_without_machines_is_refused_after_a_table_with_several(machines):
     detector = TWFRDetector().fit(machines.data)
-    with pytest.raises(ValueError, match="X names no machine, and fit was given several by name"):
+    with pytest.raises(ValueError, match="X names no machine, and fit was given clips of"):
         detector.score_samples(np.stack(machines.data.waveform))
 
 
 def test_columns_without_any_known_cell_are_passed_over(machines):
     fans = machines.data[machines.data.machine_type == "fan"]
     assert list(TWFRDetector().fit(fans.assign(machine_type=None, section=None)).r_) == [""]
+
+
+def test_sections_read_as_numbers_get_a_hint(machines):
+    numbered = machines.data.assign(section=machines.data.section.astype(int))
+    with pytest.raises(ValueError, match=r"was not among.*read tables with dtype=str"):
+        TWFRDetector().fit(numbered).score_samples(machines.data)
+
+
+def test_misspelt_group_column_is_refused(machines):
+    with pytest.raises(ValueError, match="no column 'sectoin'"):
+        TWFRDetector(group_columns=("machine_type", "sectoin")).fit(machines.data)
+
+
+def test_parameters_changed_after_fit_wait_for_the_next_fit(machines):
+    detector = TWFRDetector(r=(1.0, 0.5)).fit(machines.data)
+    before = detector.score_samples(machines.data)
+    detector.set_params(r=(0.5, 1.0), group_columns=(), score_by="log_likelihood")
+    np.testing.assert_array_equal(detector.score_samples(machines.data), before)
+
+
+def test_two_training_clips_give_scores_of_sane_size(features):
+    assert np.abs(TWFRDetector().fit(features[:2]).score_samples(features)).max() < 1e5
 
 
 def test_machine_of_one_clip_is_refused_by_name(machines):
@@ -132,7 +154,8 @@ def test_features_of_unequal_bands_are_named():
         ({"r": 2.0}, ValueError, "r=2.0 is out of range"),
         ({"r": []}, ValueError, "r is empty"),
         ({"n_components": 0}, ValueError, "n_components=0"),
-        ({"reg_covar": -1.0}, ValueError, "reg_covar=-1.0"),
+        ({"reg_covar": 0.0}, ValueError, "reg_covar=0.0"),
+        ({"group_columns": None}, TypeError, "group_columns=None"),
         ({"score_by": "gmm"}, ValueError, "score_by='gmm'"),
         ({"group_columns": "section"}, TypeError, "group_columns='section' is a str"),
         ({"frontend": 3}, TypeError, "frontend is a int"),

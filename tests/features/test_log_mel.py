@@ -258,6 +258,10 @@ def test_nan_names_the_clip():
         ({"amin": 0.0}, ValueError, "amin=0.0"),
         ({"channel": "left"}, TypeError, "channel='left'"),
         ({"channel": -1}, ValueError, "channel=-1"),
+        ({"center": "yes"}, ValueError, "center='yes'"),
+        ({"n_jobs": "all"}, TypeError, "n_jobs='all'"),
+        ({"verbose": -1}, ValueError, "verbose=-1"),
+        ({"amin": 1e-50}, ValueError, "amin=1e-50 is below"),
         ({"duration": 0.0}, ValueError, "duration=0.0"),
         ({"short_clips": "loop"}, ValueError, "short_clips='loop'"),
     ],
@@ -274,10 +278,21 @@ def test_progress_shows_only_when_asked(waveform, capsys):
     assert "log-mel" in capsys.readouterr().err
 
 
-def test_column_names_of_paths_need_a_duration(tmp_path, waveform):
+def test_columns_of_paths_are_named_too(tmp_path, waveform):
     soundfile.write(tmp_path / "clip.wav", waveform / 100, 16000)
-    paths = [str(tmp_path / "clip.wav")]
-    with pytest.raises(ValueError, match="set duration="):
-        LogMelTransformer(flatten=True).fit(paths).get_feature_names_out()
-    transformer = LogMelTransformer(flatten=True, duration=1.0).fit(paths)
-    assert transformer.transform(paths).shape == (1, len(transformer.get_feature_names_out()))
+    paths = [str(tmp_path / "clip.wav")] * 2
+    transformer = LogMelTransformer(n_mels=4, flatten=True).set_output(transform="pandas")
+    assert list(transformer.fit_transform(paths).columns[-1:]) == ["mel3_frame39"]
+    table = pd.DataFrame({"path": paths}, index=[5, 3])
+    assert list(transformer.fit_transform(table).index) == [5, 3]
+
+
+def test_features_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"X holds features of shape \(8, 20\); LogMelTransformer takes waveforms"):
+        LogMelTransformer().fit(np.zeros((2, 8, 20)))
+
+
+@pytest.mark.parametrize(("device", "error"), [("bogus", ValueError), (3, TypeError)])
+def test_device_that_is_not_there_is_named(waveform, device, error):
+    with pytest.raises(error, match=f"device={device!r} is"):
+        LogMelTransformer(device=device).fit_transform(waveform[None])

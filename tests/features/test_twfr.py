@@ -79,6 +79,7 @@ def test_table_gives_an_array_or_a_column():
     result = TWFRTransformer(r=1.0, flatten=False).fit_transform(table)
     assert list(result.columns) == ["log_mel", "section", "twfr"]
     np.testing.assert_array_equal(np.stack(result.twfr.tolist()), array)
+    assert not hasattr(TWFRTransformer(flatten=False), "set_output")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,78 @@
+"""Clips that an estimator was given, checked against those that it was fitted on."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+from skasd.clips._clips import Clips
+from skasd.clips._coerce import as_clips, as_numpy, finite_rows, is_clip_table, is_matrix
+
+
+def check_clips(estimator: Any, X: Any, *, reset: bool, feature: str | None = "log_mel") -> Clips:
+    """Clips of the X that an estimator was given, checked against the X that it was fitted on.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets `n_features_in_` when `reset`: the time points of a 2-D array, or the bands of features.
+    X : array, list or DataFrame
+        See :func:`as_clips`. 2-D arrays go through scikit-learn's ``validate_data``.
+    reset : bool
+        True in ``fit``, False elsewhere.
+    feature : str or None, default="log_mel"
+        Name of the feature column of a clip table; None for an estimator that takes waveforms only.
+
+    Returns
+    -------
+    clips : Clips
+    """
+    if is_clip_table(X, feature) or not is_matrix(X):
+        clips = as_clips(X, feature=feature)
+        if feature is None and clips.kind == "feature":
+            raise ValueError(
+                f"X holds features of shape {np.shape(clips.items[0])}; {_name(estimator)} takes waveforms or files. Clips "
+                "of several channels go into the cells of a clip table, as (n_channels, n_timepoints)."
+            )
+        _check_kind(estimator, clips, reset)
+        return clips
+    X = validate_data(estimator, as_numpy(X), reset=reset, dtype="numeric", ensure_all_finite=False)
+    clips = Clips("waveform", finite_rows(X))
+    _remember_kind(estimator, clips, reset)
+    return clips
+
+
+def _name(estimator: Any) -> str:
+    return type(estimator).__name__
+
+
+def _n_bands(clips: Clips) -> int | None:
+    """Bands of the first clip that is a feature."""
+    return next((np.shape(item)[0] for item in clips.items if np.ndim(item) == 2), None)
+
+
+def _remember_kind(estimator: Any, clips: Clips, reset: bool) -> None:
+    """Keep what kind of clips the estimator was fitted on, or refuse the other kind."""
+    if reset:
+        estimator._clip_kind = clips.kind
+    elif vars(estimator).get("_clip_kind", clips.kind) != clips.kind:
+        raise ValueError(
+            f"X holds {clips.kind}s, but {_name(estimator)} was fitted on {estimator._clip_kind}s; give the same kind, made "
+            "the same way, since another front end gives other features."
+        )
+
+
+def _check_kind(estimator: Any, clips: Clips, reset: bool) -> None:
+    """Set or compare the kind, and `n_features_in_` for features; paths and tables of waveforms have none."""
+    _remember_kind(estimator, clips, reset)
+    n_bands = _n_bands(clips) if clips.kind == "feature" else None
+    known = vars(estimator).get("n_features_in_")
+    if reset:
+        for attribute in ("n_features_in_", "feature_names_in_"):
+            vars(estimator).pop(attribute, None)
+        if n_bands is not None:
+            estimator.n_features_in_ = n_bands
+    elif n_bands is not None and known is not None and n_bands != known:
+        raise ValueError(
+            f"X has features of {n_bands} bands, but {_name(estimator)} is expecting {known} features as input."
+        )
