@@ -1,6 +1,6 @@
 """Log-mel of ten-second clips: rate against librosa and torchaudio, and memory, all in one run.
 
-    python benchmarks/speed/features.py --out benchmarks/speed/results.jsonl
+    python benchmarks/speed/features.py --out benchmarks/speed/features.jsonl
 
 Each row is one JSON line: what, the median seconds of ours and of the peer, their ratio, versions and machine. Sides
 take turns, so that a busy machine slows both. Peers that are not installed give no row. With an accelerator, a row

@@ -15,6 +15,7 @@ from skasd.features import LogMelTransformer
 from skasd.metrics import score_table
 
 _MACHINES = ("fan", "pump", "slider", "valve", "gearbox")
+_PICTURES = (".png", ".pdf", ".svg", ".jpg")
 _COLORS = {1: "tab:blue", -1: "tab:red"}
 
 
@@ -22,6 +23,10 @@ def run_demo(out: Path, seed: int, *, verbose: int) -> str:
     """Report of the demonstration; the picture goes to `out`."""
     if not out.resolve().parent.is_dir():
         raise FileNotFoundError(f"{out.resolve().parent} is not a folder; --out names a picture in one that exists.")
+    if out.suffix.lower() not in _PICTURES:
+        raise ValueError(
+            f"--out={out} is no picture that can be written; its name ends in one of {', '.join(_PICTURES)}."
+        )
     start = time.perf_counter()
     clips = make_machine_clips(
         _MACHINES, n_train=40, n_test_normal=30, n_test_anomaly=30, duration=3.0, random_state=seed

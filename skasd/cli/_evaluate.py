@@ -1,13 +1,16 @@
 """`skasd evaluate`: a DCASE data set from its folder to the official figures."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from skasd.cli._fit import make_detector
+from skasd.cli._fit import check_out_folder, make_detector
 from skasd.datasets import load_dcase, save_dcase_scores
 from skasd.metrics import score_table, summary_table
+
+_LEAST_TRAINING_CLIPS = 2
 
 
 def run_evaluate(
@@ -23,6 +26,7 @@ def run_evaluate(
     verbose: int,
 ) -> str:
     """Report of scores per section and their aggregates."""
+    check_out_folder(out)
     clips = load_dcase(root, year=year, subset=subset, machine_types=machine_types, ground_truth=ground_truth)
     is_train = (clips.data["split"] == "train").to_numpy()
     if is_train.all() or not is_train.any():
@@ -30,18 +34,36 @@ def run_evaluate(
             f"{root} ({year}, {subset}) has {int(is_train.sum())} training and {int((~is_train).sum())} test clips; "
             "evaluate needs both."
         )
-    model = make_detector(detector, contamination=contamination, verbose=verbose).fit(clips.data[is_train])
-    test, y_true = clips.data[~is_train], clips.target[~is_train]
+    kept = _of_trained_sections(clips.data, is_train)
+    train, is_test = clips.data[is_train & kept], ~is_train & kept
+    model = make_detector(detector, contamination=contamination, verbose=verbose).fit(train)
+    test, y_true = clips.data[is_test], clips.target[is_test]
     score_samples = model.score_samples(test)
     written = ""
     if out is not None:
         y_pred = None if year == 2020 else model.predict(test)
         files = save_dcase_scores(out, test, score_samples, year=year, y_pred=y_pred)
-        written = f"\n\n{len(files)} files are in {out}."
+        written = f"\n\n{len(files)} files were written into {out}."
     known = y_true != 0
     if not known.any():
         return f"{len(test)} clips scored; the truth of none is known, so there are no figures." + written
     return _report(y_true[known], score_samples[known], test[known], year) + written
+
+
+def _of_trained_sections(table: pd.DataFrame, is_train: np.ndarray) -> np.ndarray:
+    """Rows (n_clips,) of sections with enough training clips; the others are named in a warning."""
+    names = table["machine_type"] + "/" + table["section"]
+    n_train = names[is_train].value_counts().reindex(names.unique(), fill_value=0)
+    few = sorted(n_train.index[n_train < _LEAST_TRAINING_CLIPS])
+    if len(few) == len(n_train):
+        raise ValueError(
+            f"No section has {_LEAST_TRAINING_CLIPS} training clips or more, which a detector needs to learn from."
+        )
+    if few:
+        warnings.warn(
+            f"Left out, with fewer than {_LEAST_TRAINING_CLIPS} training clips: {', '.join(few)}.", stacklevel=2
+        )
+    return (~names.isin(few)).to_numpy()
 
 
 def _report(y_true: np.ndarray, score_samples: np.ndarray, test: pd.DataFrame, year: int) -> str:
@@ -58,7 +80,7 @@ def _report(y_true: np.ndarray, score_samples: np.ndarray, test: pd.DataFrame, y
             "Official, pooled over sections, and worst section (pAUC standardised):", summary.dropna(axis=1, how="all")
         )
     )
-    of_all = f"all {n_all} sections" if n_kept == n_all else f"{n_kept} of {n_all} sections, so not the official score"
+    of_all = f"all sections, {n_all}" if n_kept == n_all else f"{n_kept} of {n_all} sections, so not the official score"
     parts.append(f"score of {year}: {summary['score_official'].iloc[-1]:.4f} ({of_all})")
     return "\n\n".join(parts)
 

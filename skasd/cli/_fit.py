@@ -1,10 +1,17 @@
 """Detectors by name, as the commands fit them."""
 
+from pathlib import Path
 from typing import Any
 
 from skasd.base import BaseDetector
 from skasd.detectors import TWFRDetector
 from skasd.features import LogMelTransformer
+
+
+def check_out_folder(out: Path | None) -> None:
+    """Raise before the work if `out` cannot become a folder."""
+    if out is not None and out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"--out={out} is a file; it names a folder.")
 
 
 def make_detector(

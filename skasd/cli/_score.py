@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from skasd.cli._fit import make_detector
+from skasd.cli._fit import check_out_folder, make_detector
 from skasd.datasets import load_clip_folder
 
 
@@ -20,7 +21,9 @@ def run_score(
     verbose: int,
 ) -> str:
     """Report of a line per file: anomaly score, decision, path."""
+    check_out_folder(out)
     paths = [path for given in files for path in _expanded(given)]
+    _refuse_before_the_fit(paths, out)
     normal = load_clip_folder(train)
     model = make_detector(
         detector, contamination=contamination, verbose=verbose, sample_rate=sample_rate, channel=_channel(channel)
@@ -34,7 +37,8 @@ def run_score(
     width = max(5, *(len(f"{value:.3f}") for value in anomaly_score))
     rows = zip(anomaly_score, np.where(decision < 0, "anomaly", "normal "), paths, strict=True)
     lines = [f"{value:{width}.3f}  {label}   {path}" for value, label, path in rows]
-    return "\n".join([f"{'score':>{width}}  decision  file", *lines])
+    written = [] if out is None else ["", f"anomaly_score.csv and decision_result.csv were written into {out}."]
+    return "\n".join([f"{'score':>{width}}  decision  file", *lines, *written])
 
 
 def _expanded(given: Path) -> list[str]:
@@ -51,10 +55,23 @@ def _channel(text: str) -> int | str:
     return int(text)
 
 
+def _refuse_before_the_fit(paths: list[str], out: Path | None) -> None:
+    missing = [path for path in paths if not Path(path).is_file()]
+    if missing:
+        raise FileNotFoundError(f"{len(missing)} of {len(paths)} files to score do not exist: {', '.join(missing)}.")
+    names = [Path(path).name for path in paths]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if out is not None and twice:
+        raise ValueError(
+            f"The files of --out tell recordings apart by name, and several are called {', '.join(twice)}."
+        )
+
+
 def _write(folder: Path, paths: list[str], anomaly_score: np.ndarray, anomalous: np.ndarray) -> None:
     """Two files in the challenge's format: name and score, name and 0 or 1; no header."""
     folder.mkdir(parents=True, exist_ok=True)
-    scores = "".join(f"{path},{value!r}\n" for path, value in zip(paths, anomaly_score.tolist(), strict=True))
-    decisions = "".join(f"{path},{int(value)}\n" for path, value in zip(paths, anomalous, strict=True))
-    (folder / "anomaly_score.csv").write_text(scores)
-    (folder / "decision_result.csv").write_text(decisions)
+    names = [Path(path).name for path in paths]
+    columns = {"anomaly_score.csv": anomaly_score.tolist(), "decision_result.csv": anomalous.astype(int).tolist()}
+    for file, values in columns.items():
+        rows = pd.DataFrame({"name": names, "value": values})
+        rows.to_csv(folder / file, header=False, index=False, lineterminator="\n", encoding="utf-8")

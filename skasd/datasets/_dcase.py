@@ -158,7 +158,7 @@ def _find_folders(root: Path, year: int, supplemental: bool) -> list[_SplitFolde
         files = tuple(name for name in names if not _HARMLESS.fullmatch(name))
         wanted = here.name in SPLIT_OF_FOLDER and (supplemental or here.name != "supplemental")
         above = here.relative_to(root).parts
-        if wanted and files and _nearest(_YEAR_FOLDER, above) in {None, str(year)}:
+        if wanted and files and _nearest(_YEAR_FOLDER, (root.name, *above)) in {None, str(year)}:
             named = (root.name, *above) if root.name in {"dev_data", "eval_data"} else above
             found.append(_SplitFolder(here, _nearest(_SUBSET_FOLDER, named), files))
     return found

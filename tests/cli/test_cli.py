@@ -1,4 +1,6 @@
+import csv
 import re
+import shutil
 import subprocess
 import sys
 
@@ -67,7 +69,7 @@ def test_demo_into_a_missing_folder_fails_before_it_starts(tmp_path):
 def test_evaluate_prints_the_official_figures(tree):
     done = skasd("evaluate", tree, "--year", 2023)
     assert done.returncode == 0, done.stderr
-    assert "all 2 sections" in done.stdout
+    assert "all sections, 2" in done.stdout
     score = float(re.search(r"score of 2023: (0\.\d+)", done.stdout)[1])
     assert 0.6 < score <= 1.0
 
@@ -102,30 +104,68 @@ def test_score_tells_an_odd_recording_from_normal_ones(folders, tmp_path):
     normal = folders / "normal" / "3.wav"
     done = skasd("score", normal, folders / "new", "--train", folders / "normal", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    header, *rows = done.stdout.splitlines()
+    header, *rows, empty, written = done.stdout.splitlines()
+    assert (empty, "were written into" in written) == ("", True)
     assert header.split() == ["score", "decision", "file"]
     lines = [row.split() for row in rows]
     assert [label for _, label, _ in lines] == ["normal", "anomaly", "anomaly"]
     assert float(lines[1][0]) > float(lines[0][0])
     rows = (tmp_path / "out" / "anomaly_score.csv").read_text().splitlines()
-    assert [row.rpartition(",")[0] for row in rows] == [path for _, _, path in lines]
+    assert [row.rpartition(",")[0] for row in rows] == ["3.wav", "odd.wav", "stereo.wav"]
+    assert [float(row.rpartition(",")[2]) for row in rows] == pytest.approx(
+        [float(line[0]) for line in lines], abs=1e-3
+    )
     assert (tmp_path / "out" / "decision_result.csv").read_text().splitlines()[1].endswith("odd.wav,1")
 
 
-def test_score_takes_another_channel(folders):
-    silent = skasd("score", folders / "new" / "stereo.wav", "--train", folders / "normal", "--channel", "1")
-    assert silent.returncode == 2
-    assert "there is no channel=1" in silent.stderr  # the training files have one
+def test_score_takes_another_channel(tmp_path):
+    rng = np.random.default_rng(0)
+    tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    (tmp_path / "train").mkdir()
+    for index in range(20):
+        soundfile.write(tmp_path / "train" / f"{index}.wav", 0.1 * rng.standard_normal((16000, 2)), 16000)
+    new = tmp_path / "new, with comma.wav"
+    soundfile.write(new, np.stack([0.1 * rng.standard_normal(16000), tone], axis=1), 16000)
+    for channel, decision in (("0", "normal"), ("1", "anomaly")):
+        done = skasd("score", new, "--train", tmp_path / "train", "--channel", channel, "--out", tmp_path / channel)
+        assert done.stdout.splitlines()[1].split()[1] == decision
+    (row,) = csv.reader((tmp_path / "1" / "decision_result.csv").read_text().splitlines())
+    assert row == ["new, with comma.wav", "1"]
+
+
+def test_channel_that_files_lack_is_named(folders):
+    done = skasd("score", folders / "new" / "stereo.wav", "--train", folders / "normal", "--channel", "1")
+    assert done.returncode == 2
+    assert "there is no channel=1" in done.stderr  # the training files have one
+
+
+def test_evaluate_leaves_sections_without_training_clips_out(tree, tmp_path):
+    shutil.copytree(tree, tmp_path / "dcase2023")
+    for path in (tmp_path / "dcase2023" / "dev_data" / "fan" / "train").iterdir():
+        path.unlink()
+    done = skasd("evaluate", tmp_path / "dcase2023", "--year", 2023)
+    assert done.returncode == 0, done.stderr
+    assert "Left out, with fewer than 2 training clips: fan/00" in done.stderr
+    assert "fan" not in done.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("score", "nowhere.wav", "--train", "{folders}/normal"), "nowhere.wav: does not exist"),
-        (("score", "a.wav", "--train", "{folders}/missing"), "missing"),
-        (("score", "a.wav", "--train", "{folders}/normal", "--channel", "left"), "--channel=left is unknown"),
+        (("score", "nowhere.wav", "--train", "{folders}/normal"), "1 of 1 files to score do not exist: nowhere.wav"),
         (
-            ("score", "a.wav", "--train", "{folders}/normal", "--contamination", "2"),
+            ("score", "{folders}/new", "{folders}/new", "--train", "{folders}/normal", "--out", "x"),
+            "several are called odd.wav",
+        ),
+        (
+            ("score", "{folders}/new", "--train", "{folders}/normal", "--out", "{folders}/new/odd.wav"),
+            "it names a folder",
+        ),
+        (("demo", "--out", "demo.xyz"), "--out=demo.xyz is no picture"),
+        (("score", "{folders}/new", "--train", "{folders}/missing"), "missing"),
+        (("score", "{folders}/new", "--train", "{folders}/normal", "--channel", "left"), "--channel=left is unknown"),
+        (
+            ("score", "{folders}/new", "--train", "{folders}/normal", "--contamination", "2"),
             "contamination=2.0 is out of range",
         ),
         (("evaluate", "{folders}", "--year", "2023"), "{folders}"),

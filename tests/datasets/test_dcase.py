@@ -524,3 +524,12 @@ def test_ground_truth_that_is_not_there(tmp_path):
 def test_ground_truth_of_the_development_set_is_refused(tree2023):
     with pytest.raises(ValueError, match="ask for subset='eval'"):
         load_dcase(tree2023, year=2023, ground_truth=tree2023)
+
+
+def test_root_named_after_another_year_is_refused(tmp_path):
+    clip = tmp_path / "dcase2023" / "dev_data" / "fan" / "train" / "section_00_source_train_normal_0000_m-n_W.wav"
+    clip.parent.mkdir(parents=True)
+    clip.touch()
+    assert len(load_dcase(tmp_path / "dcase2023", year=2023).data) == 1
+    with pytest.raises(ValueError, match="No clips of DCASE 2024"):
+        load_dcase(tmp_path / "dcase2023", year=2024)

@@ -1,5 +1,8 @@
+import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from skasd.metrics import (
     aggregate_score,
@@ -10,6 +13,19 @@ from skasd.metrics import (
     score_table,
     summary_table,
 )
+
+
+@given(st.floats(1.0, 1e6), st.integers(0, 2**32 - 1))
+def test_offset_of_a_section_changes_the_pooled_auc_only(offset, seed):
+    rng = np.random.default_rng(seed)
+    y_true = np.tile([1, 1, 1, -1, -1, -1], 2)
+    scores = np.where(y_true == 1, 1.0, 0.0) + rng.uniform(0, 0.5, 12)  # each section is told apart
+    table = pd.DataFrame({"machine_type": "fan", "section": ["00"] * 6 + ["02"] * 6})
+    shifted = scores + (1.0 + offset) * (table["section"] == "02").to_numpy()
+    per_section = [aggregate_score(y_true, s, table, aggregation="mean_of_sections") for s in (scores, shifted)]
+    assert per_section == [1.0, 1.0]
+    assert aggregate_score(y_true, scores, table, aggregation="pooled") == 1.0
+    assert aggregate_score(y_true, shifted, table, aggregation="pooled") == 0.75
 
 
 def test_pooled_differs_from_sections_on_offset_scores(scored_clips):
