@@ -47,7 +47,8 @@ def run_evaluate(
     known = y_true != 0
     if not known.any():
         return f"{len(test)} clips scored; the truth of none is known, so there are no figures." + written
-    return _report(y_true[known], score_samples[known], test[known], year) + written
+    n_all = len(clips.data[~is_train][["machine_type", "section"]].drop_duplicates())
+    return _report(y_true[known], score_samples[known], test[known], year, n_all) + written
 
 
 def _of_trained_sections(table: pd.DataFrame, is_train: np.ndarray) -> np.ndarray:
@@ -66,7 +67,7 @@ def _of_trained_sections(table: pd.DataFrame, is_train: np.ndarray) -> np.ndarra
     return (~names.isin(few)).to_numpy()
 
 
-def _report(y_true: np.ndarray, score_samples: np.ndarray, test: pd.DataFrame, year: int) -> str:
+def _report(y_true: np.ndarray, score_samples: np.ndarray, test: pd.DataFrame, year: int, n_all: int) -> str:
     sections = score_table(y_true, score_samples, test, year=year, one_class="skip")
     parts = [_text("Each section, one ROC curve each:", sections)]
     try:
@@ -74,7 +75,6 @@ def _report(y_true: np.ndarray, score_samples: np.ndarray, test: pd.DataFrame, y
     except ValueError as error:
         return "\n\n".join([*parts, f"No section allows the official score of {year}: {error}"])
     n_kept = int(summary["n_sections"].iloc[-1])
-    n_all = len(test[["machine_type", "section"]].drop_duplicates())
     parts.append(
         _text(
             "Official, pooled over sections, and worst section (pAUC standardised):", summary.dropna(axis=1, how="all")
