@@ -1,4 +1,4 @@
-"""Log-mel of ten-second clips: rate against librosa and torchaudio, and memory, all in one run.
+"""Log-mel of ten-second clips: rate against librosa and torchaudio, and memory; synthetic clips: all in one run.
 
     python benchmarks/speed/features.py --out benchmarks/speed/features.jsonl
 
@@ -24,6 +24,7 @@ import pandas as pd
 import soundfile
 import torch
 
+from skasd.datasets import make_machine_clips
 from skasd.features import LogMelTransformer
 
 N_CLIPS, SECONDS, RATE = 256, 10, 16000
@@ -91,6 +92,7 @@ def peak_memory(n_paths):
     code = f"""
 import tempfile, numpy as np, soundfile
 from pathlib import Path
+from skasd.datasets import make_machine_clips
 from skasd.features import LogMelTransformer
 
 def peak_kib():  # of this process since its start; ru_maxrss would remember the parent's
@@ -140,6 +142,11 @@ def rows():
             )
             what = "reading wav + log-mel, librosa.load one by one"
             yield {"what": what, "n_clips": N_CLIPS, "ours_s": ours, "peer_s": theirs, "ratio": theirs / ours}
+    machine = {"n_train": 50, "n_test_normal": 25, "n_test_anomaly": 25, "duration": 10.0, "random_state": 0}
+    for name in ("fan", "pump", "slider", "valve", "gearbox"):
+        start = time.perf_counter()
+        make_machine_clips(name, **machine)
+        yield {"what": f"make_machine_clips, {name}", "n_clips": 100, "ours_s": time.perf_counter() - start}
     beyond, output = peak_memory(5000)
     yield {"what": "peak memory of 5000 paths", "beyond_output_bytes": beyond, "output_bytes": output}
 
