@@ -31,7 +31,7 @@ N_CLIPS, SECONDS, RATE = 256, 10, 16000
 MEL = {"n_fft": 2048, "hop_length": 512, "n_mels": 128}
 
 
-def paired(ours, peer, rounds=5):
+def paired(ours, peer, rounds=9):
     """Median seconds of two functions that take turns, after one round to warm up."""
     times = []
     for _ in range(rounds + 1):

@@ -37,7 +37,7 @@ def check_clips(estimator: Any, X: Any, *, reset: bool, feature: str | None = "l
         _check_kind(estimator, clips, reset)
         return clips
     X = validate_data(estimator, as_numpy(X), reset=reset, dtype="numeric", ensure_all_finite=False)
-    clips = Clips("waveform", finite_rows(X))
+    clips = Clips("waveform", finite_rows(X) if reset else X)  # later each clip is looked at when it is read
     _remember_kind(estimator, clips, reset)
     return clips
 

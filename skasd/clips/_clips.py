@@ -164,7 +164,7 @@ def _run(tasks: list[tuple], n_jobs: int | None) -> Iterator[Any]:
     if len(tasks) <= _FEW_CLIPS or joblib.effective_n_jobs(n_jobs) == 1:
         return (task[0](*task[1:]) for task in tasks)
     parallel = joblib.Parallel(
-        n_jobs=n_jobs, prefer="threads", return_as="generator", batch_size=_CLIPS_PER_TASK, pre_dispatch="4*n_jobs"
+        n_jobs=n_jobs, prefer="threads", return_as="generator", batch_size=_CLIPS_PER_TASK, pre_dispatch="all"
     )
     return parallel(joblib.delayed(task[0])(*task[1:]) for task in tasks)
 

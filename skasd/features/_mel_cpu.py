@@ -39,25 +39,32 @@ def log_mel(waveform: np.ndarray, definition: MelDefinition) -> np.ndarray:
         In dB, or natural logarithm; of the dtype of `waveform`.
     """
     window, filterbank = _constants(definition, waveform.dtype)
-    frames = np.lib.stride_tricks.sliding_window_view(definition.padded(waveform), definition.n_fft)[
-        :: definition.hop_length
-    ]
-    n_frames, step = len(frames), max(1, _BLOCK // definition.n_fft)
+    frames = np.lib.stride_tricks.sliding_window_view(definition.padded(waveform), definition.n_fft)
+    frames = frames[:: definition.hop_length]
+    n_frames = len(frames)
+    step = min(n_frames, max(1, _BLOCK // definition.n_fft))
     spectrogram = np.empty((definition.n_mels, n_frames), waveform.dtype)
-    buffer = np.empty((min(step, n_frames), definition.n_fft), waveform.dtype)
+    windowed = np.empty((step, definition.n_fft), waveform.dtype)
+    energy = np.empty(step * filterbank.shape[1], waveform.dtype)
     for start in range(0, n_frames, step):
         block = frames[start : start + step]
-        spectrum = scipy.fft.rfft(np.multiply(block, window, out=buffer[: len(block)]), axis=1)
-        spectrogram[:, start : start + step] = filterbank @ _magnitude(spectrum, definition.power).T
+        spectrum = scipy.fft.rfft(np.multiply(block, window, out=windowed[: len(block)]), axis=1)
+        of_block = energy[: spectrum.size].reshape(-1, len(block))
+        _fill_energy(of_block, spectrum, definition.power)
+        spectrogram[:, start : start + step] = filterbank @ of_block
     return _logarithm(spectrogram, definition)
 
 
-def _magnitude(spectrum: np.ndarray, power: float) -> np.ndarray:
-    """|spectrum| ** power, of shape (T, n_freqs)."""
+def _fill_energy(energy: np.ndarray, spectrum: np.ndarray, power: float) -> None:
+    """Set `energy` (n_freqs, T) to ``|spectrum| ** power`` of a spectrum (T, n_freqs), which is used up.
+
+    Into memory of the caller: what is allocated anew for each block costs as much as the arithmetic.
+    """
     parts = spectrum.view(spectrum.real.dtype)  # real and imaginary parts in turn
     np.square(parts, out=parts)
-    squared = parts[:, ::2] + parts[:, 1::2]
-    return squared if power == 2 else squared ** (power / 2)
+    np.add(parts[:, ::2].T, parts[:, 1::2].T, out=energy)
+    if power != 2:
+        np.power(energy, power / 2, out=energy)
 
 
 def _logarithm(spectrogram: np.ndarray, definition: MelDefinition) -> np.ndarray:
