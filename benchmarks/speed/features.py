@@ -31,12 +31,16 @@ N_CLIPS, SECONDS, RATE = 256, 10, 16000
 MEL = {"n_fft": 2048, "hop_length": 512, "n_mels": 128}
 
 
+_REST = 0.3  # s; threads of BLAS wait busily for more work, and would slow the side whose turn is next
+
+
 def paired(ours, peer, rounds=9):
     """Median seconds of two functions that take turns, after one round to warm up."""
     times = []
     for _ in range(rounds + 1):
         row = []
         for function in (ours, peer):
+            time.sleep(_REST)
             start = time.perf_counter()
             function()
             row.append(time.perf_counter() - start)
