@@ -58,7 +58,7 @@ def log_mel(waveform: np.ndarray, definition: MelDefinition) -> np.ndarray:
 def _fill_energy(energy: np.ndarray, spectrum: np.ndarray, power: float) -> None:
     """Set `energy` (n_freqs, T) to ``|spectrum| ** power`` of a spectrum (T, n_freqs), which is used up.
 
-    Into memory of the caller: what is allocated anew for each block costs as much as the arithmetic.
+    Into memory of the caller, so that no block waits for the system to hand out pages.
     """
     parts = spectrum.view(spectrum.real.dtype)  # real and imaginary parts in turn
     np.square(parts, out=parts)
