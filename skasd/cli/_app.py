@@ -4,7 +4,7 @@ import sys
 import warnings
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -13,7 +13,6 @@ from skasd._version import __version__
 app = typer.Typer(
     name="skasd",
     help="Anomalous sound detection for machines: learn from recordings of normal operation, score new ones.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -135,10 +134,20 @@ def main() -> None:
     """Run the command line; bad input ends in one line on stderr and exit code 2."""
     warnings.showwarning = _show_warning
     try:
-        app()
+        sys.exit(app(sys.argv[1:] or ["--help"], prog_name="skasd", standalone_mode=False))
     except (ValueError, TypeError, OSError) as error:
-        typer.echo(f"skasd: {_one_line(error)}", err=True)
-        sys.exit(_BAD_INPUT)
+        _stop(error)
+    except typer.Abort:
+        _stop("interrupted")
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # usage errors; their class has moved between versions of typer
+            raise
+        _stop(f"{error.format_message()} See --help.")
+
+
+def _stop(message: object) -> NoReturn:
+    typer.echo(f"skasd: {_one_line(message)}", err=True)
+    sys.exit(_BAD_INPUT)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

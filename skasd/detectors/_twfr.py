@@ -15,7 +15,7 @@ from skasd.base import BaseDetector
 from skasd.clips import Clips
 from skasd.detectors._gaussian import SCORES, fit_mixture, held_out_scores
 from skasd.features import LogMelTransformer
-from skasd.features._twfr import map_spectrograms, or_published, twfr
+from skasd.features._twfr import decay_values, map_spectrograms, or_published, twfr
 
 # r="auto": from the mean over time to what the two loudest frames of each band say
 _AUTO_R = (1.0, 0.95, 0.8, 0.5)
@@ -217,12 +217,7 @@ class TWFRDetector(BaseDetector):
         if isinstance(self.r, str):
             check_option("r", self.r, ("auto",))
             return _AUTO_R
-        values = tuple(np.atleast_1d(np.asarray(self.r, dtype=object)))
-        if not values:
-            raise ValueError("r is empty; give one decay value in [0, 1], several, or 'auto'.")
-        for value in values:
-            check_number("r", value, low=0, high=1)
-        return values
+        return decay_values(self.r)
 
     def _refuse_too_few(self, name: str, n_clips: int) -> None:
         needed = max(2, self.n_components)

@@ -101,7 +101,11 @@ class TWFRTransformer(ClipTransformer):
         """
         clips = self._check_clips(X, reset=False)
         pooled = map_spectrograms(
-            clips, partial(_pooled_flat, r=_as_tuple(self.r)), self.frontend, n_jobs=self.n_jobs, verbose=self.verbose
+            clips,
+            partial(_pooled_flat, r=decay_values(self.r)),
+            self.frontend,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
         )
         values = equal_shapes(stacked(pooled, len(clips)))
         return values if self.flatten else into_container(values, clips, "twfr")
@@ -120,7 +124,7 @@ class TWFRTransformer(ClipTransformer):
         names : ndarray of shape (n_r * n_mels,), dtype object
         """
         check_is_fitted(self)
-        names = [f"twfr{r:g}_mel{band}" for r in _as_tuple(self.r) for band in range(self._n_mels)]
+        names = [f"twfr{r:g}_mel{band}" for r in decay_values(self.r) for band in range(self._n_mels)]
         return np.array(names, dtype=object)
 
     def _remember(self, clips: Clips) -> None:
@@ -128,8 +132,7 @@ class TWFRTransformer(ClipTransformer):
         self._n_mels = np.shape(clips.items[0])[0] if is_feature else or_published(self.frontend).n_mels
 
     def _check_parameters(self) -> None:
-        for r in _as_tuple(self.r):
-            check_number("r", r, low=0, high=1)
+        decay_values(self.r)
         or_published(self.frontend)
 
 
@@ -168,10 +171,13 @@ def _pooled_flat(spectrogram: np.ndarray, *, r: tuple[float, ...]) -> np.ndarray
     return twfr(spectrogram, r).ravel()
 
 
-def _as_tuple(r: float | Sequence[float]) -> tuple[float, ...]:
+def decay_values(r: float | Sequence[float]) -> tuple[float, ...]:
+    """Values of the parameter r, after a look at each of them."""
     values = tuple(np.atleast_1d(np.asarray(r, dtype=object)))
     if not values:
         raise ValueError("r is empty; give one decay value in [0, 1] or several.")
+    for value in values:
+        check_number("r", value, low=0, high=1)
     return values
 
 

@@ -161,6 +161,9 @@ def test_evaluate_leaves_sections_without_training_clips_out(tree, tmp_path):
             ("score", "{folders}/new", "--train", "{folders}/normal", "--out", "{folders}/new/odd.wav"),
             "it names a folder",
         ),
+        (("evaluate",), "Missing argument"),
+        (("evaluate", "{folders}", "--year", "soon"), "--year"),
+        (("nonsense",), "No such command"),
         (("demo", "--out", "demo.xyz"), "--out=demo.xyz is no picture"),
         (("score", "{folders}/new", "--train", "{folders}/missing"), "missing"),
         (("score", "{folders}/new", "--train", "{folders}/normal", "--channel", "left"), "--channel=left is unknown"),
@@ -192,6 +195,12 @@ def test_unknown_detector_lists_the_known():
     done = skasd("evaluate", ".", "--year", "2023", "--detector", "magic")
     assert done.returncode == 2
     assert "twfr" in done.stderr
+
+
+def test_no_command_prints_the_help():
+    done = skasd()
+    assert done.returncode == 0
+    assert "evaluate" in done.stdout
 
 
 def test_version_is_printed():
