@@ -4,9 +4,9 @@ Every estimator takes its clips through :func:`check_clips`, whatever holds them
 of features, a list of file paths, or a clip table (a DataFrame, one row per clip).
 """
 
-from skasd.clips._audio import ClipReader
+from skasd.clips._audio import ClipReader, clip_length
 from skasd.clips._check import check_clips
 from skasd.clips._clips import Clips
 from skasd.clips._coerce import as_clips, is_clip_table
 
-__all__ = ["ClipReader", "Clips", "as_clips", "check_clips", "is_clip_table"]
+__all__ = ["ClipReader", "Clips", "as_clips", "check_clips", "clip_length", "is_clip_table"]

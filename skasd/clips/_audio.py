@@ -4,6 +4,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -101,6 +102,25 @@ class ClipReader:
         if self.short_clips == "tile":
             return np.resize(waveform, n_timepoints)
         return np.pad(waveform, (0, n_timepoints - len(waveform)))
+
+
+def clip_length(clip: Any, sample_rate: int) -> int | None:
+    """Time points of a clip once it is read, from the header of a file; None if it cannot be told.
+
+    Parameters
+    ----------
+    clip : path or ndarray of shape (n_timepoints,) or (n_channels, n_timepoints)
+        As :class:`ClipReader` takes it.
+    sample_rate : int
+        Rate that files are resampled to, in Hz.
+    """
+    if not isinstance(clip, str | os.PathLike):
+        return np.shape(clip)[-1] if np.ndim(clip) in (1, 2) else None
+    try:
+        header = soundfile.info(os.fspath(clip))
+    except (soundfile.LibsndfileError, TypeError, OSError):
+        return None
+    return round(header.frames * sample_rate / header.samplerate)
 
 
 def read_channels(path: Path) -> tuple[np.ndarray, int]:

@@ -1,5 +1,6 @@
 """Detectors: fit on normal clips, then score, decide and explain new ones."""
 
+from skasd.detectors._osscl import OSSCLDetector
 from skasd.detectors._twfr import TWFRDetector
 
-__all__ = ["TWFRDetector"]
+__all__ = ["OSSCLDetector", "TWFRDetector"]

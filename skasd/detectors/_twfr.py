@@ -14,6 +14,7 @@ from skasd._random import local_random_state
 from skasd.base import BaseDetector
 from skasd.clips import Clips
 from skasd.detectors._gaussian import SCORES, fit_mixture, held_out_scores
+from skasd.detectors._machines import refuse_unknown_machines
 from skasd.features import LogMelTransformer
 from skasd.features._twfr import decay_values, map_spectrograms, or_published, twfr
 
@@ -163,7 +164,7 @@ class TWFRDetector(BaseDetector):
 
     def _anomaly_score(self, clips: Clips) -> np.ndarray:
         names = clips.group_names(self._group_columns, _USUAL_COLUMNS)
-        self._refuse_unknown(names, clips)
+        refuse_unknown_machines(names, self._machines, clips, self._group_columns, "group_columns")
         spectra, _ = self._spectra(clips, self._values)
         scores = np.empty(len(clips))
         with threadpool_limits(1, user_api="blas"):
@@ -227,26 +228,6 @@ class TWFRDetector(BaseDetector):
                 f"{n_clips} sample(s){where}, that is normal clips, given to fit; n_components={self.n_components} needs at "
                 f"least {needed}."
             )
-
-    def _refuse_unknown(self, names: np.ndarray, clips: Clips) -> None:
-        unknown = ~np.isin(names, list(self._machines))
-        if unknown.any():
-            position = int(np.argmax(unknown))
-            name, known = str(names[position]), sorted(self._machines)
-            if not name:
-                what = f"X names no machine, and fit was given clips of {known}"
-            else:
-                what = f"Machine {name!r} of {clips.name(position)} was not among those given to fit: {known}"
-            hint = " Sections are text, such as '00': read tables with dtype=str." if _is_numbered(known) else ""
-            raise ValueError(
-                f"{what}. Fit on normal clips of it, give clip tables with the columns {self._group_columns}, or set "
-                f"group_columns=() if all clips come from one machine.{hint}"
-            )
-
-
-def _is_numbered(names: Sequence[str]) -> bool:
-    """Whether sections were read as numbers, which lose their leading zero."""
-    return any(name.rpartition("/")[2] in set("0123456789") for name in names)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skasd._device import check_device, torch_device
 from skasd._mel import PAD_MODES, MelDefinition
 from skasd._parameters import check_integer, check_number, check_option
 from skasd.clips import ClipReader, Clips
@@ -255,10 +256,7 @@ class LogMelTransformer(ClipTransformer):
             raise ValueError(
                 f"amin={self.amin!r} is below {_SMALLEST}, which float32 cannot hold; its logarithm has no value."
             )
-        if not isinstance(self.device, str):
-            raise TypeError(
-                f"device={self.device!r} is a {type(self.device).__name__}; a name such as 'cpu' is expected."
-            )
+        check_device(self.device)
         self._check_relations()
 
     def _check_relations(self) -> None:
@@ -279,7 +277,7 @@ def _device_spectrograms(waveforms: Iterable[Any], definition: MelDefinition, de
 
     from skasd.networks import LogMelNet
 
-    place = _place(device)
+    place = torch_device(device)
     for batch in _batches(waveforms):
         if batch[0] is None:
             yield from batch
@@ -287,20 +285,6 @@ def _device_spectrograms(waveforms: Iterable[Any], definition: MelDefinition, de
         network = LogMelNet(definition, dtype=torch.from_numpy(batch[0]).dtype).to(place)
         with torch.inference_mode():
             yield from network(torch.from_numpy(np.stack(batch)).to(place)).cpu().numpy()
-
-
-def _place(device: str) -> Any:
-    """Torch device that `device` names, after a look whether it is there."""
-    import torch
-
-    if device == "auto":
-        return torch.accelerator.current_accelerator() or torch.device("cpu")
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(
-            f"device={device!r} is not a device of torch here ({error}); 'cpu' and 'auto' always are."
-        ) from error
 
 
 def _batches(waveforms: Iterable[Any]) -> Iterator[list]:

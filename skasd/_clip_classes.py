@@ -1,0 +1,119 @@
+"""The classes that a network learns to tell apart: labels of the table, or clusters of what clips sound like on average.
+
+Axes: n clips, d statistics.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from skasd._parameters import check_integer
+from skasd.clips import Clips
+
+USUAL_COLUMNS = ("machine_type", "section")  # a table may lack them
+_CLUSTERS = 16  # of clips that have no labels
+_MOST_DIMENSIONS = 16
+
+
+def check_class_parameters(label_columns: Sequence[str] | None, n_clusters: int | None) -> None:
+    """Raise if a parameter of an estimator that learns classes is out of range."""
+    if label_columns is not None and not isinstance(label_columns, list | tuple):
+        what = type(label_columns).__name__
+        raise TypeError(f"label_columns={label_columns!r} is a {what}; a tuple of column names or None is expected.")
+    if n_clusters is not None:
+        check_integer("n_clusters", n_clusters, low=1, other="None")
+
+
+@dataclass(frozen=True)
+class ClipClasses:
+    """The classes of training clips.
+
+    Attributes
+    ----------
+    names : ndarray of shape (n_classes,), str
+        Sorted.
+    machine : ndarray of shape (n_classes,), str
+        The cells of the label columns, joined, that the clips of a class have in common; "" without labels.
+    label : ndarray of shape (n_clips,), int64
+        Class of each training clip.
+    is_clustered : bool
+        Whether the classes are clusters.
+    """
+
+    names: np.ndarray
+    machine: np.ndarray
+    label: np.ndarray
+    is_clustered: bool
+
+    @classmethod
+    def of(cls, machine: np.ndarray, statistics: np.ndarray, n_clusters: int | None, *, seed: int) -> "ClipClasses":
+        """Classes of training clips.
+
+        Parameters
+        ----------
+        machine : ndarray of shape (n,), str
+            Labels of the clips.
+        statistics : ndarray of shape (n, d)
+            What the clips sound like, for clusters.
+        n_clusters : int or None
+            Clusters of each machine; None makes clusters only of clips that have fewer than two labels.
+        seed : int
+            Of the clustering.
+        """
+        is_clustered = n_clusters is not None or len(np.unique(machine)) < 2
+        names = machine
+        if is_clustered:
+            names = pseudo_labels(statistics, machine, _CLUSTERS if n_clusters is None else n_clusters, seed=seed)
+        unique, first, label = np.unique(names, return_index=True, return_inverse=True)
+        return cls(unique, machine[first], label.astype(np.int64), is_clustered)
+
+
+def machine_names(clips: Clips, label_columns: Sequence[str] | None) -> np.ndarray:
+    """Label (n,) of each clip, "" where there is none: the cells of its label columns."""
+    return clips.group_names(() if label_columns is None else label_columns, USUAL_COLUMNS)
+
+
+def pseudo_labels(statistics: np.ndarray, group: np.ndarray, n_clusters: int, *, seed: int) -> np.ndarray:
+    """Names (n,) of clusters of the clips, found in each group for itself.
+
+    Parameters
+    ----------
+    statistics : ndarray of shape (n, d)
+        What a clip sounds like: levels of its bands, in dB.
+    group : ndarray of shape (n,), str
+        What is never put into one cluster: the machine. Names begin with it.
+    n_clusters : int
+        Clusters of each group, at most one for every two of its clips.
+    seed : int
+        Of the clustering.
+
+    Returns
+    -------
+    names : ndarray of shape (n,), str
+        "fan/00/cluster 2", or "cluster 2" where the group is "".
+    """
+    names = np.empty(len(group), dtype=object)
+    with threadpool_limits(1, user_api="blas"):
+        for value in np.unique(group):
+            rows = np.flatnonzero(group == value)
+            clusters = _clusters(statistics[rows], min(n_clusters, max(1, len(rows) // 2)), seed)
+            names[rows] = [f"{value}/cluster {cluster}".lstrip("/") for cluster in clusters]
+    return names.astype(str)
+
+
+def _clusters(statistics: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
+    scaled = StandardScaler().fit_transform(statistics)
+    n_dimensions = min(_MOST_DIMENSIONS, *scaled.shape)
+    reduced = PCA(n_dimensions, svd_solver="full").fit_transform(scaled) if scaled.any() else scaled
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct clips than clusters: fewer clusters
+        found = KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(reduced)
+    _, first, cluster = np.unique(found, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[cluster]  # counted in the order of the clips

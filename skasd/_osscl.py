@@ -1,0 +1,163 @@
+"""What OS-SCL minimises: classification by angle of mixed clips, and a contrastive term on the same embeddings.
+
+S. Huang et al. (OS-SCL), ICASSP 2025, arXiv:2509.13853. A detector and a transformer learn by it.
+
+Axes: B clips, C classes, D dimensions of the embedding.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from skasd._parameters import check_integer, check_number, check_option
+from skasd.augmentations import Mixing, draw_mixing
+from skasd.losses import ArcFaceHead, arcmix_loss, noisy_arcmix_loss, supervised_contrastive_loss
+from skasd.networks import OSSCLNet
+from skasd.training import ClipStore, Training, TrainingOptions, seeded, train
+
+MIX_MARGINS = ("first", "both")
+
+
+@dataclass(frozen=True)
+class OSSCLOptions:
+    """Network and loss; the names are those of the detector, which tells what they mean."""
+
+    margin: float = 0.4
+    scale: float = 30.0
+    n_subcenters: int = 1
+    mixup_alpha: float | None = 0.5
+    mix_margin: str = "first"
+    contrastive_weight: float = 1.0
+    temperature: float = 0.02
+    perturbation_head: bool = True
+    bottlenecks: Any = "2023"
+    embedding_dim: int = 128
+    channels_last: bool = True
+
+    @classmethod
+    def of(cls, estimator: Any) -> "OSSCLOptions":
+        """Options from the parameters of an estimator, checked."""
+        options = cls(**{name: getattr(estimator, name) for name in cls.__dataclass_fields__})
+        options._check()
+        return options
+
+    def _check(self) -> None:
+        check_number("margin", self.margin, low=0, high=np.pi / 2)
+        check_number("scale", self.scale, low=0, above=True)
+        check_integer("n_subcenters", self.n_subcenters, low=1)
+        if self.mixup_alpha is not None:
+            check_number("mixup_alpha", self.mixup_alpha, low=0, above=True)
+        check_option("mix_margin", self.mix_margin, MIX_MARGINS)
+        check_number("contrastive_weight", self.contrastive_weight, low=0)
+        check_number("temperature", self.temperature, low=0, above=True)
+        check_option("perturbation_head", self.perturbation_head, (True, False))
+        check_option("channels_last", self.channels_last, (True, False))
+        check_integer("embedding_dim", self.embedding_dim, low=2)
+        if isinstance(self.bottlenecks, str):
+            check_option("bottlenecks", self.bottlenecks, ("2023", "2021"))
+
+
+class OSSCLObjective(nn.Module):
+    r"""Network and class centres, and the loss of a batch:
+
+    .. math:: L = \lambda\, \mathrm{CE}(\ell, y) + (1 - \lambda)\, \mathrm{CE}(\ell, y_\pi) + w L_{\mathrm{sup}}
+
+    Parameters
+    ----------
+    network : OSSCLNet
+        Inputs of clips to embeddings.
+    head : ArcFaceHead
+        Class centres.
+    options : OSSCLOptions
+        Mixup and the contrastive term.
+    """
+
+    def __init__(self, network: nn.Module, head: ArcFaceHead, options: OSSCLOptions) -> None:
+        super().__init__()
+        self.network, self.head, self.options = network, head, options
+
+    def forward(self, inputs: dict[str, Tensor], label: Tensor, generator: torch.Generator) -> Tensor:
+        """Loss of a batch of training clips."""
+        options = self.options
+        if options.mixup_alpha is None:
+            mixing = Mixing(torch.ones((), device=label.device), torch.arange(len(label), device=label.device))
+        else:
+            mixing = draw_mixing(len(label), options.mixup_alpha, generator)
+            inputs = {name: mixing(values) for name, values in inputs.items()}
+        embedding = self.network(inputs)
+        loss = self._classification(embedding, label, mixing)
+        if options.contrastive_weight:
+            contrastive = supervised_contrastive_loss(embedding, label, temperature=options.temperature)
+            loss = loss + options.contrastive_weight * contrastive
+        return loss
+
+    def _classification(self, embedding: Tensor, label: Tensor, mixing: Mixing) -> Tensor:
+        partner_label = label[mixing.partner]
+        logits = self.head(embedding, label)
+        if self.options.mix_margin == "both":
+            return arcmix_loss(logits, self.head(embedding, partner_label), label, partner_label, mixing.share)
+        return noisy_arcmix_loss(logits, label, partner_label, mixing.share)
+
+    def validation_loss(self, inputs: dict[str, Tensor], label: Tensor) -> Tensor:
+        """Cross-entropy of clips as they are, margin included."""
+        return functional.cross_entropy(self.head(self.network(inputs), label), label)
+
+
+def train_osscl(
+    store: ClipStore,
+    label: np.ndarray,
+    *,
+    branches: tuple[str, ...],
+    size: tuple[int, int],
+    hop_length: int,
+    dtype: np.dtype,
+    options: OSSCLOptions,
+    training: TrainingOptions,
+    seed: int,
+) -> Training:
+    """Build the network for these clips and train it.
+
+    Parameters
+    ----------
+    store : ClipStore
+        Inputs of the branches.
+    label : ndarray of shape (n_clips,), int64
+        Classes, counted from 0.
+    branches : tuple of str
+        Images of the network.
+    size : tuple of int
+        Mel bands and frames.
+    hop_length : int
+        Of the front end, in samples.
+    dtype : dtype
+        Of the network: float32 or float64.
+    options : OSSCLOptions
+        Network and loss.
+    training : TrainingOptions
+        How it is trained.
+    seed : int
+        Of weights, order of clips and mixing.
+    """
+    with seeded(seed):
+        network = OSSCLNet(
+            branches,
+            size,
+            hop_length=hop_length,
+            embedding_dim=options.embedding_dim,
+            perturbation_head=options.perturbation_head,
+            bottlenecks=options.bottlenecks,
+            channels_last=options.channels_last,
+        )
+        head = ArcFaceHead(
+            options.embedding_dim,
+            int(label.max()) + 1,
+            margin=options.margin,
+            scale=options.scale,
+            n_subcenters=options.n_subcenters,
+        )
+        objective = OSSCLObjective(network, head, options).to(torch.from_numpy(np.empty(0, dtype)).dtype)
+        return train(objective, store, label, training, seed=seed)

@@ -1,0 +1,47 @@
+"""Machines that a detector knows, and a refusal of others."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from skasd.clips import Clips
+
+
+def refuse_unknown_machines(
+    names: np.ndarray, known: Iterable[str], clips: Clips, columns: Sequence[str], parameter: str
+) -> None:
+    """Raise if a clip is of a machine that was not trained on.
+
+    Parameters
+    ----------
+    names : ndarray of shape (n_clips,), str
+        Machine of each clip.
+    known : iterable of str
+        Machines of the training clips.
+    clips : Clips
+        The clips, to name the first that is refused.
+    columns : sequence of str
+        Columns of the clip table that make the names.
+    parameter : str
+        Parameter of the detector that names the columns.
+    """
+    known = sorted(known)
+    unknown = ~np.isin(names, known)
+    if not unknown.any():
+        return
+    position = int(np.argmax(unknown))
+    name = str(names[position])
+    if not name:
+        what = f"X names no machine, and fit was given clips of {known}"
+    else:
+        what = f"Machine {name!r} of {clips.name(position)} was not among those given to fit: {known}"
+    hint = " Sections are text, such as '00': read tables with dtype=str." if _is_numbered(known) else ""
+    raise ValueError(
+        f"{what}. Fit on normal clips of it, give clip tables with the columns {tuple(columns)}, or set "
+        f"{parameter}=() if all clips come from one machine.{hint}"
+    )
+
+
+def _is_numbered(known: Sequence[str]) -> bool:
+    """Whether sections were read as numbers, which lose their leading zero."""
+    return any(name.rpartition("/")[2] in set("0123456789") for name in known)

@@ -1,0 +1,74 @@
+"""Cross-entropies of clips that are mixtures of two.
+
+S. Choi, J.-W. Choi, "Noisy-ArcMix: additive noisy angular margin loss combined with mixup for anomalous sound detection",
+ICASSP 2024, arXiv:2310.06364.
+
+Axes: B clips, C classes.
+"""
+
+from torch import Tensor
+from torch.nn import functional
+
+
+def noisy_arcmix_loss(logits: Tensor, label: Tensor, partner_label: Tensor, share: Tensor | float) -> Tensor:
+    r"""Cross-entropy of both labels on the same logits: Noisy-ArcMix [1]_.
+
+    .. math:: L = \lambda\, \mathrm{CE}(\ell, y) + (1 - \lambda)\, \mathrm{CE}(\ell, y_\pi)
+
+    The logits :math:`\ell` have their margin on the first label :math:`y`, so that for the partner's label :math:`y_\pi` it
+    sits on the wrong class.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (B, C)
+        With the margin on `label`.
+    label, partner_label : Tensor of shape (B,), int64
+        Classes of the two clips of each mixture.
+    share : Tensor of shape () or float
+        :math:`\lambda` in [0, 1]: the share of the first clip.
+
+    Returns
+    -------
+    loss : Tensor of shape ()
+
+    References
+    ----------
+    .. [1] S. Choi, J.-W. Choi, "Noisy-ArcMix", ICASSP 2024. arXiv:2310.06364. Code: github.com/soonhyeon/Noisy-ArcMix.
+
+    Examples
+    --------
+    >>> import torch
+    >>> logits = torch.tensor([[7.233058, 24.0, 0.0]])
+    >>> noisy_arcmix_loss(logits, torch.tensor([0]), torch.tensor([1]), 0.3)
+    tensor(5.0301)
+    """
+    return arcmix_loss(logits, logits, label, partner_label, share)
+
+
+def arcmix_loss(
+    logits: Tensor, partner_logits: Tensor, label: Tensor, partner_label: Tensor, share: Tensor | float
+) -> Tensor:
+    r"""Cross-entropy of each label on logits with the margin on that label: ArcMix, the ablation of [1]_.
+
+    .. math:: L = \lambda\, \mathrm{CE}(\ell, y) + (1 - \lambda)\, \mathrm{CE}(\ell_\pi, y_\pi)
+
+    Parameters
+    ----------
+    logits, partner_logits : Tensor of shape (B, C)
+        With the margin on `label`, and on `partner_label`.
+    label, partner_label : Tensor of shape (B,), int64
+        Classes of the two clips of each mixture.
+    share : Tensor of shape () or float
+        :math:`\lambda` in [0, 1]: the share of the first clip.
+
+    Returns
+    -------
+    loss : Tensor of shape ()
+
+    References
+    ----------
+    .. [1] S. Choi, J.-W. Choi, "Noisy-ArcMix", ICASSP 2024. arXiv:2310.06364.
+    """
+    first = functional.cross_entropy(logits, label)
+    second = functional.cross_entropy(partner_logits, partner_label)
+    return share * first + (1 - share) * second

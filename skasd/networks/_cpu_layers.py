@@ -1,0 +1,196 @@
+"""Layers of convolutional networks whose gradients are fast on a CPU too.
+
+In bfloat16 and channels-last, torch's own gradients of three layers take most of a training step on a CPU: of PReLU, of
+batch normalisation, and of depthwise convolutions with a stride. Here they are the same sums, in another order. On other
+devices, and outside of training, torch's own operations run.
+
+Axes: B clips, C channels, F mel bands, T frames.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_ELEMENTS_IN_CACHE = 2**20  # of a gradient that is worked on at a time
+
+
+class NormActivation(nn.Module):
+    """Batch normalisation, then an activation.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the input (B, C, F, T).
+    activation : {"prelu", "relu", None}, default="prelu"
+        PReLU with a slope for each channel, ReLU, or none.
+    """
+
+    def __init__(self, n_channels: int, activation: str | None = "prelu") -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(n_channels)
+        self.activation = {"prelu": lambda: nn.PReLU(n_channels), "relu": nn.ReLU, None: nn.Identity}[activation]()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised and activated input, of the shape of the input."""
+        norm, activation = self.norm, self.activation
+        slope = activation.weight if isinstance(activation, nn.PReLU) else None
+        if self.training and _is_own(x):
+            norm.num_batches_tracked.add_(1)  # type: ignore[operator]
+            statistics = (norm.running_mean, norm.running_var, norm.momentum, norm.eps)
+            is_linear = isinstance(activation, nn.Identity)
+            return _NormActivation.apply(x, norm.weight, norm.bias, slope, is_linear, *statistics)
+        x = norm(x)
+        return activation(x) if slope is None else F.prelu(x, slope.to(x.dtype))
+
+
+def _is_own(x: Tensor) -> bool:
+    """Whether the gradients of this file are taken."""
+    fits = x.device.type == "cpu" and x.is_contiguous(memory_format=torch.channels_last)
+    return fits and torch.is_grad_enabled() and not torch.compiler.is_compiling()
+
+
+class _NormActivation(torch.autograd.Function):
+    r"""With :math:`u = \gamma \hat x + \beta` and :math:`y = \max(u, 0) + a \min(u, 0)`, or y = u if linear.
+
+    The gradient is taken part by part, while the parts are in the cache.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        slope: Tensor | None,
+        is_linear: bool,
+        running_mean: Tensor,
+        running_var: Tensor,
+        momentum: float,
+        eps: float,
+    ) -> Tensor:
+        u, mean, inverse_std = torch.native_batch_norm(x, weight, bias, running_mean, running_var, True, momentum, eps)
+        ctx.save_for_backward(x, None if is_linear else u, weight, slope, mean, inverse_std)
+        if is_linear:
+            return u
+        return F.relu(u) if slope is None else F.prelu(u, slope.to(u.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        x, u, weight, slope, mean, inverse_std = ctx.saved_tensors
+        x_rows, of_u, of_slope = _rows(x), _rows(gradients[0]), None
+        if u is not None:
+            of_u, of_slope = _through_activation(_rows(u), of_u, slope)
+        total, with_x = _sums_of_norm(x_rows, of_u)
+        with_normalised = (with_x - mean * total) * inverse_std  # sum of the gradient times the normalised input
+        scale = weight * inverse_std
+        factor = -scale * inverse_std * with_normalised / len(x_rows)
+        constant = -scale * total / len(x_rows) - factor * mean
+        result = torch.empty_like(x, memory_format=torch.channels_last)
+        scale, factor, constant = (value.to(x.dtype) for value in (scale, factor, constant))
+        for x_part, part, out in _parts(x_rows, of_u, _rows(result)):
+            torch.addcmul(torch.addcmul(constant, x_part, factor), part, scale, out=out)
+        return result, with_normalised, total, of_slope, None, None, None, None, None
+
+
+def _through_activation(u: Tensor, gradient: Tensor, slope: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Gradients of u (B * F * T, C) and of the slope (C,)."""
+    if slope is None:
+        return torch.ops.aten.threshold_backward(gradient, u, 0), None
+    of_u, sums = torch.empty_like(gradient), []
+    for u_part, part, out in _parts(u, gradient, of_u):
+        above = torch.ops.aten.threshold_backward(part, u_part, 0)  # the gradient where u > 0
+        below = part - above
+        torch.addcmul(above, below, slope.to(u.dtype), out=out)
+        sums.append(_column_sums(below.mul_(u_part)))
+    return of_u, torch.stack(sums).sum(dim=0)
+
+
+def _sums_of_norm(x: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums (C,) of a gradient (B * F * T, C), and of its products with the input."""
+    sums = [(_column_sums(part), _column_sums(part * x_part)) for x_part, part in _parts(x, gradient)]
+    total, with_x = (torch.stack(values).sum(dim=0) for values in zip(*sums, strict=True))
+    return total, with_x
+
+
+def _rows(x: Tensor) -> Tensor:
+    """Channels-last view (B * F * T, C) of a tensor (B, C, F, T)."""
+    return x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def _parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Parts of the rows of tensors (B * F * T, C) that fit into the cache."""
+    n_rows = max(1, _ELEMENTS_IN_CACHE // tensors[0].shape[1])
+    return zip(*(tensor.split(n_rows) for tensor in tensors), strict=True)
+
+
+def _column_sums(rows: Tensor) -> Tensor:
+    """Sums (C,) over rows, in float32 or better: of parts of a bfloat16 tensor, so that no rounding adds up."""
+    return rows.sum(dim=0).to(torch.promote_types(rows.dtype, torch.float32))
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """One 3 x 3 filter for each channel, without bias.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of input and output.
+    stride : int
+        Step in frequency and time.
+    """
+
+    def __init__(self, n_channels: int, stride: int) -> None:
+        super().__init__(n_channels, n_channels, 3, stride, 1, groups=n_channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Filtered input (B, C, ceil(F / stride), ceil(T / stride))."""
+        if self.stride[0] == 1 or not _is_own(x):
+            return super().forward(x)
+        weight = self.weight
+        if torch.is_autocast_enabled("cpu"):
+            x, weight = (value.to(torch.get_autocast_dtype("cpu")) for value in (x, weight))
+        return _StridedDepthwise.apply(x, weight, self.stride[0])
+
+
+class _StridedDepthwise(torch.autograd.Function):
+    """The gradient of the input is that of a stride of 1, with zeros where the stride had passed over."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.stride = stride
+        return F.conv2d(x, weight, stride=stride, padding=1, groups=len(weight))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+        (gradient,) = gradients
+        x, weight = ctx.saved_tensors
+        spread = torch.zeros_like(x, memory_format=torch.channels_last)
+        spread[:, :, :: ctx.stride, :: ctx.stride] = gradient
+        settings: dict[str, Any] = {"padding": 1, "groups": len(weight)}
+        of_x = torch.nn.grad.conv2d_input(x.shape, weight, spread, stride=1, **settings)
+        of_weight = torch.nn.grad.conv2d_weight(x, weight.shape, gradient, stride=ctx.stride, **settings)
+        return of_x, of_weight, None
+
+
+class GlobalDepthwiseConv2d(nn.Module):
+    """One filter for each channel as large as the map: a weighted sum over frequency and time.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of input and output.
+    size : tuple of int
+        Mel bands and frames of the map.
+    """
+
+    def __init__(self, n_channels: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_channels, *size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Sums (B, C) of a map (B, C, F, T)."""
+        return (x * self.weight.to(x.dtype)).sum(dim=(2, 3))

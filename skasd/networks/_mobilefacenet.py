@@ -1,0 +1,134 @@
+"""MobileFaceNet: a small convolutional network from images to embeddings.
+
+S. Chen et al., "MobileFaceNets", CCBR 2018, arXiv:1804.07573, in the variant of STgram-MFN and OS-SCL.
+
+Axes: B clips, C channels, F mel bands, T frames.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from skasd.networks._cpu_layers import NormActivation, DepthwiseConv2d, GlobalDepthwiseConv2d
+
+# (expansion, channels, blocks, stride of the first block)
+BOTTLENECKS = {
+    "2023": ((2, 128, 2, 2), (4, 128, 2, 2), (4, 128, 2, 2)),
+    "2021": ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1)),
+}
+_STEM_CHANNELS = 64
+_LAST_CHANNELS = 512
+
+
+class MobileFaceNet(nn.Module):
+    """Images to embeddings.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the input.
+    size : tuple of int
+        Mel bands and frames of the input, which fix the last, global filter.
+    embedding_dim : int, default=128
+        Length of the embedding.
+    bottlenecks : {"2023", "2021"} or sequence of (int, int, int, int), default="2023"
+        Stages as (expansion, channels, blocks, stride of the first block): those of the code of OS-SCL and the newer code
+        of STgram-MFN, or of its older code and CLP-SCF.
+
+    Notes
+    -----
+    Departure from the reference code: its last linear layer, which nothing uses, is left out.
+    """
+
+    def __init__(
+        self,
+        n_channels: int,
+        size: tuple[int, int],
+        *,
+        embedding_dim: int = 128,
+        bottlenecks: str | Sequence[tuple[int, int, int, int]] = "2023",
+    ) -> None:
+        super().__init__()
+        stages = BOTTLENECKS[bottlenecks] if isinstance(bottlenecks, str) else tuple(bottlenecks)
+        self.stem = nn.Sequential(
+            nn.Conv2d(n_channels, _STEM_CHANNELS, 3, stride=2, padding=1, bias=False),
+            NormActivation(_STEM_CHANNELS),
+            DepthwiseConv2d(_STEM_CHANNELS, 1),
+            NormActivation(_STEM_CHANNELS),
+        )
+        self.stages = nn.Sequential(*_blocks(_STEM_CHANNELS, stages))
+        n_out = stages[-1][1]
+        self.widen = nn.Sequential(nn.Conv2d(n_out, _LAST_CHANNELS, 1, bias=False), NormActivation(_LAST_CHANNELS))
+        self.pool = nn.Sequential(
+            GlobalDepthwiseConv2d(_LAST_CHANNELS, _map_size(size, stages)), nn.BatchNorm1d(_LAST_CHANNELS)
+        )
+        self.project = nn.Sequential(nn.Linear(_LAST_CHANNELS, embedding_dim, bias=False), nn.BatchNorm1d(embedding_dim))
+        self.apply(_initialise)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Embeddings (B, embedding_dim) of images (B, C, F, T)."""
+        x = self.stem(image)  # (B, 64, F / 2, T / 2)
+        x = self.stages(x)  # (B, 128, F / 16, T / 16)
+        x = self.widen(x)  # (B, 512, F / 16, T / 16)
+        x = self.pool(x)  # (B, 512)
+        return self.project(x)
+
+
+class Bottleneck(nn.Module):
+    """Wider by a factor, filtered per channel, and narrower again; added to the input where the shape stays.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Channels.
+    expansion : int
+        Factor of the width in between.
+    stride : int
+        Step in frequency and time.
+    """
+
+    def __init__(self, n_in: int, n_out: int, expansion: int, stride: int) -> None:
+        super().__init__()
+        width = expansion * n_in
+        self.residual = stride == 1 and n_in == n_out
+        self.layers = nn.Sequential(
+            nn.Conv2d(n_in, width, 1, bias=False),
+            NormActivation(width),
+            DepthwiseConv2d(width, stride),
+            NormActivation(width),
+            nn.Conv2d(width, n_out, 1, bias=False),
+            NormActivation(n_out, None),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, n_out, ceil(F / stride), ceil(T / stride)) of a map (B, n_in, F, T)."""
+        return x + self.layers(x) if self.residual else self.layers(x)
+
+
+def _blocks(n_in: int, stages: Sequence[tuple[int, int, int, int]]) -> list[nn.Module]:
+    blocks: list[nn.Module] = []
+    for expansion, n_out, n_blocks, stride in stages:
+        for index in range(n_blocks):
+            blocks.append(Bottleneck(n_in, n_out, expansion, stride if index == 0 else 1))
+            n_in = n_out
+    return blocks
+
+
+def _map_size(size: tuple[int, int], stages: Sequence[tuple[int, int, int, int]]) -> tuple[int, int]:
+    """Mel bands and frames that are left before the global filter."""
+    strides = [2, *(stride for *_, stride in stages)]
+    n_mels, n_frames = size
+    for stride in strides:
+        n_mels, n_frames = -(-n_mels // stride), -(-n_frames // stride)
+    return n_mels, n_frames
+
+
+def _initialise(layer: nn.Module) -> None:
+    """Weights from N(0, 2 / (filter area x output channels)), as the reference code draws them."""
+    if isinstance(layer, nn.Conv2d | GlobalDepthwiseConv2d | nn.Linear):
+        area = np.prod(layer.weight.shape[2:] if isinstance(layer, nn.Conv2d) else layer.weight.shape[1:])
+        if isinstance(layer, nn.Linear):
+            area = 1
+        torch.nn.init.normal_(layer.weight, std=float(np.sqrt(2 / (area * len(layer.weight)))))

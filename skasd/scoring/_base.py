@@ -1,0 +1,52 @@
+"""What a detector asks of a back end, whatever outlier detector or density model of scikit-learn it is."""
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import clone
+from threadpoolctl import threadpool_limits
+
+
+class BackEnd:
+    """A clone of an outlier detector or density model, with its sign turned back: high is anomalous.
+
+    Parameters
+    ----------
+    scorer : estimator
+        Has ``fit`` and ``score_samples`` (high for normal), as scikit-learn's outlier detectors and density models do.
+    seed : int
+        For its `random_state`, if it has one that is None.
+
+    Raises
+    ------
+    TypeError
+        The scorer has no ``fit`` or ``score_samples``.
+    """
+
+    def __init__(self, scorer: Any, *, seed: int) -> None:
+        check_scorer(scorer)
+        self.model = clone(scorer)
+        if "random_state" in (names := self.model.get_params()) and names["random_state"] is None:
+            self.model.set_params(random_state=seed)
+
+    def fit(self, embedding: np.ndarray) -> Self:
+        """Learn from embeddings (n_clips, embedding_dim) of normal clips."""
+        with threadpool_limits(1, user_api="blas"):
+            self.model.fit(np.asarray(embedding, dtype=np.float64))
+        return self
+
+    def anomaly_score(self, embedding: np.ndarray) -> np.ndarray:
+        """Anomaly score (n_clips,) of embeddings (n_clips, embedding_dim)."""
+        with threadpool_limits(1, user_api="blas"):
+            return -np.asarray(self.model.score_samples(np.asarray(embedding, dtype=np.float64)), dtype=np.float64)
+
+
+def check_scorer(scorer: Any) -> None:
+    """Raise unless `scorer` can be a back end."""
+    lacking = [name for name in ("fit", "score_samples", "get_params") if not hasattr(scorer, name)]
+    if lacking:
+        hint = " LocalOutlierFactor needs novelty=True." if type(scorer).__name__ == "LocalOutlierFactor" else ""
+        raise TypeError(
+            f"scorer={scorer!r} has no {', '.join(lacking)}; an outlier detector or density model of scikit-learn is "
+            f"expected, such as GaussianMixture() or LocalOutlierFactor(novelty=True).{hint}"
+        )

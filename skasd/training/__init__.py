@@ -1,0 +1,36 @@
+"""The training engine: one loop that knows no model.
+
+An objective is an ``nn.Module`` that computes its own loss. :func:`train` moves all clips to the device once, selects
+batches there, and gives back the averaged objective. What happens beside the steps are skorch callbacks.
+"""
+
+from skasd.training._averaging import Learner
+from skasd.training._callbacks import CosineSchedule, KeepBest, Progress, StopOnNaN, StopTraining, WeightAveraging
+from skasd.training._data import Batches, ClipStore, Rows, TrainingClips
+from skasd.training._memory import reused_memory
+from skasd.training._net import TrainingNet
+from skasd.training._precision import autocast, autocast_dtype
+from skasd.training._train import Training, TrainingOptions, embed, seeded, train
+
+__all__ = [
+    "Batches",
+    "ClipStore",
+    "CosineSchedule",
+    "KeepBest",
+    "Learner",
+    "Progress",
+    "Rows",
+    "StopOnNaN",
+    "StopTraining",
+    "Training",
+    "TrainingClips",
+    "TrainingNet",
+    "TrainingOptions",
+    "WeightAveraging",
+    "autocast",
+    "autocast_dtype",
+    "embed",
+    "reused_memory",
+    "seeded",
+    "train",
+]

@@ -1,0 +1,72 @@
+"""What a training keeps: the weights that learn, their running average, and the best average so far."""
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+
+class Learner(nn.Module):
+    """An objective that learns, beside its average; one state that a checkpoint can hold.
+
+    Parameters
+    ----------
+    objective : nn.Module
+        Learns.
+    averaging_decay : float or None
+        Share of the average that is kept at each step; None keeps no average.
+    keeps_best : bool
+        Whether the best average so far is kept as well.
+    """
+
+    n_steps: Tensor
+    n_epochs: Tensor
+
+    def __init__(self, objective: nn.Module, averaging_decay: float | None, *, keeps_best: bool) -> None:
+        super().__init__()
+        self.student, self.averaging_decay = objective, averaging_decay
+        self.average = None if averaging_decay is None else _copy(objective)
+        self.best = _copy(objective) if keeps_best else None
+        self.register_buffer("n_steps", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("n_epochs", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def result(self) -> nn.Module:
+        """What is validated and kept: the average, or the weights that learn if there is none."""
+        return self.student if self.average is None else self.average
+
+    def train(self, mode: bool = True) -> "Learner":
+        """Set the mode of the weights that learn; the others are only ever evaluated."""
+        super().train(False)
+        self.student.train(mode)
+        return self
+
+    @torch.no_grad()
+    def update_average(self) -> None:
+        r"""Move the average by one step: :math:`e \leftarrow \alpha_t e + (1 - \alpha_t) p`.
+
+        :math:`\alpha_t = \min(\alpha, (1 + t) / (10 + t))` after :math:`t` steps, so that a short training forgets its
+        random start. Batch-norm statistics are averaged as the weights are.
+        """
+        step = int(self.n_steps)
+        self.n_steps += 1
+        if self.average is None or self.averaging_decay is None:
+            return
+        decay = min(self.averaging_decay, (1 + step) / (10 + step))
+        pairs = list(zip(self.average.state_dict().values(), self.student.state_dict().values(), strict=True))
+        floating = [pair for pair in pairs if pair[0].is_floating_point()]
+        averages, current = map(list, zip(*floating, strict=True))
+        get_ema_multi_avg_fn(decay)(averages, current, None)
+        for kept, value in pairs:
+            if not kept.is_floating_point():
+                kept.copy_(value)
+
+    def keep_as_best(self) -> None:
+        """Take the present result as the best."""
+        if self.best is not None:
+            self.best.load_state_dict(self.result.state_dict())
+
+
+def _copy(objective: nn.Module) -> nn.Module:
+    return deepcopy(objective).requires_grad_(False).eval()

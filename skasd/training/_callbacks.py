@@ -1,0 +1,112 @@
+"""What happens beside the steps of a training, as skorch callbacks."""
+
+import math
+from typing import Any
+
+from skorch.callbacks import Callback
+from tqdm import tqdm
+
+
+class StopTraining(KeyboardInterrupt):
+    """Ends a training after a whole epoch; skorch's own callbacks stop one with the class that this derives from."""
+
+
+class CosineSchedule(Callback):
+    r"""Learning rate of each epoch :math:`e`: half a cosine from :math:`\eta` to :math:`\eta_{\min}`.
+
+    .. math:: \eta_e = \eta_{\min} + (\eta - \eta_{\min}) \frac{1 + \cos(\pi \max(e - e_0, 0) / E)}{2}
+
+    Parameters
+    ----------
+    learning_rate, min_learning_rate : float
+        :math:`\eta` and :math:`\eta_{\min}`.
+    start : int, default=0
+        :math:`e_0`: epochs before the rate begins to fall.
+    """
+
+    def __init__(self, learning_rate: float, min_learning_rate: float, start: int = 0) -> None:
+        self.learning_rate, self.min_learning_rate, self.start = learning_rate, min_learning_rate, start
+
+    def rate(self, epoch: int, max_epochs: int) -> float:
+        """Learning rate of an epoch, counted from 0."""
+        fall = (1 + math.cos(math.pi * max(epoch - self.start, 0) / max_epochs)) / 2
+        return self.min_learning_rate + (self.learning_rate - self.min_learning_rate) * fall
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Set the rate of the epoch that begins."""
+        rate = self.rate(len(net.history) - 1, net.max_epochs)
+        net.history.record("learning_rate", rate)
+        for group in net.optimizer_.param_groups:
+            group["lr"] = rate
+
+
+class WeightAveraging(Callback):
+    """Moves the average of the weights after each step."""
+
+    def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
+        """Take in the weights of the step."""
+        if training:
+            net.module_.update_average()
+
+
+class StopOnNaN(Callback):
+    """Refuses to go on with a loss that is not a number."""
+
+    def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
+        """Look at the loss of the step."""
+        loss = net.history[-1, "batches", -1].get("train_loss")
+        if training and not math.isfinite(loss):
+            rate = net.optimizer_.param_groups[0]["lr"]
+            raise ValueError(
+                f"The loss became {loss} in epoch {len(net.history)} at a learning rate of {rate:.3g}; give a smaller "
+                "learning_rate, or precision='float32'."
+            )
+
+
+class KeepBest(Callback):
+    """Keeps the result of the epoch with the lowest loss on held-out clips.
+
+    Parameters
+    ----------
+    patience : int or None
+        Epochs without a lower loss after which the training stops; None never stops it.
+    """
+
+    def __init__(self, patience: int | None) -> None:
+        self.patience = patience
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Compare the epoch that ends with those before it, which the history holds."""
+        losses = net.history[:, "valid_loss"]
+        best = losses.index(min(losses))
+        if best == len(losses) - 1:
+            net.module_.keep_as_best()
+        elif self.patience is not None and len(losses) - 1 - best >= self.patience:
+            raise StopTraining
+
+
+class Progress(Callback):
+    """A progress bar over the steps of all epochs, with the losses of the last whole one."""
+
+    def __init__(self, n_batches: int) -> None:
+        self.n_batches = n_batches
+
+    def on_train_begin(self, net: Any, *args: Any, **kwargs: Any) -> None:
+        """Show the bar."""
+        n_steps = self.n_batches * net.max_epochs
+        self.bar_ = tqdm(desc="training", total=n_steps, initial=int(net.module_.n_steps), unit="step")
+
+    def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
+        """Move the bar."""
+        if training:
+            self.bar_.update()
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Tell the losses."""
+        last = net.history[-1]
+        losses = {name: f"{last[name]:.3g}" for name in ("train_loss", "valid_loss") if name in last}
+        self.bar_.set_postfix(epoch=last["epoch"], **losses)
+
+    def on_train_end(self, net: Any, *args: Any, **kwargs: Any) -> None:
+        """Close the bar."""
+        self.bar_.close()

@@ -1,0 +1,108 @@
+"""The one training loop: a skorch net whose module computes its own loss."""
+
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from torch import Tensor, nn
+
+from skasd.training._data import SAMPLINGS, Batch, Batches, Rows
+from skasd.training._precision import autocast
+
+_ORDER, _OBJECTIVE = 0, 1  # streams of random numbers
+
+
+class TrainingNet(NeuralNet):
+    """Trains a :class:`Learner`; all of its randomness follows from a seed and the number of the epoch.
+
+    So a training that goes on from a checkpoint, through skorch's ``Checkpoint`` and ``LoadInitState``, gives the weights
+    that it would have given without a break.
+
+    Parameters
+    ----------
+    module : Learner
+        What learns. Its objective takes (inputs, label, generator) in training, and gives the loss.
+    seed : int
+        Of the order of clips and of the objective.
+    sampling : {"shuffled", "balanced"}
+        How the clips of an epoch are drawn.
+    autocast_dtype : torch.dtype or None
+        What convolutions are computed in.
+    **settings : dict
+        Of skorch's net.
+    """
+
+    def __init__(
+        self, module: Any, *, seed: int, sampling: str, autocast_dtype: torch.dtype | None, **settings: Any
+    ) -> None:
+        self.seed, self.sampling, self.autocast_dtype = seed, sampling, autocast_dtype
+        super().__init__(module, criterion=nn.Identity, train_split=None, verbose=0, **settings)
+
+    def fit_loop(self, X: tuple[Rows, Rows | None], y: Any = None, epochs: int | None = None, **fit_params: Any) -> Any:
+        """Run the epochs that are left of `max_epochs`; an interrupt leaves the state of the last whole one."""
+        self._refuse_torn_checkpoint()
+        self.is_interrupted = False
+        kept = self._state()
+        train, valid = X
+        batches = Batches(train, self.batch_size, self._order)
+        while len(self.history) < self.max_epochs:
+            try:
+                self._run_epoch(batches, valid)
+            except KeyboardInterrupt:
+                self.is_interrupted = True
+                self.module_.load_state_dict(kept)
+                raise
+            kept = self._state()
+            self.notify("on_epoch_end", dataset_train=train, dataset_valid=valid)
+        return self
+
+    def _run_epoch(self, batches: Batches, valid: Rows | None) -> None:
+        self.notify("on_epoch_begin", dataset_train=batches.data, dataset_valid=valid)
+        self.generator = self._generator(_OBJECTIVE, self.device)
+        self.run_single_epoch(batches, training=True, prefix="train", step_fn=self.train_step)
+        if valid is not None:
+            held_out = Batches(valid, self.batch_size)
+            self.run_single_epoch(held_out, training=False, prefix="valid", step_fn=self.validation_step)
+        self.module_.n_epochs += 1
+
+    def _state(self) -> dict[str, Tensor]:
+        return deepcopy(self.module_.state_dict())
+
+    def _order(self, data: Rows) -> Tensor:
+        return SAMPLINGS[self.sampling](data, self._generator(_ORDER, "cpu"))
+
+    def _generator(self, stream: int, device: Any) -> torch.Generator:
+        words = np.random.SeedSequence([self.seed, len(self.history), stream]).generate_state(2)
+        return torch.Generator(device).manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
+
+    def _refuse_torn_checkpoint(self) -> None:
+        n_epochs = int(self.module_.n_epochs)
+        if n_epochs != len(self.history):
+            raise ValueError(
+                f"The checkpoint holds the weights of epoch {n_epochs} and a history of {len(self.history)} epochs: it was "
+                "cut short while it was written, or is not one of every epoch (monitor=None). Train anew, or from another."
+            )
+
+    def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
+        """Loss of a batch and its gradients."""
+        self._set_training(True)
+        inputs, label = batch
+        with autocast(torch.device(self.device), self.autocast_dtype):
+            loss = self.module_.student(inputs, label, self.generator)
+        loss.backward()
+        return {"loss": loss.detach(), "y_pred": None}
+
+    def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
+        """Loss of a batch of held-out clips, with the weights that would be kept."""
+        self._set_training(False)
+        inputs, label = batch
+        with torch.no_grad(), autocast(torch.device(self.device), self.autocast_dtype):
+            return {"loss": self.module_.result.validation_loss(inputs, label), "y_pred": None}
+
+
+def named_callbacks(own: list[Callback], callbacks: Any) -> list[Any]:
+    """Our callbacks before those of the user."""
+    return [*own, *(() if callbacks is None else callbacks)]

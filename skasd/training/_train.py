@@ -1,0 +1,219 @@
+"""Train an objective on the clips of a store."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from skasd._device import check_device, torch_device
+from skasd._parameters import check_integer, check_number, check_option
+from skasd.training._averaging import Learner
+from skasd.training._callbacks import CosineSchedule, KeepBest, Progress, StopOnNaN, WeightAveraging
+from skasd.training._data import SAMPLINGS, ClipStore, Rows, TrainingClips
+from skasd.training._memory import reused_memory
+from skasd.training._net import TrainingNet, named_callbacks
+from skasd.training._precision import autocast_dtype
+
+_PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How an objective is trained; the names are those of the estimators, which tell what they mean."""
+
+    max_epochs: int = 300
+    batch_size: int = 64
+    learning_rate: float = 1e-4
+    min_learning_rate: float | None = None
+    schedule_start: int = 0
+    weight_decay: float = 0.01
+    averaging_decay: float | None = 0.9999
+    sampling: str = "shuffled"
+    validation_fraction: float = 0.0
+    patience: int | None = None
+    precision: str = "auto"
+    compile: bool = False
+    memory_budget: float = 8e9
+    device: str = "auto"
+    callbacks: Any = None
+    verbose: int = 0
+
+    @classmethod
+    def of(cls, estimator: Any) -> "TrainingOptions":
+        """Options from the parameters of an estimator, checked."""
+        options = cls(**{name: getattr(estimator, name) for name in cls.__dataclass_fields__})
+        options._check()
+        return options
+
+    def _check(self) -> None:
+        check_integer("max_epochs", self.max_epochs, low=1)
+        check_integer("batch_size", self.batch_size, low=2)
+        check_integer("schedule_start", self.schedule_start, low=0)
+        check_integer("verbose", self.verbose, low=0)
+        for name in ("learning_rate", "memory_budget"):
+            check_number(name, getattr(self, name), low=0, above=True)
+        check_number("weight_decay", self.weight_decay, low=0)
+        if self.min_learning_rate is not None:
+            check_number("min_learning_rate", self.min_learning_rate, low=0, high=self.learning_rate)
+        if self.averaging_decay is not None:
+            check_number("averaging_decay", self.averaging_decay, low=0, high=1)
+        check_number("validation_fraction", self.validation_fraction, low=0, high=0.5)
+        if self.patience is not None:
+            check_integer("patience", self.patience, low=1, other="None")
+            if not self.validation_fraction:
+                raise ValueError(
+                    f"patience={self.patience} stops a training by the loss of held-out clips, and validation_fraction=0 "
+                    "holds none out; set it to 0.05, for example."
+                )
+        check_option("sampling", self.sampling, SAMPLINGS)
+        check_option("precision", self.precision, _PRECISIONS)
+        check_option("compile", self.compile, (True, False))
+        check_device(self.device)
+        if self.callbacks is not None and not isinstance(self.callbacks, list | tuple):
+            what = type(self.callbacks).__name__
+            raise TypeError(f"callbacks={self.callbacks!r} is a {what}; a list of skorch callbacks is expected.")
+
+
+@dataclass(frozen=True)
+class Training:
+    """What came of a training.
+
+    Attributes
+    ----------
+    objective : nn.Module
+        Averaged, on the CPU, in evaluation mode.
+    history : list of dict
+        Epoch, losses, learning rate and seconds of each epoch.
+    held_out : ndarray of shape (n_held_out,)
+        Positions of the clips that were held out.
+    """
+
+    objective: nn.Module
+    history: list[dict[str, Any]]
+    held_out: np.ndarray
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch's generators for the block, and leave them afterwards as they were before."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def train(objective: nn.Module, store: ClipStore, label: np.ndarray, options: TrainingOptions, *, seed: int) -> Training:
+    """Train an objective.
+
+    Parameters
+    ----------
+    objective : nn.Module
+        Its ``network`` is what may be compiled, ``forward(inputs, label, generator)`` gives the loss of a batch,
+        ``validation_loss(inputs, label)`` that of held-out clips.
+    store : ClipStore
+        The clips, at least two.
+    label : ndarray of shape (n_clips,), int64
+        Class of each clip.
+    options : TrainingOptions
+        How.
+    seed : int
+        Of the order of the clips, the held-out ones, and the objective.
+
+    Returns
+    -------
+    training : Training
+
+    Raises
+    ------
+    ValueError
+        The loss is no longer a number, or a checkpoint does not fit.
+    KeyboardInterrupt
+        Interrupted before the first epoch was whole; later interrupts only warn.
+    """
+    device, dtype = torch_device(options.device), next(objective.parameters()).dtype
+    train_rows, held_out = _split(label, options.validation_fraction, seed)
+    clips = TrainingClips.of(store, label, device, dtype)
+    learner = Learner(objective, options.averaging_decay, keeps_best=len(held_out) > 0).to(device)
+    if options.compile:
+        learner.student.network.compile()
+    net = _net(learner, options, seed, device, autocast_dtype(options.precision, device, dtype), len(train_rows))
+    data = Rows(clips, torch.from_numpy(train_rows)), None
+    if len(held_out):
+        data = data[0], Rows(clips, torch.from_numpy(held_out))  # type: ignore[assignment]
+    with reused_memory():
+        net.initialize().partial_fit(data)
+    _tell_of_interrupt(net)
+    result = (learner.best or learner.result).to("cpu").requires_grad_(True).eval()
+    return Training(result, _epochs(net), held_out)
+
+
+def _net(
+    learner: Learner,
+    options: TrainingOptions,
+    seed: int,
+    device: torch.device,
+    autocast: torch.dtype | None,
+    n_clips: int,
+) -> TrainingNet:
+    lowest = options.learning_rate / 10 if options.min_learning_rate is None else options.min_learning_rate
+    own = [CosineSchedule(options.learning_rate, lowest, options.schedule_start), WeightAveraging(), StopOnNaN()]
+    if learner.best is not None:
+        own.append(KeepBest(options.patience))
+    if options.verbose >= 1:
+        own.append(Progress(-(-n_clips // options.batch_size)))
+    return TrainingNet(
+        learner,
+        seed=seed,
+        sampling=options.sampling,
+        autocast_dtype=autocast,
+        optimizer=torch.optim.AdamW,
+        optimizer__weight_decay=options.weight_decay,
+        optimizer__fused=device.type in ("cpu", "cuda") or None,
+        lr=options.learning_rate,
+        max_epochs=options.max_epochs,
+        batch_size=options.batch_size,
+        callbacks=named_callbacks(own, options.callbacks),
+        callbacks__print_log=None,
+        device=str(device),
+    )
+
+
+def _split(label: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions to train on and to hold out: the same share of every class, and never all of one."""
+    rng = np.random.RandomState(seed)
+    held_out = []
+    for value in np.unique(label):
+        rows = rng.permutation(np.flatnonzero(label == value))
+        held_out.append(rows[: min(round(fraction * len(rows)), len(rows) - 1)])
+    out = np.sort(np.concatenate(held_out))
+    return np.setdiff1d(np.arange(len(label)), out), out
+
+
+def _tell_of_interrupt(net: TrainingNet) -> None:
+    if not net.is_interrupted:
+        return
+    n_epochs = int(net.module_.n_epochs)
+    if n_epochs == 0:
+        raise KeyboardInterrupt("Interrupted before the first epoch was whole; nothing is fitted.")
+    warnings.warn(
+        f"The training was interrupted in epoch {n_epochs + 1} of {net.max_epochs}; what is fitted is that of the last whole "
+        f"epoch, {n_epochs}.",
+        stacklevel=5,
+    )
+
+
+def _epochs(net: TrainingNet) -> list[dict[str, Any]]:
+    names = ("epoch", "train_loss", "valid_loss", "learning_rate", "dur")
+    whole = list(net.history)[: int(net.module_.n_epochs)]
+    return [{name: epoch[name] for name in names if name in epoch} for epoch in whole]
+
+
+@torch.inference_mode()
+def embed(network: nn.Module, inputs: dict[str, Tensor], device: torch.device) -> Tensor:
+    """Output of a network in evaluation mode for inputs of some clips, on the CPU."""
+    return network({name: values.to(device) for name, values in inputs.items()}).cpu()
