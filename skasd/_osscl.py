@@ -62,7 +62,7 @@ class OSSCLOptions:
 
 
 class OSSCLObjective(nn.Module):
-    r"""Network and class centres, and the loss of a batch:
+    r"""Network and class centres, and the loss of a batch.
 
     .. math:: L = \lambda\, \mathrm{CE}(\ell, y) + (1 - \lambda)\, \mathrm{CE}(\ell, y_\pi) + w L_{\mathrm{sup}}
 

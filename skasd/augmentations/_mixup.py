@@ -64,6 +64,8 @@ def draw_mixing(n_clips: int, alpha: float, generator: torch.Generator) -> Mixin
     [0, 1, 2, 3]
     """
     concentration = torch.full((2,), alpha, dtype=torch.float64, device=generator.device)
-    gamma = torch._standard_gamma(concentration, generator=generator)  # what torch.distributions calls, which take no generator
+    gamma = torch._standard_gamma(
+        concentration, generator=generator
+    )  # what torch.distributions calls, which take no generator
     partner = torch.randperm(n_clips, generator=generator, device=generator.device)
     return Mixing(gamma[0] / gamma.sum(), partner)

@@ -11,7 +11,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional
 
-from skasd._clip_classes import USUAL_COLUMNS, ClipClasses, check_class_parameters, machine_names
+from skasd._clip_classes import ClipClasses, check_class_parameters, machine_names
 from skasd._device import torch_device
 from skasd._osscl import OSSCLOptions, train_osscl
 from skasd._parameters import check_integer, check_option
@@ -21,7 +21,8 @@ from skasd.clips import Clips, check_clips
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.features import LogMelTransformer
 from skasd.features._network_inputs import NetworkInputs, default_frontend, usable_branches
-from skasd.losses import arcface_logits
+from skasd.losses import ArcFaceHead, arcface_logits
+from skasd.networks import OSSCLNet
 from skasd.networks._osscl import BRANCH_INPUTS
 from skasd.scoring import BackEnd, check_scorer
 from skasd.training import ClipStore, TrainingOptions, reused_memory
@@ -174,7 +175,8 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
             training=training,
             seed=seed,
         )
-        self.network_, self._head = result.objective.network, result.objective.head
+        self.network_: OSSCLNet = result.objective.network  # type: ignore[assignment]
+        self._head: ArcFaceHead = result.objective.head  # type: ignore[assignment]
         self.classes_, self._machine_of_class = classes.names, classes.machine
         self.label_source_ = "clusters" if classes.is_clustered else "columns"
         self.history_ = result.history
@@ -213,7 +215,9 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
             return self._distance(embedding, machines)
         is_own = self._machine_of_class == machines[:, None]  # (n_clips, n_classes)
         allowed = is_own if score_with == "label" else np.ones_like(is_own)
-        return _cross_entropy(cosine, np.where(allowed, cosine, -np.inf).argmax(axis=1), self._score_margin, self._head.scale)
+        return _cross_entropy(
+            cosine, np.where(allowed, cosine, -np.inf).argmax(axis=1), self._score_margin, self._head.scale
+        )
 
     def _distance(self, embedding: np.ndarray, machines: np.ndarray) -> np.ndarray:
         scores = np.empty(len(embedding))
@@ -268,9 +272,7 @@ def _with_levels(
         yield {name: clip[name] for name in names}
 
 
-def _batched(
-    inputs: Iterable[dict[str, np.ndarray] | None], names: tuple[str, ...]
-) -> Iterator[dict[str, np.ndarray]]:
+def _batched(inputs: Iterable[dict[str, np.ndarray] | None], names: tuple[str, ...]) -> Iterator[dict[str, np.ndarray]]:
     """Inputs of some clips at a time, stacked."""
     clips = iter(inputs)
     while batch := list(islice(clips, _CLIPS_PER_BATCH)):

@@ -60,12 +60,12 @@ class NetworkInputs:
     ) -> "NetworkInputs":
         """Sizes from training clips: the median length, unless the front end has a `duration`."""
         n_timepoints = None
+        if clips.kind == "feature":
+            size = _feature_size(clips)
         if clips.kind == "waveform" or "waveform" in names:
             n_timepoints = _n_timepoints(_waveforms(clips), frontend)
         if clips.kind == "waveform":
-            size = (frontend.n_mels, frontend._definition().n_frames(n_timepoints))
-        else:
-            size = _feature_size(clips)
+            size = (frontend.n_mels, frontend._definition().n_frames(n_timepoints or 1))
         return cls(frontend, names, n_timepoints, size, _dtype(clips) if precision == "auto" else np.dtype(np.float32))
 
     def of(self, clips: Clips, *, n_jobs: int | None, verbose: int, title: str) -> Iterator[dict[str, np.ndarray]]:

@@ -7,12 +7,13 @@ devices, and outside of training, torch's own operations run.
 Axes: B clips, C channels, F mel bands, T frames.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
+from torch.nn.grad import conv2d_input, conv2d_weight
 
 _ELEMENTS_IN_CACHE = 2**20  # of a gradient that is worked on at a time
 
@@ -31,19 +32,24 @@ class NormActivation(nn.Module):
     def __init__(self, n_channels: int, activation: str | None = "prelu") -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(n_channels)
-        self.activation = {"prelu": lambda: nn.PReLU(n_channels), "relu": nn.ReLU, None: nn.Identity}[activation]()
+        makers: dict[str | None, Callable[[], nn.Module]] = {
+            "prelu": lambda: nn.PReLU(n_channels),
+            "relu": nn.ReLU,
+            None: nn.Identity,
+        }
+        self.activation = makers[activation]()
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised and activated input, of the shape of the input."""
         norm, activation = self.norm, self.activation
         slope = activation.weight if isinstance(activation, nn.PReLU) else None
         if self.training and _is_own(x):
-            norm.num_batches_tracked.add_(1)  # type: ignore[operator]
+            norm.num_batches_tracked.add_(1)  # type: ignore[union-attr]
             statistics = (norm.running_mean, norm.running_var, norm.momentum, norm.eps)
             is_linear = isinstance(activation, nn.Identity)
             return _NormActivation.apply(x, norm.weight, norm.bias, slope, is_linear, *statistics)
         x = norm(x)
-        return activation(x) if slope is None else F.prelu(x, slope.to(x.dtype))
+        return activation(x) if slope is None else functional.prelu(x, slope.to(x.dtype))
 
 
 def _is_own(x: Tensor) -> bool:
@@ -75,10 +81,10 @@ class _NormActivation(torch.autograd.Function):
         ctx.save_for_backward(x, None if is_linear else u, weight, slope, mean, inverse_std)
         if is_linear:
             return u
-        return F.relu(u) if slope is None else F.prelu(u, slope.to(u.dtype))
+        return functional.relu(u) if slope is None else functional.prelu(u, slope.to(u.dtype))
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, u, weight, slope, mean, inverse_std = ctx.saved_tensors
         x_rows, of_u, of_slope = _rows(x), _rows(gradients[0]), None
         if u is not None:
@@ -162,17 +168,17 @@ class _StridedDepthwise(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.stride = stride
-        return F.conv2d(x, weight, stride=stride, padding=1, groups=len(weight))
+        return functional.conv2d(x, weight, stride=stride, padding=1, groups=len(weight))
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         (gradient,) = gradients
         x, weight = ctx.saved_tensors
         spread = torch.zeros_like(x, memory_format=torch.channels_last)
         spread[:, :, :: ctx.stride, :: ctx.stride] = gradient
         settings: dict[str, Any] = {"padding": 1, "groups": len(weight)}
-        of_x = torch.nn.grad.conv2d_input(x.shape, weight, spread, stride=1, **settings)
-        of_weight = torch.nn.grad.conv2d_weight(x, weight.shape, gradient, stride=ctx.stride, **settings)
+        of_x = conv2d_input(x.shape, weight, spread, stride=1, **settings)
+        of_weight = conv2d_weight(x, weight.shape, gradient, stride=ctx.stride, **settings)
         return of_x, of_weight, None
 
 

@@ -5,13 +5,13 @@ S. Chen et al., "MobileFaceNets", CCBR 2018, arXiv:1804.07573, in the variant of
 Axes: B clips, C channels, F mel bands, T frames.
 """
 
+import math
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skasd.networks._cpu_layers import NormActivation, DepthwiseConv2d, GlobalDepthwiseConv2d
+from skasd.networks._cpu_layers import DepthwiseConv2d, GlobalDepthwiseConv2d, NormActivation
 
 # (expansion, channels, blocks, stride of the first block)
 BOTTLENECKS = {
@@ -64,7 +64,9 @@ class MobileFaceNet(nn.Module):
         self.pool = nn.Sequential(
             GlobalDepthwiseConv2d(_LAST_CHANNELS, _map_size(size, stages)), nn.BatchNorm1d(_LAST_CHANNELS)
         )
-        self.project = nn.Sequential(nn.Linear(_LAST_CHANNELS, embedding_dim, bias=False), nn.BatchNorm1d(embedding_dim))
+        self.project = nn.Sequential(
+            nn.Linear(_LAST_CHANNELS, embedding_dim, bias=False), nn.BatchNorm1d(embedding_dim)
+        )
         self.apply(_initialise)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -127,8 +129,7 @@ def _map_size(size: tuple[int, int], stages: Sequence[tuple[int, int, int, int]]
 
 def _initialise(layer: nn.Module) -> None:
     """Weights from N(0, 2 / (filter area x output channels)), as the reference code draws them."""
-    if isinstance(layer, nn.Conv2d | GlobalDepthwiseConv2d | nn.Linear):
-        area = np.prod(layer.weight.shape[2:] if isinstance(layer, nn.Conv2d) else layer.weight.shape[1:])
-        if isinstance(layer, nn.Linear):
-            area = 1
-        torch.nn.init.normal_(layer.weight, std=float(np.sqrt(2 / (area * len(layer.weight)))))
+    if isinstance(layer, nn.Conv2d | nn.Linear | GlobalDepthwiseConv2d):
+        place = 1 if isinstance(layer, GlobalDepthwiseConv2d) else 2  # of the filter's axes in the weight
+        area = math.prod(layer.weight.shape[place:])
+        torch.nn.init.normal_(layer.weight, std=math.sqrt(2 / (area * len(layer.weight))))

@@ -65,7 +65,7 @@ class OSSCLNet(nn.Module):
         self.encoder = MobileFaceNet(len(branches), size, embedding_dim=embedding_dim, bottlenecks=bottlenecks)
         self.head = PerturbationHead(embedding_dim) if perturbation_head else nn.Identity()
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self.to(memory_format=self.memory_format)
+        self.to(memory_format=self.memory_format)  # type: ignore[call-overload]
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """Embeddings (B, D) of `log_mel` (B, F, T) and `waveform` (B, n_timepoints), as far as the branches need them."""

@@ -53,9 +53,7 @@ class TFgramNet(nn.Module):
 
 
 def _layer(n_in: int, n_out: int, width: int, *, stride: int = 1, dilation: int = 1, padding: int) -> nn.Sequential:
-    convolution = nn.Conv2d(
-        n_in, n_out, (1, width), (1, stride), (0, padding), dilation=(1, dilation), bias=False
-    )
+    convolution = nn.Conv2d(n_in, n_out, (1, width), (1, stride), (0, padding), dilation=(1, dilation), bias=False)
     return nn.Sequential(convolution, NormActivation(n_out, "relu"))
 
 

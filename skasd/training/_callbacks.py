@@ -105,7 +105,7 @@ class Progress(Callback):
         """Tell the losses."""
         last = net.history[-1]
         losses = {name: f"{last[name]:.3g}" for name in ("train_loss", "valid_loss") if name in last}
-        self.bar_.set_postfix(epoch=last["epoch"], **losses)
+        self.bar_.set_postfix({"epoch": last["epoch"], **losses})
 
     def on_train_end(self, net: Any, *args: Any, **kwargs: Any) -> None:
         """Close the bar."""

@@ -75,7 +75,8 @@ class ClipStore:
         for position in range(self.n_clips):
             rows = {name: array[position] for name, array in self.arrays.items()}
             yield {
-                name: _unpacked(row, np.dtype(np.float64)) if row.dtype == np.int16 else row for name, row in rows.items()
+                name: _unpacked(row, np.dtype(np.float64)) if row.dtype == np.int16 else row
+                for name, row in rows.items()
             }
 
     def close(self) -> None:

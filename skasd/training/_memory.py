@@ -1,9 +1,10 @@
 """Keep the memory of activations between the steps of a training, instead of asking the system for it each time.
 
 The C library of most Linux systems (glibc) maps large blocks anew for each allocation and hands them back when they are
-freed. A network's activations are such blocks, and the system clears each page of them again at every step: on two cores that
-costs more time than the arithmetic. Inside of `reused_memory` large blocks come from a heap that grows and is kept. Other C
-libraries (musl, macOS, Windows) are left as they are; so is glibc with ``SKASD_REUSE_MEMORY=0`` in the environment.
+freed. A network's activations are such blocks, and the system clears each page of them again at every step: on two cores
+that costs more time than the arithmetic. Inside of `reused_memory` large blocks come from a heap that grows and is kept.
+Other C libraries (musl, macOS, Windows) are left as they are; so is glibc with ``SKASD_REUSE_MEMORY=0`` in the
+environment.
 """
 
 import ctypes

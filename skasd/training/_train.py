@@ -107,7 +107,9 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def train(objective: nn.Module, store: ClipStore, label: np.ndarray, options: TrainingOptions, *, seed: int) -> Training:
+def train(
+    objective: nn.Module, store: ClipStore, label: np.ndarray, options: TrainingOptions, *, seed: int
+) -> Training:
     """Train an objective.
 
     Parameters
@@ -140,7 +142,7 @@ def train(objective: nn.Module, store: ClipStore, label: np.ndarray, options: Tr
     clips = TrainingClips.of(store, label, device, dtype)
     learner = Learner(objective, options.averaging_decay, keeps_best=len(held_out) > 0).to(device)
     if options.compile:
-        learner.student.network.compile()
+        objective.network.compile()  # type: ignore[union-attr]
     net = _net(learner, options, seed, device, autocast_dtype(options.precision, device, dtype), len(train_rows))
     data = Rows(clips, torch.from_numpy(train_rows)), None
     if len(held_out):
@@ -201,8 +203,8 @@ def _tell_of_interrupt(net: TrainingNet) -> None:
     if n_epochs == 0:
         raise KeyboardInterrupt("Interrupted before the first epoch was whole; nothing is fitted.")
     warnings.warn(
-        f"The training was interrupted in epoch {n_epochs + 1} of {net.max_epochs}; what is fitted is that of the last whole "
-        f"epoch, {n_epochs}.",
+        f"The training was interrupted in epoch {n_epochs + 1} of {net.max_epochs}; what is fitted is the state of the last "
+        f"whole epoch, {n_epochs}.",
         stacklevel=5,
     )
 
