@@ -41,7 +41,8 @@ class OSSCLOptions:
     @classmethod
     def of(cls, estimator: Any) -> "OSSCLOptions":
         """Options from the parameters of an estimator, checked."""
-        options = cls(**{name: getattr(estimator, name) for name in cls.__dataclass_fields__})
+        given = vars(estimator)
+        options = cls(**{name: given[name] for name in cls.__dataclass_fields__ if name in given})
         options._check()
         return options
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skasd._parameters import check_number
 from skasd.clips import Clips, check_clips
 
-__all__ = ["BaseDetector"]
+__all__ = ["BaseDetector", "normals_only"]
 
 _FALSE_ALARM_SHARE = 0.1  # of contamination="auto"; the baselines of the challenge decide so
 
@@ -69,7 +69,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         """
         if self.contamination != "auto":
             check_number("contamination", self.contamination, low=0, high=0.5, above=True)
-        clips = _normals_only(check_clips(self, X, reset=True, feature=self._input_feature), y)
+        clips = normals_only(check_clips(self, X, reset=True, feature=self._input_feature), y)
         self._fit(clips)
         self.offset_ = self._offset(clips)
         return self
@@ -150,8 +150,25 @@ def _strange_labels(y: np.ndarray) -> str:
     return "NaN" if y.dtype.kind == "f" else f"labels of type {type(y[0]).__name__}, such as {y[0]!r}"
 
 
-def _normals_only(clips: Clips, y: Any) -> Clips:
-    """Clips that are not labelled -1."""
+def normals_only(clips: Clips, y: Any) -> Clips:
+    """Clips that are not labelled -1.
+
+    Parameters
+    ----------
+    clips : Clips
+        Clips given to ``fit``.
+    y : array-like of shape (n_clips,) or None
+        +1 for normal clips, -1 for anomalies; None takes all clips as normal.
+
+    Returns
+    -------
+    normals : Clips
+
+    Raises
+    ------
+    ValueError
+        The labels are no numbers, or all are -1.
+    """
     if y is None:
         return clips
     check_consistent_length(clips, y)

@@ -46,7 +46,8 @@ class TrainingOptions:
     @classmethod
     def of(cls, estimator: Any) -> "TrainingOptions":
         """Options from the parameters of an estimator, checked."""
-        options = cls(**{name: getattr(estimator, name) for name in cls.__dataclass_fields__})
+        given = vars(estimator)
+        options = cls(**{name: given[name] for name in cls.__dataclass_fields__ if name in given})
         options._check()
         return options
 
