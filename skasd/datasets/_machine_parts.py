@@ -7,7 +7,7 @@ from zlib import crc32
 
 import numpy as np
 
-from skasd.datasets._machine_sources import fan, gearbox, pump, slider, valve
+from skasd.datasets._machine_sources import compressor, fan, gearbox, pump, slider, valve
 
 N_RESONANCES = 6
 LOWEST_RESONANCE, HIGHEST_RESONANCE = 180.0, 6500.0  # Hz
@@ -194,5 +194,16 @@ MACHINES = {
         quality=1.0,
         state=_rotating_state,
         faults={"bearing": -1.0, "imbalance": -9.0, "squeal": -4.5},
+    ),
+    "compressor": MachineType(
+        source=compressor,
+        speed=(15.0, 24.0),
+        n_parts=(2, 4),
+        rhythmic=False,
+        duty_cycle=1.0,
+        level_db=-26.0,
+        quality=1.0,
+        state=_rotating_state,
+        faults={"bearing": -4.5, "imbalance": -10.0, "leak": -4.0},
     ),
 }

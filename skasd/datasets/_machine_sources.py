@@ -47,6 +47,19 @@ def pump(rng, machine, state, timing):
     return 0.6 * state.load * vane_pass + 0.2 * hum + (0.4 + 0.6 * state.load) * _white(rng, timing), turns
 
 
+def compressor(rng, machine, state, timing):
+    """Pressure pulses of the cylinders, a burst of valve noise with each, and the hum of the motor."""
+    rate, turns = timing.sample_rate, _shaft(rng, state, timing)
+    strokes = machine.n_parts * turns
+    pulsation = harmonics(rng, strokes, machine.n_parts * state.speed, rate, _series(16, 1.2))
+    pulsation += _residual_imbalance(rng, turns)
+    hum_phase = rotation_phase(rng, timing.n_timepoints, rate, LINE_HUM, wander=0.0003)
+    hum = harmonics(rng, hum_phase, LINE_HUM, rate, _series(6, 0.8))
+    open_valve = np.exp(4.0 * (np.cos(2.0 * np.pi * strokes) - 1.0)).astype(np.float32)  # once a stroke
+    noise = (0.3 + (0.5 + state.load) * open_valve) * _white(rng, timing)
+    return 0.7 * state.load * pulsation + 0.15 * hum + noise, turns
+
+
 def gearbox(rng, machine, state, timing):
     """Gear-mesh harmonics that grow with the load, with side bands one turn apart, over the noise of rolling."""
     rate, turns = timing.sample_rate, _shaft(rng, state, timing)

@@ -61,7 +61,7 @@ def make_machine_clips(
 ):
     """Make clips of synthetic machines, normal and anomalous.
 
-    Fans, pumps, sliders, valves and gearboxes like those of [1]_ and [2]_, each a source of sound (blades, vanes,
+    Fans, pumps, sliders, valves, gearboxes and compressors like those of [1]_ and [2]_, each a source of sound (blades, vanes,
     strokes, clicks, teeth) behind a housing with resonances, in the noise of a factory. The faults are those of
     machine diagnostics [3]_. A section is one machine: section ``"00"`` of a fan is the same fan whatever the seed,
     which draws the clips. A clip depends on its machine type, section, split, label and position among these alone:
@@ -70,7 +70,7 @@ def make_machine_clips(
     Parameters
     ----------
     machine_types : str or tuple of str, default=("fan", "pump", "slider", "valve", "gearbox")
-        Machines to record, each at most once.
+        Machines to record, each at most once; ``"compressor"`` is a sixth.
     n_sections : int, default=1
         Sections per machine type, at most 100; they differ in speed, number of blades or teeth, and resonances.
     n_train, n_test_normal, n_test_anomaly : int, default=20, 10, 10
@@ -90,7 +90,7 @@ def make_machine_clips(
         at 1 most are found by good detectors; the same seed gives the same clip with a fault of another strength.
     duty_cycle : float or None, default=None
         Share of the time in which the machine sounds, in (0, 1]; anomalies sound only then. ``None`` leaves each
-        machine as it is: always for fan, pump and gearbox, about half for a slider, about 0.15 for a valve.
+        machine as it is: always for fan, pump, gearbox and compressor, about half for a slider, about 0.15 for a valve.
     snr_db : float, default=6.0
         Level of the machine, while it sounds, above the background, in dB; ``inf`` leaves the background out.
     return_X_y : bool, default=False

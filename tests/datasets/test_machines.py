@@ -188,7 +188,7 @@ def test_a_fault_grows_with_severity(machine_type, kind):
     assert energy[0] < energy[1] < energy[2] < energy[3]
 
 
-@pytest.mark.parametrize("machine_type", ["fan", "pump", "gearbox"])
+@pytest.mark.parametrize("machine_type", ["fan", "pump", "gearbox", "compressor"])
 def test_bearing_impacts_come_at_their_rate(machine_type):
     data, (impacts,) = added_sound(machine_type, "bearing")
     frequency, power = spectrum(np.abs(signal.hilbert(impacts)) - np.mean(np.abs(signal.hilbert(impacts))))
@@ -197,7 +197,7 @@ def test_bearing_impacts_come_at_their_rate(machine_type):
     assert frequency[near][np.argmax(power[near])] == pytest.approx(rate, rel=0.03)
 
 
-@pytest.mark.parametrize("machine_type", ["fan", "pump", "slider", "gearbox"])
+@pytest.mark.parametrize("machine_type", ["fan", "pump", "slider", "gearbox", "compressor"])
 def test_bearing_impacts_excite_a_resonance(machine_type):
     _, (impacts,) = added_sound(machine_type, "bearing")
     frequency, power = spectrum(impacts)
@@ -205,7 +205,7 @@ def test_bearing_impacts_excite_a_resonance(machine_type):
     assert np.sum(frequency * power) == pytest.approx(centre, rel=0.15)
 
 
-@pytest.mark.parametrize("machine_type", ["fan", "pump", "gearbox"])
+@pytest.mark.parametrize("machine_type", ["fan", "pump", "gearbox", "compressor"])
 def test_imbalance_is_a_tone_at_one_turn(machine_type):
     data, (added,) = added_sound(machine_type, "imbalance")
     frequency, power = spectrum(added)
@@ -227,7 +227,7 @@ def test_imbalance_modulates_what_the_machine_sounds_like():
     assert modulation(sound) > 3 * modulation(healthy)
 
 
-@pytest.mark.parametrize("machine_type", ["pump", "valve"])
+@pytest.mark.parametrize("machine_type", ["pump", "valve", "compressor"])
 def test_a_leak_is_noise_in_a_band(machine_type):
     _, (hiss,) = added_sound(machine_type, "leak")
     frequency, power = spectrum(hiss)
