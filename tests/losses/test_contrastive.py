@@ -47,17 +47,12 @@ def test_published_losses(label, temperature, per_clip, loss):
 
 @pytest.mark.parametrize("label, temperature, per_clip, loss", PUBLISHED)
 def test_slow_loop_gives_the_published_losses_of_each_clip(label, temperature, per_clip, loss):
-    np.testing.assert_allclose(slow_losses(IN_THE_PLANE, label, temperature), per_clip, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(slow_losses(IN_THE_PLANE, label, temperature), per_clip, rtol=0, atol=5e-7)
 
 
 @pytest.mark.parametrize("temperature", [0.02, 0.07, 0.5])
 def test_loss_without_positives_is_exactly_zero(temperature):
     assert loss_of(IN_THE_PLANE, [0, 1, 2, 3], temperature) == 0
-
-
-def test_losses_of_clips_at_sixty_degrees_are_told_apart_from_zero():
-    expected = [6.253687e-07, 0.693147, 0.693147, 6.253687e-07]
-    np.testing.assert_allclose(slow_losses(IN_THE_PLANE, [0, 0, 1, 1], 0.07), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

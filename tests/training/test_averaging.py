@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from skasd.training import Learner
-from tests.training.tiny import TinyObjective, fit, labels, seeded_objective, waveforms
+from tests.training.tiny import N_TIMEPOINTS, TinyObjective, fit, labels, seeded_objective, waveforms
 
 
 class OneWeight(nn.Module):
@@ -107,21 +107,27 @@ def test_without_decay_the_objective_itself_is_trained():
     assert fit(objective, averaging_decay=None).objective is objective
 
 
-def test_without_decay_the_weights_are_those_of_plain_adamw():
-    class Plain(TinyObjective):
-        def forward(self, inputs, label, generator):
-            return self.validation_loss(inputs, label)
+class LinearObjective(TinyObjective):
+    """Without noise, and without batch normalisation, before which a bias has rounding errors for a gradient."""
 
-    trained = fit(seeded_objective(Plain), averaging_decay=None, batch_size=12, min_learning_rate=0.01).objective
-    plain = seeded_objective(Plain)
+    def __init__(self):
+        super().__init__()
+        self.network = nn.Linear(N_TIMEPOINTS, 2).double()
+
+    def forward(self, inputs, label, generator):
+        return self.validation_loss(inputs, label)
+
+
+def test_without_decay_the_weights_are_those_of_plain_adamw():
+    trained = fit(seeded_objective(LinearObjective), averaging_decay=None, batch_size=12, min_learning_rate=0.01)
+    plain = seeded_objective(LinearObjective)
     optimizer = torch.optim.AdamW(plain.parameters(), lr=0.01, weight_decay=0.01)
-    inputs, label = {"waveform": torch.from_numpy(waveforms(12))}, torch.from_numpy(labels(12))
+    inputs, label = {"waveform": torch.from_numpy(waveforms(12)).double()}, torch.from_numpy(labels(12))
     for _ in range(3):
         optimizer.zero_grad()
-        plain(inputs, label, None).backward()
+        plain.validation_loss(inputs, label).backward()
         optimizer.step()
-    for name, value in plain.state_dict().items():
-        torch.testing.assert_close(trained.state_dict()[name], value, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(trained.objective.state_dict(), plain.state_dict())
 
 
 def test_the_average_is_what_is_returned():

@@ -41,7 +41,7 @@ def test_a_lowest_rate_is_taken():
 
 
 def test_a_start_is_taken():
-    assert rates(max_epochs=4, learning_rate=0.02, schedule_start=2)[:3] == [0.02] * 3
+    assert rates(max_epochs=4, learning_rate=0.02, schedule_start=2)[:3] == pytest.approx([0.02] * 3)
 
 
 def test_the_optimiser_follows_the_schedule():

@@ -5,7 +5,7 @@ from copy import deepcopy
 
 import numpy as np
 import torch
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, Checkpoint, LoadInitState
 from torch import nn
 from torch.nn import functional
 
@@ -19,9 +19,7 @@ class TinyObjective(nn.Module):
 
     def __init__(self, n_classes=2):
         super().__init__()
-        self.network = nn.Sequential(
-            nn.Linear(N_TIMEPOINTS, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, n_classes)
-        )
+        self.network = nn.Sequential(nn.Linear(N_TIMEPOINTS, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, n_classes))
 
     def forward(self, inputs, label, generator):
         waveform = inputs["waveform"]
@@ -74,12 +72,22 @@ def fit(objective=None, label=None, *, n_clips=12, memory_budget=np.inf, seed=0,
         return train(objective or seeded_objective(), store, label, TrainingOptions(**usual | options), seed=seed)
 
 
+def checkpoint(folder):
+    return Checkpoint(dirname=str(folder), monitor=None)
+
+
+def resuming(folder):
+    """Callbacks of a training that goes on from a folder, if there is something in it."""
+    made = checkpoint(folder)
+    return [made, LoadInitState(made)]
+
+
 def assert_same_state(one, other):
     """Bit for bit, of modules or of their states."""
     one, other = (module.state_dict() if isinstance(module, nn.Module) else module for module in (one, other))
     assert one.keys() == other.keys()
     different = [name for name in one if not torch.equal(one[name], other[name])]
-    assert not different
+    assert not different, f"{different} differ"
 
 
 class States(Callback):
