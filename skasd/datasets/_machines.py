@@ -61,8 +61,8 @@ def make_machine_clips(
 ):
     """Make clips of synthetic machines, normal and anomalous.
 
-    Fans, pumps, sliders, valves, gearboxes and compressors like those of [1]_ and [2]_, each a source of sound (blades, vanes,
-    strokes, clicks, teeth) behind a housing with resonances, in the noise of a factory. The faults are those of
+    Fans, pumps, sliders, valves, gearboxes and compressors like those of [1]_ and [2]_, each a source of sound (blades,
+    vanes, strokes, clicks, teeth) behind a housing with resonances, in the noise of a factory. The faults are those of
     machine diagnostics [3]_. A section is one machine: section ``"00"`` of a fan is the same fan whatever the seed,
     which draws the clips. A clip depends on its machine type, section, split, label and position among these alone:
     asking for more clips, sections or machine types leaves it as it was.

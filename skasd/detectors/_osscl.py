@@ -29,7 +29,165 @@ _CLIPS_PER_BATCH = 32  # when scoring: large enough for speed, and the same for 
 
 
 class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetector):
-    """One-stage supervised contrastive detector."""
+    r"""One-stage supervised contrastive detector.
+
+    A network learns to tell the machines of normal clips apart [1]_; a clip is anomalous when it does not look like the
+    machine that it claims to be. Use it with several machines, sections or attributes: what tells them apart is all that it
+    learns. Clips without labels are put into clusters first. With other settings the same detector is STgram-MFN [2]_ or
+    Noisy-ArcMix [3]_, see the :ref:`user guide <osscl_family>`.
+
+    Parameters
+    ----------
+    branches : sequence of {"log_mel", "tgram", "tfgram", "tagram"}, default=("log_mel", "tgram", "tfgram")
+        Images of a clip that the network sees, as channels: the log-mel; a strided convolution of the waveform; a deeper
+        network of the waveform; the log-mel with its loud frames weighted. Where X has features and no waveforms, those of
+        the log-mel alone are used.
+    label_columns : sequence of str or None, default=("machine_type", "section")
+        Columns of the clip table that make the class of a clip; it may lack these two. None makes clusters.
+    n_clusters : int or None, default=None
+        Into how many clusters of like sound the clips of each machine are split, each a class of its own. None makes
+        clusters, 16 at most, only where the label columns give fewer than two classes.
+    score_with : {"auto", "label", "predicted", "embedding"}, default="auto"
+        What the score may know. ``"label"``: how well the clip fits the machine that the table says it is.
+        ``"predicted"``: how well it fits the machine that it fits best. ``"embedding"``: how far its embedding is from those
+        of normal clips, by the `scorer`; of the same machine where the table tells it. ``"auto"`` is the label where the
+        classes come from columns and the clips to score have them, else the embedding.
+    score_margin : bool, default=True
+        Whether the margin is part of the score, as published.
+    scorer : estimator or None, default=None
+        Back end of ``score_with="embedding"``: an outlier detector or density model of scikit-learn with ``fit`` and
+        ``score_samples``. One is fitted to the training clips of each machine, and one to all. None takes one Gaussian.
+    margin : float, default=0.4
+        Additive angular margin :math:`m`, in radians, in [0, pi / 2].
+    scale : float, default=30.0
+        Factor :math:`s` of the cosines, dimensionless.
+    n_subcenters : int, default=1
+        Centres of each class, of which the nearest counts.
+    mixup_alpha : float or None, default=0.5
+        Parameter :math:`\alpha` of the Beta distribution of the mixing share; None mixes no clips.
+    mix_margin : {"first", "both"}, default="first"
+        Which of two mixed clips the margin is on: always the first (Noisy-ArcMix), or each in its own term (ArcMix).
+    contrastive_weight : float, default=1.0
+        Weight :math:`w` of the supervised contrastive term; 0 leaves it out.
+    temperature : float, default=0.02
+        :math:`\tau` of the contrastive term, dimensionless.
+    perturbation_head : bool, default=True
+        Whether the embedding passes a narrow network on its way to the class centres.
+    bottlenecks : {"2023", "2021"} or sequence of tuple of int, default="2023"
+        Stages of the MobileFaceNet, each (expansion, channels, blocks, stride).
+    embedding_dim : int, default=128
+        Length of the embedding.
+    frontend : LogMelTransformer or None, default=None
+        Makes the log-mels of waveforms and files; None takes that of [1]_: 128 Slaney bands, 2048 / 512 samples. Its
+        `duration` is the length that clips are cut and filled to; without one it is the median length of the training clips.
+    max_epochs : int, default=300
+        Passes over the training clips. The default is the paper's, for 34 000 clips; on a CPU 20 to 60 with a
+        `learning_rate` of 1e-3 do for hundreds of clips.
+    batch_size : int, default=64
+        Clips of a step.
+    learning_rate : float, default=1e-4
+        Of AdamW, at the beginning.
+    min_learning_rate : float or None, default=None
+        At the end of half a cosine; None takes a tenth of `learning_rate`.
+    schedule_start : int, default=0
+        Epochs before the learning rate begins to fall.
+    weight_decay : float, default=0.01
+        Of AdamW; 0 is Adam.
+    averaging_decay : float or None, default=0.9999
+        Share of the running average of the weights that is kept at each step; None takes the last weights.
+    sampling : {"shuffled", "balanced"}, default="shuffled"
+        Whether an epoch takes every clip once, or draws as many with equal chances for every class.
+    validation_fraction : float, default=0.0
+        Share of the clips of each class that is held out of the training. The weights of the epoch with the lowest
+        cross-entropy on them are kept, and ``contamination="auto"`` sets the threshold on them.
+    patience : int or None, default=None
+        Epochs without a lower held-out loss after which the training stops.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of the training. ``"auto"`` computes convolutions in bfloat16 where the processor can, and all in float64 if X is;
+        scores are always computed in float32 or float64.
+    channels_last : bool, default=True
+        Whether tensors lie in memory with the channels of a place together, which is faster.
+    compile : bool, default=False
+        Whether the network is compiled by torch for the training, which needs a C++ compiler.
+    memory_budget : float, default=8e9
+        Bytes of training clips above which they go into a temporary file and are read from there.
+    device : str, default="auto"
+        ``"cpu"``; or a torch device such as ``"cuda"``; or ``"auto"``, an accelerator where there is one.
+    callbacks : list of skorch callbacks or None, default=None
+        Called during the training; ``Checkpoint`` and ``LoadInitState`` of skorch resume one that was killed.
+    contamination : float or "auto", default="auto"
+        Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` sets it where one in ten clips falls below it
+        that were held out, or of the training clips if none were.
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, batches and mixing; global generators stay untouched.
+    n_jobs : int or None, default=-1
+        Threads that read clips and make log-mels; -1 takes all cores.
+    verbose : int, default=0
+        Shows progress bars from 1 on.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,), str
+        Classes that the network learnt: the cells of the label columns joined with "/", or names of clusters.
+    label_source_ : {"columns", "clusters"}
+        Where the classes come from.
+    branches_ : tuple of str
+        Those of `branches` that the clips had inputs for.
+    network_ : torch.nn.Module
+        The averaged network, on the CPU.
+    scorer_ : dict of str to BackEnd
+        Fitted back ends by machine, and one for all clips ("").
+    history_ : list of dict
+        Epoch, mean loss, learning rate and seconds of each epoch.
+    offset_ : float
+        Threshold: ``decision_function = score_samples - offset_``.
+    n_features_in_ : int
+        Bands of features, or time points of a 2-D array.
+
+    See Also
+    --------
+    TWFRDetector : No labels, no training loop, seconds on a CPU.
+    skasd.features.TFgramTransformer : The third image alone.
+
+    Notes
+    -----
+    With :math:`z` the embedding of unit length, :math:`c_j` its cosine with the centre of class :math:`j` and :math:`\ell_j`
+    the logits, :math:`s c_j` but for a margin on the first class :math:`y`, the loss of a batch whose clips are mixtures
+    :math:`\lambda x + (1 - \lambda) x_\pi` is that of the code of [1]_,
+
+    .. math:: L = \lambda\, \mathrm{CE}(\ell, y) + (1 - \lambda)\, \mathrm{CE}(\ell, y_\pi) + w L_{\mathrm{sup}}(z, y),
+
+    and the anomaly score of a clip that claims to be of class :math:`y` is its cross-entropy, the margin included:
+
+    .. math:: A = -\log \frac{e^{\ell_y}}{\sum_j e^{\ell_j}}.
+
+    Where a machine has several classes (clusters), that with the largest cosine counts.
+
+    Every departure from the published code is listed in the :ref:`user guide <osscl_departures>`. The main ones: sizes
+    follow the data; unused layers are left out; the average of the weights starts with a warm-up; short clips are repeated
+    to the length of the others; the last epoch is kept unless clips are held out; convolutions run in bfloat16.
+
+    References
+    ----------
+    .. [1] S. Huang, Z. Fang, L. He, "Noise supervised contrastive learning and feature-perturbed for anomalous sound
+           detection", ICASSP 2025. arXiv:2509.13853. Code: github.com/huangswt/OS-SCL.
+    .. [2] Y. Liu, J. Guan, Q. Zhu, W. Wang, "Anomalous sound detection using spectral-temporal information fusion", ICASSP
+           2022. arXiv:2201.05510.
+    .. [3] S. Choi, J.-W. Choi, "Noisy-ArcMix: additive noisy angular margin loss combined with mixup for anomalous sound
+           detection", ICASSP 2024. arXiv:2310.06364.
+
+    Examples
+    --------
+    >>> from skasd.datasets import make_machine_clips
+    >>> from skasd.detectors import OSSCLDetector
+    >>> clips = make_machine_clips(("fan", "pump"), n_sections=2, duration=1.0, random_state=0)
+    >>> train = clips.data["split"] == "train"
+    >>> detector = OSSCLDetector(("log_mel",), max_epochs=2, random_state=0).fit(clips.data[train])
+    >>> detector.classes_
+    array(['fan/00', 'fan/01', 'pump/00', 'pump/01'], dtype='<U7')
+    >>> detector.transform(clips.data).shape
+    (160, 128)
+    """
 
     def __init__(
         self,

@@ -24,7 +24,84 @@ _CLIPS_PER_BATCH = 16
 
 
 class TFgramTransformer(ClipTransformer):
-    """TFgram of each clip: an image of the waveform, of the size of its log-mel, that is learnt [1]_."""
+    r"""TFgram of each clip: an image of the waveform, of the size of its log-mel, that a network has learnt.
+
+    A convolutional network of the waveform, the third branch of OS-SCL [1]_, whose channels take the place of mel bands. It
+    is trained as part of the whole: with the other branches, and by the same loss on the labels of the table.
+
+    Parameters
+    ----------
+    detector : fitted OSSCLDetector or FrozenEstimator of one, or None, default=None
+        Takes the image of a detector that has it already, in place of training one. Where the transformer is cloned, as by
+        a grid search, give ``FrozenEstimator(detector)``, which stays fitted. The other parameters are then those of
+        the detector.
+    branches : sequence of str, default=("log_mel", "tgram", "tfgram")
+        Images that the network is trained with, ``"tfgram"`` among them.
+    label_columns : sequence of str or None, default=("machine_type", "section")
+        Columns of the clip table that make the class of a clip; it may lack these two. None makes clusters.
+    n_clusters : int or None, default=None
+        Into how many clusters of like sound the clips of each machine are split, each a class of its own. None makes
+        clusters, 16 at most, only where the label columns give fewer than two classes.
+    frontend : LogMelTransformer or None, default=None
+        Says how many bands and frames the image has, how long clips are, and makes the log-mel of that branch; None takes
+        that of [1]_: 128 Slaney bands, 2048 / 512 samples.
+    max_epochs : int, default=300
+        Passes over the training clips.
+    batch_size : int, default=64
+        Clips of a step.
+    learning_rate : float, default=1e-4
+        Of AdamW, at the beginning.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of the training, as in :class:`skasd.detectors.OSSCLDetector`.
+    memory_budget : float, default=8e9
+        Bytes of training clips above which they go into a temporary file and are read from there.
+    device : str, default="auto"
+        ``"cpu"``; or a torch device such as ``"cuda"``; or ``"auto"``, an accelerator where there is one.
+    callbacks : list of skorch callbacks or None, default=None
+        Called during the training.
+    random_state : int, RandomState instance or None, default=None
+        Seeds weights, batches and mixing; global generators stay untouched.
+    n_jobs : int or None, default=-1
+        Threads that read clips and make log-mels; -1 takes all cores.
+    verbose : int, default=0
+        Shows progress bars from 1 on.
+
+    Attributes
+    ----------
+    network_ : torch.nn.Module
+        Waveforms to images, on the CPU.
+    history_ : list of dict
+        Epoch, mean loss, learning rate and seconds of each epoch, if it was trained here.
+    n_features_in_ : int
+        Time points of a clip, if fitted on a 2-D array.
+
+    See Also
+    --------
+    LogMelTransformer : The image that is not learnt.
+    skasd.detectors.OSSCLDetector : The detector that it is a part of.
+
+    Notes
+    -----
+    Stem and blocks are those of the code of [1]_: a convolution of 11 samples with a stride of 5, then three pairs of
+    convolutions of 3 with dilations 1 and 2, each pair followed by a pooling to a quarter, to twice the frames, and to the
+    frames. All frames of a clip lie at their times; the order of the channels means nothing. Departure: the rest of the
+    published class, about 79.8 million parameters without a gradient, is left out.
+
+    References
+    ----------
+    .. [1] S. Huang, Z. Fang, L. He, "Noise supervised contrastive learning and feature-perturbed for anomalous sound
+           detection", ICASSP 2025. arXiv:2509.13853. Code: github.com/huangswt/OS-SCL.
+
+    Examples
+    --------
+    >>> from skasd.datasets import make_machine_clips
+    >>> from skasd.features import TFgramTransformer
+    >>> clips = make_machine_clips(("fan", "pump"), duration=1.0, random_state=0)
+    >>> train = clips.data["split"] == "train"
+    >>> transformer = TFgramTransformer(max_epochs=1, random_state=0).fit(clips.data[train])
+    >>> transformer.transform(clips.data)["tfgram"].iloc[0].shape
+    (128, 32)
+    """
 
     def __init__(
         self,
