@@ -13,14 +13,26 @@ import sklearn.base
 import skasd
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("clips", "datasets", "detectors", "features", "metrics", "model_selection", "networks")
+FOLDERS = (
+    "augmentations",
+    "clips",
+    "datasets",
+    "detectors",
+    "features",
+    "losses",
+    "metrics",
+    "model_selection",
+    "networks",
+    "scoring",
+    "training",
+)
 PUBLIC = [(folder, name) for folder in FOLDERS for name in importlib.import_module(f"skasd.{folder}").__all__]
 
 
 def test_designed_names_are_there():
     from skasd.datasets import load_clip_folder, load_dcase, make_machine_clips  # noqa: F401
-    from skasd.detectors import TWFRDetector  # noqa: F401
-    from skasd.features import LogMelTransformer, MedianFilter, TWFRTransformer  # noqa: F401
+    from skasd.detectors import OSSCLDetector, TWFRDetector  # noqa: F401
+    from skasd.features import LogMelTransformer, MedianFilter, TFgramTransformer, TWFRTransformer  # noqa: F401
     from skasd.metrics import (  # noqa: F401  # noqa: F401
         auc_score,
         auc_scorer,

@@ -22,7 +22,7 @@ from skasd.features._osscl_training import OSSCLFit, stacked_batches
 from skasd.losses import ArcFaceHead, arcface_logits
 from skasd.networks import OSSCLNet
 from skasd.scoring import BackEnd, check_scorer
-from skasd.training import ClipStore, reused_memory
+from skasd.training import ClipStore, evaluated
 
 _SCORE_WITH = ("auto", "label", "predicted", "embedding")
 _CLIPS_PER_BATCH = 32  # when scoring: large enough for speed, and the same for all, so that rounding is too
@@ -352,20 +352,11 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
 
     def _outputs(self, inputs: Iterable[dict[str, np.ndarray] | None]) -> tuple[np.ndarray, np.ndarray]:
         """Embeddings (n_clips, embedding_dim) and cosines with the class centres (n_clips, n_classes)."""
-        device = torch_device(self.device)
-        network, head = self.network_.to(device), self._head.to(device)
-        dtype = torch.from_numpy(np.empty(0, self._fit_of.inputs.dtype)).dtype
-        outputs = []
-        try:
-            with torch.inference_mode(), reused_memory():
-                for batch in stacked_batches(inputs, self._fit_of.names, _CLIPS_PER_BATCH):
-                    embedding = network({name: torch.from_numpy(x).to(device, dtype) for name, x in batch.items()})
-                    outputs.append((embedding.cpu().numpy(), head.cosine(embedding).cpu().numpy()))
-        finally:
-            self.network_.to("cpu")
-            self._head.to("cpu")
-        embedding, cosine = (np.concatenate(values) for values in zip(*outputs, strict=True))
-        return embedding, cosine.astype(np.float64)
+        batches = stacked_batches(inputs, self._fit_of.names, _CLIPS_PER_BATCH)
+        embedding = np.concatenate(list(evaluated(self.network_, batches, torch_device(self.device))))
+        with torch.inference_mode():
+            cosine = self._head.cosine(torch.from_numpy(embedding))
+        return embedding, cosine.numpy().astype(np.float64)
 
     def _check_parameters(self) -> None:
         check_option("score_with", self.score_with, _SCORE_WITH)

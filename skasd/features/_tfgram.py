@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.frozen import FrozenEstimator
 from torch import nn
 
@@ -18,7 +18,7 @@ from skasd.clips import Clips
 from skasd.features._base import ClipTransformer, into_container, stacked
 from skasd.features._log_mel import LogMelTransformer
 from skasd.features._osscl_training import OSSCLFit, stacked_batches
-from skasd.training import ClipStore, reused_memory
+from skasd.training import ClipStore, evaluated
 
 _CLIPS_PER_BATCH = 16
 
@@ -200,19 +200,11 @@ class TFgramTransformer(ClipTransformer):
             Clips that cannot be read, all of them listed.
         """
         clips = self._check_clips(X, reset=False)
-        device = torch_device(self.device)
         inputs = replace(self._fit_of.inputs, names=("waveform",)).of(
             clips, n_jobs=self.n_jobs, verbose=self.verbose, title="tfgram"
         )
-        dtype = next(self.network_.parameters()).dtype
-        images = []
-        network = self.network_.to(device)
-        try:
-            with torch.inference_mode(), reused_memory():
-                for batch in stacked_batches(inputs, ("waveform",), _CLIPS_PER_BATCH):
-                    images.extend(network(torch.from_numpy(batch["waveform"]).to(device, dtype)).cpu().numpy())
-        finally:
-            self.network_.to("cpu")
+        batches = (batch["waveform"] for batch in stacked_batches(inputs, ("waveform",), _CLIPS_PER_BATCH))
+        images = chain.from_iterable(evaluated(self.network_, batches, torch_device(self.device)))
         return into_container(stacked(images, len(clips)), clips, "tfgram")
 
 

@@ -14,6 +14,8 @@ class TAgramNet(nn.Module):
     With :math:`M` the log-mel of a clip, in dB, frame :math:`t` is multiplied by
     :math:`\sigma(\max_f M_{ft} + \frac{1}{F} \sum_f M_{ft})`.
 
+    Takes no parameters: `args` and `kwargs` are those of any module, and there are none.
+
     Notes
     -----
     On dB values the sigmoid is nearly always 0 or 1: it keeps the frames with a maximum and mean that add to more than 0 dB.

@@ -5,12 +5,12 @@ batches there, and gives back the averaged objective. What happens beside the st
 """
 
 from skasd.training._averaging import Learner
-from skasd.training._callbacks import CosineSchedule, KeepBest, Progress, StopOnNaN, StopTraining, WeightAveraging
+from skasd.training._callbacks import CosineSchedule, KeepBest, Progress, StopOnNaN, WeightAveraging
 from skasd.training._data import Batches, ClipStore, Rows, TrainingClips
+from skasd.training._evaluate import evaluated
 from skasd.training._memory import reused_memory
-from skasd.training._net import TrainingNet
 from skasd.training._precision import autocast, autocast_dtype
-from skasd.training._train import Training, TrainingOptions, embed, seeded, train
+from skasd.training._train import Training, TrainingOptions, seeded, train
 
 __all__ = [
     "Batches",
@@ -21,15 +21,13 @@ __all__ = [
     "Progress",
     "Rows",
     "StopOnNaN",
-    "StopTraining",
     "Training",
     "TrainingClips",
-    "TrainingNet",
     "TrainingOptions",
     "WeightAveraging",
     "autocast",
     "autocast_dtype",
-    "embed",
+    "evaluated",
     "reused_memory",
     "seeded",
     "train",

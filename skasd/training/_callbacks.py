@@ -8,7 +8,10 @@ from tqdm import tqdm
 
 
 class StopTraining(KeyboardInterrupt):
-    """Ends a training after a whole epoch; skorch's own callbacks stop one with the class that this derives from."""
+    """Ends a training after a whole epoch.
+
+    skorch's own callbacks stop a training with the class that this derives from; `args` and `kwargs` are those of any error.
+    """
 
 
 class CosineSchedule(Callback):
@@ -86,7 +89,13 @@ class KeepBest(Callback):
 
 
 class Progress(Callback):
-    """A progress bar over the steps of all epochs, with the losses of the last whole one."""
+    """A progress bar over the steps of all epochs, with the losses of the last whole one.
+
+    Parameters
+    ----------
+    n_batches : int
+        Steps of an epoch.
+    """
 
     def __init__(self, n_batches: int) -> None:
         self.n_batches = n_batches

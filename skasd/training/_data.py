@@ -145,7 +145,15 @@ class TrainingClips:
 
 @dataclass(frozen=True)
 class Rows:
-    """Some of the clips, as the data set of a training or of its validation."""
+    """Some of the clips, as the data set of a training or of its validation.
+
+    Parameters
+    ----------
+    clips : TrainingClips
+        All clips.
+    rows : Tensor of shape (n_rows,), int64
+        Which of them.
+    """
 
     clips: TrainingClips
     rows: Tensor

@@ -33,5 +33,13 @@ def _has_bfloat16(device: torch.device) -> bool:
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:
-    """Context that computes convolutions in `dtype`, or in that of the network."""
+    """Context that computes convolutions in `dtype`.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the network runs.
+    dtype : torch.dtype or None
+        None leaves them in the dtype of the network.
+    """
     return torch.autocast(device.type, dtype, enabled=dtype is not None)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from skasd._device import check_device, torch_device
 from skasd._parameters import check_integer, check_number, check_option
@@ -24,7 +24,39 @@ _PRECISIONS = ("auto", "float32", "bfloat16")
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How an objective is trained; the names are those of the estimators, which tell what they mean."""
+    """How an objective is trained; the names are those of the estimators.
+
+    Parameters
+    ----------
+    max_epochs : int, default=300
+        Passes over the training clips.
+    batch_size : int, default=64
+        Clips of a step, at least 2.
+    learning_rate, min_learning_rate, schedule_start : float, float or None, int
+        See :class:`CosineSchedule`; None takes a tenth of the first.
+    weight_decay : float, default=0.01
+        Of AdamW.
+    averaging_decay : float or None, default=0.9999
+        See :class:`Learner`.
+    sampling : {"shuffled", "balanced"}, default="shuffled"
+        Every clip once an epoch, or as many with equal chances for every class.
+    validation_fraction : float, default=0.0
+        Share of the clips of each class that is held out.
+    patience : int or None, default=None
+        See :class:`KeepBest`.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        See :func:`autocast_dtype`.
+    compile : bool, default=False
+        Whether the network is compiled.
+    memory_budget : float, default=8e9
+        See :class:`ClipStore`, which the estimator makes.
+    device : str, default="auto"
+        Name of a torch device; "auto" is an accelerator where there is one.
+    callbacks : list of skorch callbacks or None, default=None
+        Called after our own.
+    verbose : int, default=0
+        Shows a progress bar from 1 on.
+    """
 
     max_epochs: int = 300
     batch_size: int = 64
@@ -101,7 +133,13 @@ class Training:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed torch's generators for the block, and leave them afterwards as they were before."""
+    """Seed torch's generators for the block, and leave them afterwards as they were before.
+
+    Parameters
+    ----------
+    seed : int
+        Of the generators of all devices.
+    """
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
@@ -214,9 +252,3 @@ def _epochs(net: TrainingNet) -> list[dict[str, Any]]:
     names = ("epoch", "train_loss", "valid_loss", "learning_rate", "dur")
     whole = list(net.history)[: int(net.module_.n_epochs)]
     return [{name: epoch[name] for name in names if name in epoch} for epoch in whole]
-
-
-@torch.inference_mode()
-def embed(network: nn.Module, inputs: dict[str, Tensor], device: torch.device) -> Tensor:
-    """Output of a network in evaluation mode for inputs of some clips, on the CPU."""
-    return network({name: values.to(device) for name, values in inputs.items()}).cpu()

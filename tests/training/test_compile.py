@@ -2,8 +2,11 @@ import pickle
 import shutil
 
 import pytest
+import torch
+from torch import nn
 
-from tests.training.tiny import assert_same_state, fit
+from skasd.training import embed
+from tests.training.tiny import TinyObjective, assert_same_state, fit, seeded_objective, waveforms
 
 pytestmark = [
     pytest.mark.slow,
@@ -12,24 +15,48 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def own_cache(monkeypatch, tmp_path):
-    """Compiled code of a test goes into a folder of its own."""
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+class OwnNet(nn.Module):
+    """A network with a forward of its own; torch compiles no bare Sequential in place."""
+
+    def __init__(self, layers):
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, X):
+        return self.layers(X)
 
 
-def test_a_compiled_network_learns_what_it_learns_without():
-    losses, compiled = (
-        [epoch["train_loss"] for epoch in fit(compile=flag, max_epochs=2).history] for flag in (False, True)
-    )
-    assert compiled == pytest.approx(losses, rel=1e-4)
+def trained(**options):
+    objective = seeded_objective(TinyObjective)
+    objective.network = OwnNet(objective.network)
+    return fit(objective, max_epochs=2, validation_fraction=0.3, averaging_decay=None, **options)
 
 
-def test_what_came_of_a_compiled_training_can_be_pickled():
-    training = fit(compile=True, max_epochs=1, averaging_decay=None)
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """A compiled training, whose code went into a folder of its own, and how many pieces of code torch compiled for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("inductor")))
+        torch._dynamo.utils.counters.clear()
+        training = trained(compile=True)
+        return training, torch._dynamo.utils.counters["frames"]["ok"]
+
+
+def test_the_network_is_compiled(compiled):
+    assert compiled[1] > 0
+
+
+def test_a_compiled_network_learns_what_it_learns_without(compiled):
+    losses = [[epoch["train_loss"] for epoch in training.history] for training in (compiled[0], trained())]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_what_came_of_a_compiled_training_can_be_pickled(compiled):
+    training, _ = compiled
     assert_same_state(pickle.loads(pickle.dumps(training)).objective, training.objective)
 
 
-def test_a_compiled_network_may_be_validated():
-    history = fit(compile=True, max_epochs=1, averaging_decay=None, validation_fraction=0.3).history
-    assert history[0]["valid_loss"] > 0
+def test_a_network_that_was_compiled_embeds_clips(compiled):
+    network, X = compiled[0].objective.network, torch.from_numpy(waveforms(3))
+    embedding = embed(lambda inputs: network(inputs["waveform"]), {"waveform": X}, torch.device("cpu"))
+    torch.testing.assert_close(embedding, network.layers(X).detach())

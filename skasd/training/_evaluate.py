@@ -1,0 +1,44 @@
+"""Run a trained network over clips."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from skasd.training._memory import reused_memory
+
+
+def evaluated(network: nn.Module, batches: Iterable[Any], device: torch.device) -> Iterator[np.ndarray]:
+    """Output of a network for each batch, in its own precision; afterwards it rests on the CPU.
+
+    Parameters
+    ----------
+    network : nn.Module
+        In evaluation mode.
+    batches : iterable of ndarray or dict of str to ndarray
+        What the network is given, clips along the first axis.
+    device : torch.device
+        Where it runs.
+
+    Yields
+    ------
+    output : ndarray of shape (n_clips, ...)
+    """
+    dtype = next(network.parameters()).dtype
+    network.to(device)
+    try:
+        with reused_memory():
+            for batch in batches:
+                with torch.inference_mode():
+                    output = network(_tensors(batch, device, dtype))
+                yield output.cpu().numpy()
+    finally:
+        network.to("cpu")
+
+
+def _tensors(batch: Any, device: torch.device, dtype: torch.dtype) -> Any:
+    if isinstance(batch, dict):
+        return {name: _tensors(values, device, dtype) for name, values in batch.items()}
+    return torch.from_numpy(batch).to(device, dtype)
