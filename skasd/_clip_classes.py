@@ -109,11 +109,13 @@ def pseudo_labels(statistics: np.ndarray, group: np.ndarray, n_clusters: int, *,
 
 
 def _clusters(statistics: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
-    scaled = StandardScaler().fit_transform(statistics)
+    order = np.lexsort(statistics.T)  # so that the clusters do not depend on the order of the clips
+    scaled = StandardScaler().fit_transform(statistics[order])
     n_dimensions = min(_MOST_DIMENSIONS, *scaled.shape)
-    reduced = PCA(n_dimensions, svd_solver="full").fit_transform(scaled) if scaled.any() else scaled
+    reduced = PCA(n_dimensions, svd_solver="full").fit_transform(scaled) if np.ptp(scaled, axis=0).any() else scaled
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct clips than clusters: fewer clusters
-        found = KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(reduced)
+        found = np.empty(len(order), dtype=np.int64)
+        found[order] = KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(reduced)
     _, first, cluster = np.unique(found, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[cluster]  # counted in the order of the clips

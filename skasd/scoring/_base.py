@@ -26,8 +26,11 @@ class BackEnd:
     def __init__(self, scorer: Any, *, seed: int) -> None:
         check_scorer(scorer)
         self.model = clone(scorer)
-        if "random_state" in (names := self.model.get_params()) and names["random_state"] is None:
-            self.model.set_params(random_state=seed)
+        unseeded = [name for name, value in self.model.get_params().items() if value is None]
+        seeds = {
+            name: seed for name in unseeded if name.split("__")[-1] == "random_state"
+        }  # of steps of a pipeline too
+        self.model.set_params(**seeds)
 
     def fit(self, embedding: np.ndarray) -> Self:
         """Learn from embeddings (n_clips, embedding_dim) of normal clips."""
@@ -43,6 +46,8 @@ class BackEnd:
 
 def check_scorer(scorer: Any) -> None:
     """Raise unless `scorer` can be a back end."""
+    if isinstance(scorer, type):
+        raise TypeError(f"scorer={scorer!r} is a class; an estimator is expected: {scorer.__name__}().")
     lacking = [name for name in ("fit", "score_samples", "get_params") if not hasattr(scorer, name)]
     if lacking:
         hint = " LocalOutlierFactor needs novelty=True." if type(scorer).__name__ == "LocalOutlierFactor" else ""

@@ -6,6 +6,8 @@ from typing import Any
 from skorch.callbacks import Callback
 from tqdm import tqdm
 
+from skasd.training._data import Batches
+
 
 class StopTraining(KeyboardInterrupt):
     """Ends a training after a whole epoch.
@@ -57,8 +59,8 @@ class StopOnNaN(Callback):
 
     def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
         """Look at the loss of the step."""
-        loss = net.history[-1, "batches", -1].get("train_loss")
-        if training and not math.isfinite(loss):
+        loss = net.history[-1, "batches", -1]["train_loss" if training else "valid_loss"]
+        if not math.isfinite(loss):
             rate = net.optimizer_.param_groups[0]["lr"]
             raise ValueError(
                 f"The loss became {loss} in epoch {len(net.history)} at a learning rate of {rate:.3g}; give a smaller "
@@ -89,21 +91,17 @@ class KeepBest(Callback):
 
 
 class Progress(Callback):
-    """A progress bar over the steps of all epochs, with the losses of the last whole one.
-
-    Parameters
-    ----------
-    n_batches : int
-        Steps of an epoch.
-    """
-
-    def __init__(self, n_batches: int) -> None:
-        self.n_batches = n_batches
+    """A progress bar over the steps of all epochs, with the losses of the last whole one."""
 
     def on_train_begin(self, net: Any, *args: Any, **kwargs: Any) -> None:
+        """Show nothing yet: a checkpoint may be loaded, and tell where the bar starts."""
+        self.bar_: tqdm | None = None
+
+    def on_epoch_begin(self, net: Any, dataset_train: Any = None, **kwargs: Any) -> None:
         """Show the bar."""
-        n_steps = self.n_batches * net.max_epochs
-        self.bar_ = tqdm(desc="training", total=n_steps, initial=int(net.module_.n_steps), unit="step")
+        if self.bar_ is None:
+            n_steps = len(Batches(dataset_train, net.batch_size)) * net.max_epochs
+            self.bar_ = tqdm(desc="training", total=n_steps, initial=int(net.module_.n_steps), unit="step")
 
     def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
         """Move the bar."""
@@ -112,10 +110,12 @@ class Progress(Callback):
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Tell the losses."""
+        assert self.bar_ is not None
         last = net.history[-1]
         losses = {name: f"{last[name]:.3g}" for name in ("train_loss", "valid_loss") if name in last}
         self.bar_.set_postfix({"epoch": last["epoch"], **losses})
 
     def on_train_end(self, net: Any, *args: Any, **kwargs: Any) -> None:
         """Close the bar."""
-        self.bar_.close()
+        if self.bar_ is not None:
+            self.bar_.close()

@@ -48,9 +48,10 @@ class ClipStore:
     def _put(self, name: str, position: int, values: np.ndarray) -> None:
         packed = _packed(values) if name == "waveform" else values
         if name not in self.arrays:
-            self._decide_where(packed)
+            self._decide_where(name, packed)
             self.arrays[name] = self._empty(name, packed)
         elif self.arrays[name].dtype == np.int16 and packed.dtype != np.int16:  # the first that int16 cannot hold
+            self._decide_where(name, values)
             wide = self._empty(f"{name}_wide", values)
             for row in range(position):
                 wide[row] = _unpacked(self.arrays[name][row], values.dtype)
@@ -58,8 +59,9 @@ class ClipStore:
         array = self.arrays[name]
         array[position] = packed if array.dtype == np.int16 else values
 
-    def _decide_where(self, first: np.ndarray) -> None:
-        n_bytes = sum(array.nbytes for array in self.arrays.values()) + first.nbytes * self.n_clips
+    def _decide_where(self, name: str, clip: np.ndarray) -> None:
+        others = sum(array.nbytes for other, array in self.arrays.items() if other != name)
+        n_bytes = others + clip.nbytes * self.n_clips
         if n_bytes > self.memory_budget and self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="skasd-", ignore_cleanup_errors=True)
             self.is_mapped = True
@@ -89,7 +91,7 @@ class ClipStore:
 def _packed(waveform: np.ndarray) -> np.ndarray:
     """The waveform as int16 if that loses nothing."""
     scaled = waveform * _INT16_FULL_SCALE
-    if np.abs(scaled).max(initial=0) > _INT16_FULL_SCALE - 1:
+    if scaled.max(initial=0) > _INT16_FULL_SCALE - 1 or scaled.min(initial=0) < -_INT16_FULL_SCALE:
         return waveform
     packed = scaled.astype(np.int16)
     return packed if np.array_equal(packed, scaled) else waveform

@@ -55,8 +55,8 @@ class TrainingNet(NeuralNet):
                 self.is_interrupted = True
                 self.module_.load_state_dict(kept)
                 raise
-            kept = self._state()
             self.notify("on_epoch_end", dataset_train=train, dataset_valid=valid)
+            kept = self._state()
         return self
 
     def _run_epoch(self, batches: Batches, valid: Rows | None) -> None:

@@ -182,7 +182,7 @@ def train(
     learner = Learner(objective, options.averaging_decay, keeps_best=len(held_out) > 0).to(device)
     if options.compile:
         objective.network.compile()  # type: ignore[union-attr]
-    net = _net(learner, options, seed, device, autocast_dtype(options.precision, device, dtype), len(train_rows))
+    net = _net(learner, options, seed, device, autocast_dtype(options.precision, device, dtype))
     data = Rows(clips, torch.from_numpy(train_rows)), None
     if len(held_out):
         data = data[0], Rows(clips, torch.from_numpy(held_out))  # type: ignore[assignment]
@@ -199,14 +199,13 @@ def _net(
     seed: int,
     device: torch.device,
     autocast: torch.dtype | None,
-    n_clips: int,
 ) -> TrainingNet:
     lowest = options.learning_rate / 10 if options.min_learning_rate is None else options.min_learning_rate
     own = [CosineSchedule(options.learning_rate, lowest, options.schedule_start), WeightAveraging(), StopOnNaN()]
     if learner.best is not None:
         own.append(KeepBest(options.patience))
     if options.verbose >= 1:
-        own.append(Progress(-(-n_clips // options.batch_size)))
+        own.append(Progress())
     return TrainingNet(
         learner,
         seed=seed,
@@ -232,6 +231,11 @@ def _split(label: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, n
         rows = rng.permutation(np.flatnonzero(label == value))
         held_out.append(rows[: min(round(fraction * len(rows)), len(rows) - 1)])
     out = np.sort(np.concatenate(held_out))
+    if fraction and not len(out):
+        raise ValueError(
+            f"validation_fraction={fraction} holds out none of {len(label)} clips in {len(held_out)} classes, as it takes "
+            "the same share of each; give a larger share, or more clips."
+        )
     return np.setdiff1d(np.arange(len(label)), out), out
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from skorch.callbacks import Callback, EpochScoring
 
-from skasd.training import Training, embed, seeded
+from skasd.training import Training, seeded
 from tests.training.tiny import TinyObjective, assert_same_state, checkpoint, fit, resuming, seeded_objective
 
 
@@ -192,11 +192,3 @@ def test_what_came_of_a_training_can_be_pickled():
 def test_an_unknown_device_is_refused_by_name():
     with pytest.raises(ValueError, match="device='tpu'"):
         fit(device="tpu")
-
-
-def test_embeddings_are_outputs_of_the_network_without_gradients():
-    network = torch.nn.Linear(4, 2).eval()
-    X = torch.ones(3, 4)
-    embedding = embed(lambda inputs: network(inputs["waveform"]), {"waveform": X}, torch.device("cpu"))
-    assert not embedding.requires_grad
-    torch.testing.assert_close(embedding, network(X).detach())
