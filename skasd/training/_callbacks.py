@@ -95,7 +95,7 @@ class Progress(Callback):
 
     def on_train_begin(self, net: Any, *args: Any, **kwargs: Any) -> None:
         """Show nothing yet: a checkpoint may be loaded, and tell where the bar starts."""
-        self.bar_: tqdm | None = None
+        self.bar_: Any = None
 
     def on_epoch_begin(self, net: Any, dataset_train: Any = None, **kwargs: Any) -> None:
         """Show the bar."""
@@ -110,7 +110,6 @@ class Progress(Callback):
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Tell the losses."""
-        assert self.bar_ is not None
         last = net.history[-1]
         losses = {name: f"{last[name]:.3g}" for name in ("train_loss", "valid_loss") if name in last}
         self.bar_.set_postfix({"epoch": last["epoch"], **losses})
