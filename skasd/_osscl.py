@@ -97,11 +97,11 @@ class OSSCLObjective(nn.Module):
         return loss
 
     def _classification(self, embedding: Tensor, label: Tensor, mixing: Mixing) -> Tensor:
-        partner_label = label[mixing.partner]
+        partner_label, share = label[mixing.partner], mixing.share.to(embedding.dtype)
         logits = self.head(embedding, label)
         if self.options.mix_margin == "both":
-            return arcmix_loss(logits, self.head(embedding, partner_label), label, partner_label, mixing.share)
-        return noisy_arcmix_loss(logits, label, partner_label, mixing.share)
+            return arcmix_loss(logits, self.head(embedding, partner_label), label, partner_label, share)
+        return noisy_arcmix_loss(logits, label, partner_label, share)
 
     def validation_loss(self, inputs: dict[str, Tensor], label: Tensor) -> Tensor:
         """Cross-entropy of clips as they are, margin included."""

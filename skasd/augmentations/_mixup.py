@@ -63,7 +63,8 @@ def draw_mixing(n_clips: int, alpha: float, generator: torch.Generator) -> Mixin
     >>> sorted(mixing.partner.tolist())
     [0, 1, 2, 3]
     """
-    concentration = torch.full((2,), alpha, dtype=torch.float64, device=generator.device)
+    dtype = torch.float32 if generator.device.type == "mps" else torch.float64  # which has no float64
+    concentration = torch.full((2,), alpha, dtype=dtype, device=generator.device)
     gamma = torch._standard_gamma(
         concentration, generator=generator
     )  # what torch.distributions calls, which take no generator

@@ -17,6 +17,7 @@ from skasd.losses._precision import at_least_float32
 _LEAST_SQUARED_SINE = 1e-12  # the slope of the square root is infinite at 0
 
 
+@at_least_float32
 def arcface_logits(cosine: Tensor, label: Tensor, *, margin: float, scale: float) -> Tensor:
     r"""Scaled cosines with the margin on the class of each clip: Eq. (3) of [1]_.
 

@@ -9,7 +9,10 @@ Axes: B clips, C classes.
 from torch import Tensor
 from torch.nn import functional
 
+from skasd.losses._precision import at_least_float32
 
+
+@at_least_float32
 def noisy_arcmix_loss(logits: Tensor, label: Tensor, partner_label: Tensor, share: Tensor | float) -> Tensor:
     r"""Cross-entropy of both labels on the same logits: Noisy-ArcMix [1]_.
 
@@ -45,6 +48,7 @@ def noisy_arcmix_loss(logits: Tensor, label: Tensor, partner_label: Tensor, shar
     return arcmix_loss(logits, logits, label, partner_label, share)
 
 
+@at_least_float32
 def arcmix_loss(
     logits: Tensor, partner_logits: Tensor, label: Tensor, partner_label: Tensor, share: Tensor | float
 ) -> Tensor:

@@ -13,9 +13,10 @@ def at_least_float32(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     @functools.wraps(function)
     def in_float32(*arguments: Any, **named: Any) -> Tensor:
-        tensors = [value for value in arguments if isinstance(value, Tensor)]
-        with torch.autocast(tensors[0].device.type, enabled=False):
-            return function(*map(_widened, arguments), **named)
+        first = next(value for value in (*arguments, *named.values()) if isinstance(value, Tensor))
+        widened = {name: _widened(value) for name, value in named.items()}
+        with torch.autocast(first.device.type, enabled=False):
+            return function(*map(_widened, arguments), **widened)
 
     return in_float32
 

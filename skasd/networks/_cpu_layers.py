@@ -43,7 +43,7 @@ class NormActivation(nn.Module):
         """Normalised and activated input, of the shape of the input."""
         norm, activation = self.norm, self.activation
         slope = activation.weight if isinstance(activation, nn.PReLU) else None
-        if self.training and _is_own(x):
+        if self.training and _is_own(x) and x.numel() > x.shape[1]:  # torch refuses one value per channel
             norm.num_batches_tracked.add_(1)  # type: ignore[union-attr]
             statistics = (norm.running_mean, norm.running_var, norm.momentum, norm.eps)
             is_linear = isinstance(activation, nn.Identity)
@@ -89,15 +89,18 @@ class _NormActivation(torch.autograd.Function):
         x_rows, of_u, of_slope = _rows(x), _rows(gradients[0]), None
         if u is not None:
             of_u, of_slope = _through_activation(_rows(u), of_u, slope)
-        total, with_x = _sums_of_norm(x_rows, of_u)
-        with_normalised = (with_x - mean * total) * inverse_std  # sum of the gradient times the normalised input
+        centre = mean.to(x.dtype)  # subtracted first: what is large and cancels would be lost to rounding
+        rest = mean - centre
+        total, with_x = _sums_of_norm(x_rows, centre, of_u)
+        with_normalised = (with_x - rest * total) * inverse_std  # sum of the gradient times the normalised input
         scale = weight * inverse_std
         factor = -scale * inverse_std * with_normalised / len(x_rows)
-        constant = -scale * total / len(x_rows) - factor * mean
+        constant = -scale * total / len(x_rows) - factor * rest
         result = torch.empty_like(x, memory_format=torch.channels_last)
         scale, factor, constant = (value.to(x.dtype) for value in (scale, factor, constant))
         for x_part, part, out in _parts(x_rows, of_u, _rows(result)):
-            torch.addcmul(torch.addcmul(constant, x_part, factor), part, scale, out=out)
+            from_x = torch.addcmul(constant, torch.sub(x_part, centre, out=out), factor)
+            torch.addcmul(from_x, part, scale, out=out)
         return result, with_normalised, total, of_slope, None, None, None, None, None
 
 
@@ -114,9 +117,12 @@ def _through_activation(u: Tensor, gradient: Tensor, slope: Tensor | None) -> tu
     return of_u, torch.stack(sums).sum(dim=0)
 
 
-def _sums_of_norm(x: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums (C,) of a gradient (B * F * T, C), and of its products with the input."""
-    sums = [(_column_sums(part), _column_sums(part * x_part)) for x_part, part in _parts(x, gradient)]
+def _sums_of_norm(x: Tensor, centre: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums (C,) of a gradient (B * F * T, C), and of its products with the input less its centre."""
+    sums = []
+    for x_part, part in _parts(x, gradient):
+        products = torch.sub(x_part, centre).mul_(part)
+        sums.append((_column_sums(part), _column_sums(products)))
     total, with_x = (torch.stack(values).sum(dim=0) for values in zip(*sums, strict=True))
     return total, with_x
 

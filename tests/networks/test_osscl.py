@@ -56,9 +56,6 @@ def n_parameters(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-# ---- sizes
-
-
 @configurations
 def test_published_number_of_parameters(name):
     objective = OSSCLObjective(build(name), ArcFaceHead(128, N_CLASSES), OPTIONS[name])
@@ -96,9 +93,6 @@ def test_any_size_of_clip_gives_an_embedding(branches, size, n_timepoints):
         embedding = network.train(training)(inputs_of(branches, size, n_timepoints))
         assert embedding.shape == (4, 6)
         assert embedding.isfinite().all()
-
-
-# ---- embeddings
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -145,9 +139,6 @@ def test_scored_clip_does_not_depend_on_its_batch():
     torch.testing.assert_close(network(inputs)[1:2], alone, rtol=0, atol=1e-10)
 
 
-# ---- gradients
-
-
 def idle_parameters(objective):
     """Names of parameters without a gradient, with one of zeros, or with one that is not finite."""
     gradients = {name: parameter.grad for name, parameter in objective.named_parameters()}
@@ -190,9 +181,6 @@ def test_layout_in_memory_does_not_change_the_gradients(branches):
         results.append({"loss": loss.detach(), **{name: p.grad for name, p in objective.named_parameters()}})
     for name, values in results[0].items():
         torch.testing.assert_close(values, results[1][name], rtol=1e-6, atol=1e-8, msg=name)
-
-
-# ---- loss of a batch
 
 
 class Recorder(torch.nn.Module):
