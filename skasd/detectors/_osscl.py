@@ -20,7 +20,7 @@ from skasd.detectors._machines import refuse_unknown_machines
 from skasd.features import LogMelTransformer
 from skasd.features._osscl_training import OSSCLFit, stacked_batches
 from skasd.losses import ArcFaceHead, arcface_logits
-from skasd.networks import OSSCLNet
+from skasd.networks import OSSCLNet, folded
 from skasd.scoring import BackEnd, check_scorer
 from skasd.training import ClipStore, evaluated
 
@@ -50,13 +50,14 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
     score_with : {"auto", "label", "predicted", "embedding"}, default="auto"
         What the score may know. ``"label"``: how well the clip fits the machine that the table says it is.
         ``"predicted"``: how well it fits the machine that it fits best. ``"embedding"``: how far its embedding is from those
-        of normal clips, by the `scorer`; of the same machine where the table tells it. ``"auto"`` is the label where the
-        classes come from columns and the clips to score have them, else the embedding.
+        of normal clips, by the `scorer`; of the same machine where the table tells it. ``"auto"`` is the label where
+        several machines were trained on and the table tells which one a clip is of, else the embedding.
     score_margin : bool, default=True
         Whether the margin is part of the score, as published.
     scorer : estimator or None, default=None
         Back end of ``score_with="embedding"``: an outlier detector or density model of scikit-learn with ``fit`` and
-        ``score_samples``. One is fitted to the training clips of each machine, and one to all. None takes one Gaussian.
+        ``score_samples``. One is fitted to the training clips of each machine that has several, and one to all, for clips
+        of other machines or of none. None takes one Gaussian.
     margin : float, default=0.4
         Additive angular margin :math:`m`, in radians, in [0, pi / 2].
     scale : float, default=30.0
@@ -136,7 +137,7 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
     network_ : torch.nn.Module
         The averaged network, on the CPU.
     scorer_ : dict of str to BackEnd
-        Fitted back ends by machine, and one for all clips ("").
+        Fitted back ends by machine, and one for all clips (""), as far as `score_with` may ask for them.
     history_ : list of dict
         Epoch, mean loss, learning rate and seconds of each epoch.
     offset_ : float
@@ -298,6 +299,7 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
             classes, training = fit.run(clips, store)
             self.branches_ = fit.branches
             self.network_: OSSCLNet = training.objective.network  # type: ignore[assignment]
+            self._evaluator = folded(self.network_)
             self._head: ArcFaceHead = training.objective.head  # type: ignore[assignment]
             self.classes_, self._machine_of_class = classes.names, classes.machine
             self.label_source_ = "clusters" if classes.is_clustered else "columns"
@@ -309,16 +311,18 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
         """Fit the back ends, and score the clips that were held out, or all if none were."""
         embedding, cosine = self._outputs(store.clips())
         learnt = np.setdiff1d(np.arange(len(machines)), held_out)
-        self.scorer_ = {}
-        for name in {"", *machines[learnt].tolist()}:
-            rows = learnt if name == "" else learnt[machines[learnt] == name]
-            self.scorer_[name] = BackEnd(self._own_scorer(), seed=self._fit_of.seed).fit(embedding[rows])
+        self.scorer_ = self._back_ends(embedding[learnt], machines[learnt])
         self._score_with, self._score_margin = self.score_with, self.margin if self.score_margin else 0.0
         rows = held_out if len(held_out) else learnt
         self._held_out = self._combined(embedding[rows], cosine[rows], machines[rows])
 
-    def _own_scorer(self) -> Any:
-        return GaussianMixture(1, reg_covar=1e-3) if self.scorer is None else self.scorer
+    def _back_ends(self, embedding: np.ndarray, machines: np.ndarray) -> dict[str, BackEnd]:
+        """The back ends that may be asked: one for all clips, and one for each machine of several."""
+        scorer = GaussianMixture(1, reg_covar=1e-3) if self.scorer is None else self.scorer
+        rows = {} if self.score_with in ("label", "predicted") else {"": np.ones(len(machines), dtype=bool)}
+        if self.score_with == "embedding" or (self.score_with == "auto" and not self._knows_labels()):
+            rows |= {str(name): machines == name for name in np.unique(machines) if (machines == name).sum() > 1}
+        return {name: BackEnd(scorer, seed=self._fit_of.seed).fit(embedding[chosen]) for name, chosen in rows.items()}
 
     def _anomaly_score(self, clips: Clips) -> np.ndarray:
         machines = self._fit_of.machines(clips)
@@ -335,7 +339,7 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
     def _combined(self, embedding: np.ndarray, cosine: np.ndarray, machines: np.ndarray) -> np.ndarray:
         score_with = self._score_with
         if score_with == "auto":
-            score_with = "label" if (machines != "").all() and self.label_source_ == "columns" else "embedding"
+            score_with = "label" if self._knows_labels() and (machines != "").all() else "embedding"
         if score_with == "embedding":
             return self._distance(embedding, machines)
         is_own = self._machine_of_class == machines[:, None]  # (n_clips, n_classes)
@@ -344,16 +348,21 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
             cosine, np.where(allowed, cosine, -np.inf).argmax(axis=1), self._score_margin, self._head.scale
         )
 
+    def _knows_labels(self) -> bool:
+        """Whether the classes tell machines apart, which a label names."""
+        return len(np.unique(self._machine_of_class)) > 1
+
     def _distance(self, embedding: np.ndarray, machines: np.ndarray) -> np.ndarray:
         scores = np.empty(len(embedding))
         for name in np.unique(machines):
-            scores[machines == name] = self.scorer_[str(name)].anomaly_score(embedding[machines == name])
+            back_end = self.scorer_.get(str(name), self.scorer_[""])
+            scores[machines == name] = back_end.anomaly_score(embedding[machines == name])
         return scores
 
     def _outputs(self, inputs: Iterable[dict[str, np.ndarray] | None]) -> tuple[np.ndarray, np.ndarray]:
         """Embeddings (n_clips, embedding_dim) and cosines with the class centres (n_clips, n_classes)."""
         batches = stacked_batches(inputs, self._fit_of.names, _CLIPS_PER_BATCH)
-        embedding = np.concatenate(list(evaluated(self.network_, batches, torch_device(self.device))))
+        embedding = np.concatenate(list(evaluated(self._evaluator, batches, torch_device(self.device))))
         with torch.inference_mode():
             cosine = self._head.cosine(torch.from_numpy(embedding))
         return embedding, cosine.numpy().astype(np.float64)

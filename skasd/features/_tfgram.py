@@ -18,6 +18,7 @@ from skasd.clips import Clips
 from skasd.features._base import ClipTransformer, into_container, stacked
 from skasd.features._log_mel import LogMelTransformer
 from skasd.features._osscl_training import OSSCLFit, stacked_batches
+from skasd.networks import folded
 from skasd.training import ClipStore, evaluated
 
 _CLIPS_PER_BATCH = 16
@@ -166,7 +167,7 @@ class TFgramTransformer(ClipTransformer):
         with closing(ClipStore(len(clips), self.memory_budget)) as store:
             _, training = fit.run(clips, store)
         self.history_ = training.history
-        self.network_ = _tfgram_of(training.objective.network)
+        self._keep(training.objective.network)
 
     def _take_from(self, detector: Any) -> None:
         if isinstance(detector, FrozenEstimator):
@@ -179,7 +180,12 @@ class TFgramTransformer(ClipTransformer):
             )
         if "tfgram" not in detector.branches_:
             raise ValueError(f"The detector was fitted with the branches {detector.branches_}, without 'tfgram'.")
-        self._fit_of, self.network_ = detector._fit_of, _tfgram_of(network)
+        self._fit_of = detector._fit_of
+        self._keep(network)
+
+    def _keep(self, network: Any) -> None:
+        self.network_: nn.Module = network.branches["tfgram"]
+        self._evaluator = folded(self.network_)
 
     def transform(self, X: Any) -> np.ndarray | pd.DataFrame:
         """Images of the clips.
@@ -204,9 +210,5 @@ class TFgramTransformer(ClipTransformer):
             clips, n_jobs=self.n_jobs, verbose=self.verbose, title="tfgram"
         )
         batches = (batch["waveform"] for batch in stacked_batches(inputs, ("waveform",), _CLIPS_PER_BATCH))
-        images = chain.from_iterable(evaluated(self.network_, batches, torch_device(self.device)))
+        images = chain.from_iterable(evaluated(self._evaluator, batches, torch_device(self.device)))
         return into_container(stacked(images, len(clips)), clips, "tfgram")
-
-
-def _tfgram_of(network: Any) -> nn.Module:
-    return network.branches["tfgram"]

@@ -1,5 +1,6 @@
 """Networks: tensors in, tensors out."""
 
+from skasd.networks._folding import folded
 from skasd.networks._mel import LogMelNet
 from skasd.networks._mobilefacenet import MobileFaceNet
 from skasd.networks._osscl import OSSCLNet
@@ -8,4 +9,4 @@ from skasd.networks._tagram import TAgramNet
 from skasd.networks._tfgram import TFgramNet
 from skasd.networks._tgram import TgramNet
 
-__all__ = ["LogMelNet", "MobileFaceNet", "OSSCLNet", "PerturbationHead", "TAgramNet", "TFgramNet", "TgramNet"]
+__all__ = ["LogMelNet", "MobileFaceNet", "OSSCLNet", "PerturbationHead", "TAgramNet", "TFgramNet", "TgramNet", "folded"]

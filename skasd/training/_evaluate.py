@@ -29,7 +29,7 @@ def evaluated(network: nn.Module, batches: Iterable[Any], device: torch.device) 
     dtype = next(network.parameters()).dtype
     network.to(device)
     try:
-        with reused_memory():
+        with reused_memory(give_back=False):
             for batch in batches:
                 with torch.inference_mode():
                     output = network(_tensors(batch, device, dtype))

@@ -28,10 +28,16 @@ _n_users = 0
 
 
 @contextmanager
-def reused_memory() -> Iterator[None]:
-    """Let freed memory be used again while the block runs; afterwards it goes back to the system.
+def reused_memory(*, give_back: bool = True) -> Iterator[None]:
+    """Let freed memory be used again while the block runs.
 
     May be nested, and used in several threads at once. The settings are those of the whole process.
+
+    Parameters
+    ----------
+    give_back : bool, default=True
+        Whether what is free then goes back to the system at the end. Short blocks that come again and again are faster
+        without; the C library gives back what it has too much of by its own rules.
     """
     library = _glibc() if os.environ.get("SKASD_REUSE_MEMORY", "1") != "0" else None
     if library is None:
@@ -41,7 +47,7 @@ def reused_memory() -> Iterator[None]:
     try:
         yield
     finally:
-        _leave(library)
+        _leave(library, give_back=give_back)
 
 
 def _enter(library: ctypes.CDLL) -> None:
@@ -53,7 +59,7 @@ def _enter(library: ctypes.CDLL) -> None:
             library.mallopt(_M_TRIM_THRESHOLD, _NEVER_TRIM)
 
 
-def _leave(library: ctypes.CDLL) -> None:
+def _leave(library: ctypes.CDLL, *, give_back: bool) -> None:
     global _n_users
     with _lock:
         _n_users -= 1
@@ -61,7 +67,8 @@ def _leave(library: ctypes.CDLL) -> None:
             library.mallopt(_M_MMAP_MAX, _USUAL_MMAP_MAX)
             library.mallopt(_M_MMAP_THRESHOLD, _ADJUSTED_MMAP_THRESHOLD)
             library.mallopt(_M_TRIM_THRESHOLD, _ADJUSTED_TRIM_THRESHOLD)
-            library.malloc_trim(0)
+            if give_back:
+                library.malloc_trim(0)
 
 
 @cache
