@@ -11,7 +11,7 @@ from skasd.training._memory import reused_memory
 
 
 def evaluated(network: nn.Module, batches: Iterable[Any], device: torch.device) -> Iterator[np.ndarray]:
-    """Output of a network for each batch, in its own precision; afterwards it rests on the CPU.
+    """Output of a network for each batch, in its own precision; afterwards it is where it was.
 
     Parameters
     ----------
@@ -26,8 +26,10 @@ def evaluated(network: nn.Module, batches: Iterable[Any], device: torch.device) 
     ------
     output : ndarray of shape (n_clips, ...)
     """
-    dtype = next(network.parameters()).dtype
-    network.to(device)
+    first = next(network.parameters())
+    dtype, home = first.dtype, first.device
+    if device != home:
+        network.to(device)
     try:
         with reused_memory(give_back=False):
             for batch in batches:
@@ -35,7 +37,8 @@ def evaluated(network: nn.Module, batches: Iterable[Any], device: torch.device) 
                     output = network(_tensors(batch, device, dtype))
                 yield output.cpu().numpy()
     finally:
-        network.to("cpu")
+        if device != home:
+            network.to(home)
 
 
 def _tensors(batch: Any, device: torch.device, dtype: torch.dtype) -> Any:
