@@ -38,6 +38,7 @@ VARIANTS = {
     "clusters": {"n_clusters": 8},
     "margin 0.7": {"margin": 0.7},
     "no mixup": {"mixup_alpha": None},
+    "no mixup, no head": {"mixup_alpha": None, "perturbation_head": False},
     "best held-out epoch": {"validation_fraction": 0.1},
 }
 BACK_ENDS = {

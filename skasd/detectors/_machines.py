@@ -25,7 +25,7 @@ def refuse_unknown_machines(
     parameter : str
         Parameter of the detector that names the columns.
     """
-    known = sorted(known)
+    known = sorted(map(str, known))
     unknown = ~np.isin(names, known)
     if not unknown.any():
         return

@@ -325,7 +325,7 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
         return {name: BackEnd(scorer, seed=self._fit_of.seed).fit(embedding[chosen]) for name, chosen in rows.items()}
 
     def _anomaly_score(self, clips: Clips) -> np.ndarray:
-        machines = self._fit_of.machines(clips)
+        machines = np.full(len(clips), "") if self._score_with == "predicted" else self._fit_of.machines(clips)
         if (machines != "").any() or self._score_with == "label":
             refuse_unknown_machines(
                 machines, set(self._machine_of_class), clips, self._fit_of.label_columns, "label_columns"

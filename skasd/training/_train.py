@@ -248,11 +248,11 @@ def _tell_of_interrupt(net: TrainingNet) -> None:
     warnings.warn(
         f"The training was interrupted in epoch {n_epochs + 1} of {net.max_epochs}; what is fitted is the state of the last "
         f"whole epoch, {n_epochs}.",
-        stacklevel=5,
+        stacklevel=7,  # where fit was called
     )
 
 
 def _epochs(net: TrainingNet) -> list[dict[str, Any]]:
-    names = ("epoch", "train_loss", "valid_loss", "learning_rate", "dur")
+    numbers = {"epoch": int, "train_loss": float, "valid_loss": float, "learning_rate": float, "dur": float}
     whole = list(net.history)[: int(net.module_.n_epochs)]
-    return [{name: epoch[name] for name in names if name in epoch} for epoch in whole]
+    return [{name: number(epoch[name]) for name, number in numbers.items() if name in epoch} for epoch in whole]

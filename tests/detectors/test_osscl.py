@@ -342,6 +342,27 @@ def test_parameters_out_of_range_are_named(train, parameters, error, message):
         small().set_params(**parameters).fit(train)
 
 
+@pytest.mark.slow
+def test_training_lets_strong_faults_of_many_machines_be_found():
+    machine_types = ("fan", "pump", "slider", "valve", "gearbox", "compressor")
+    clips = make_machine_clips(machine_types, n_sections=2, duration=1.0, severity=4.0, random_state=0)
+    train = clips.data["split"] == "train"
+    new, y = clips.data[~train].reset_index(drop=True), clips.target[~train]
+
+    def mean_auc(**settings):
+        detector = OSSCLDetector(
+            ("log_mel",), score_with="embedding", mixup_alpha=None, perturbation_head=False, random_state=0, **settings
+        )
+        scores = detector.fit(clips.data[train]).score_samples(new)
+        groups = new.groupby(["machine_type", "section"])
+        return np.mean([roc_auc_score(y[group.index], scores[group.index]) for _, group in groups])
+
+    trained = mean_auc(max_epochs=20, learning_rate=1e-3, batch_size=32)
+    untrained = mean_auc(max_epochs=1, learning_rate=1e-9, averaging_decay=None)
+    assert trained > 0.8
+    assert trained > untrained + 0.1
+
+
 @pytest.mark.gpu
 def test_scores_do_not_depend_on_the_device(fitted, test):
     moved = copy.copy(fitted)
