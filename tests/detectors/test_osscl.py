@@ -378,12 +378,12 @@ def test_training_on_an_accelerator_gives_a_detector_for_the_cpu(train, test):
 
 
 @pytest.mark.slow
-def test_real_toy_cars_are_told_apart(real_data):
+def test_real_toy_cars_are_told_apart_after_a_few_epochs(real_data):
     folder = real_data / "toycar2020_logmel"
     clips = pd.read_csv(folder / "clips.csv", dtype=str).assign(log_mel=list(np.load(folder / "log_mel.npy")))
     test = clips["split"] == "test"
-    detector = OSSCLDetector(("log_mel",), max_epochs=10, learning_rate=1e-3, random_state=0).fit(clips[~test])
-    scores, new = detector.score_samples(clips[test]), clips[test].reset_index(drop=True)
+    detector = OSSCLDetector(("log_mel",), max_epochs=4, learning_rate=1e-3, mixup_alpha=None, random_state=0)
+    scores, new = detector.fit(clips[~test]).score_samples(clips[test]), clips[test].reset_index(drop=True)
     areas = [roc_auc_score(group["label"] == "anomaly", -scores[group.index]) for _, group in new.groupby("section")]
     assert len(areas) == 4
-    assert np.mean(areas) >= 0.80
+    assert np.mean(areas) > 0.65  # benchmarks/accuracy/osscl.py trains for longer
