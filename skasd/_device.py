@@ -14,7 +14,8 @@ def torch_device(device: str) -> Any:
     import torch  # only here, so that what runs on the CPU without torch starts without it
 
     if device == "auto":
-        return torch.accelerator.current_accelerator() or torch.device("cpu")
+        # a build for an accelerator names it as the current one also where there is none
+        return torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
     try:
         return torch.empty(0, device=device).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:

@@ -58,7 +58,7 @@ def check_machine_types(machine_types):
     >>> check_machine_types(("fan", "lathe"))
     Traceback (most recent call last):
     ...
-    ValueError: machine_types holds 'lathe': expected some of 'fan', 'pump', 'slider', 'valve', 'gearbox'.
+    ValueError: machine_types holds 'lathe': expected some of 'fan', 'pump', 'slider', 'valve', 'gearbox', 'compressor'.
     """
     machine_types = _names("machine_types", machine_types, list(MACHINES))
     twice = sorted({name for name in machine_types if machine_types.count(name) > 1})
