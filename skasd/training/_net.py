@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from skasd.training._data import SAMPLINGS, Batch, Batches, Rows
@@ -101,8 +100,3 @@ class TrainingNet(NeuralNet):
         inputs, label = batch
         with torch.no_grad(), autocast(torch.device(self.device), self.autocast_dtype):
             return {"loss": self.module_.result.validation_loss(inputs, label), "y_pred": None}
-
-
-def named_callbacks(own: list[Callback], callbacks: Any) -> list[Any]:
-    """Our callbacks before those of the user."""
-    return [*own, *(() if callbacks is None else callbacks)]

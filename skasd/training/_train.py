@@ -16,7 +16,7 @@ from skasd.training._averaging import Learner
 from skasd.training._callbacks import CosineSchedule, KeepBest, Progress, StopOnNaN, WeightAveraging
 from skasd.training._data import SAMPLINGS, ClipStore, Rows, TrainingClips
 from skasd.training._memory import reused_memory
-from skasd.training._net import TrainingNet, named_callbacks
+from skasd.training._net import TrainingNet
 from skasd.training._precision import autocast_dtype
 
 _PRECISIONS = ("auto", "float32", "bfloat16")
@@ -217,7 +217,7 @@ def _net(
         lr=options.learning_rate,
         max_epochs=options.max_epochs,
         batch_size=options.batch_size,
-        callbacks=named_callbacks(own, options.callbacks),
+        callbacks=[*own, *(options.callbacks or ())],
         callbacks__print_log=None,
         device=str(device),
     )
