@@ -149,7 +149,8 @@ def table(path, data):
     lines = [".. list-table::", "   :header-rows: 1", "", *_cells(head)]
     for key in mean.index:
         sections = [f"{value:.3f}" for value in by_section.loc[key]]
-        area = f"{mean.loc[key, 'auc']:.3f} ± {spread[key]:.3f}"
+        plus_minus = "" if np.isnan(spread[key]) else f" ± {spread[key]:.3f}"  # of one seed there is none
+        area = f"{mean.loc[key, 'auc']:.3f}{plus_minus}"
         lines += _cells([*key, *sections, area, f"{mean.loc[key, 'pauc']:.3f}"])
     return "\n".join(lines) + "\n"
 

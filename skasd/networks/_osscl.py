@@ -7,6 +7,7 @@ Axes: B clips, C images, F mel bands, T frames, D dimensions of the embedding.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +66,8 @@ class OSSCLNet(nn.Module):
         self.encoder = MobileFaceNet(len(branches), size, embedding_dim=embedding_dim, bottlenecks=bottlenecks)
         self.head = PerturbationHead(embedding_dim) if perturbation_head else nn.Identity()
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        to: Any = self.to  # whose annotations tell of memory_format in some versions of torch
+        to(memory_format=self.memory_format)
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """Embeddings (B, D) of `log_mel` (B, F, T) and `waveform` (B, n_timepoints), as far as the branches need them."""
