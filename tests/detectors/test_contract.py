@@ -222,7 +222,7 @@ def test_labels_zero_and_one_are_warned_about(detector, train):
 def test_clone_pickle_and_set_params(detector, train):
     fitted = clone(detector).fit(train)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).score_samples(train), fitted.score_samples(train))
-    name, changed = ("reg_covar", 5.0) if isinstance(detector, TWFRDetector) else ("margin", 0.1)
+    name, changed = ("reg_covar", 5.0) if isinstance(detector, TWFRDetector) else ("learning_rate", 0.01)
     other = clone(detector).set_params(**{name: changed}).fit(train)
     assert not np.allclose(other.score_samples(train), fitted.score_samples(train))
     refitted = other.set_params(**{name: detector.get_params()[name]}).fit(train)
