@@ -1,7 +1,8 @@
 """OS-SCL on real toy cars and on synthetic machines: variants, ways to score, and back ends, over seeds.
 
     python benchmarks/accuracy/osscl.py --out benchmarks/accuracy/osscl.jsonl --data toycar synthetic
-    python benchmarks/accuracy/osscl.py --table benchmarks/accuracy/osscl.jsonl --into docs/user_guide/detectors/osscl.rst
+    python benchmarks/accuracy/osscl.py --table benchmarks/accuracy/osscl.jsonl --data toycar \\
+        --into docs/user_guide/detectors/osscl.rst
 
 Toy cars: log-mels of four machines, 200 normal clips of each to learn from, where $SKASD_REAL_DATA or ../shared/data holds
 them. Synthetic: six machine types of four sections at the default severity. Each row is one JSON line: data set, variant,

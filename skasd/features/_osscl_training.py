@@ -32,6 +32,14 @@ class OSSCLFit:
         Columns that make the labels.
     seed : int
         Of everything random.
+    n_clusters : int or None
+        Clusters of each machine.
+    options : OSSCLOptions
+        Network and loss.
+    training : TrainingOptions
+        How it is trained.
+    n_jobs : int or None
+        Threads that read clips.
     """
 
     branches: tuple[str, ...]
