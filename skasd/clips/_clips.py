@@ -71,16 +71,17 @@ class Clips:
         for column in columns:
             if self.table is not None and column not in table.columns and column not in optional:
                 raise ValueError(f"The clip table has no column {column!r}; its columns are {list(table.columns)}.")
-        present = [column for column in columns if column in table.columns and table[column].notna().any()]
+        known = {column: table[column].to_numpy(dtype=object) for column in columns if column in table.columns}
+        missing = {column: pd.isna(cells) for column, cells in known.items()}
+        present = [column for column in known if not missing[column].all()]
         for column in present:
-            cells = table[column]
-            if cells.isna().any():
-                position = int(np.argmax(cells.isna()))
+            if missing[column].any():
+                position = int(np.argmax(missing[column]))
                 raise ValueError(
                     f"Column {column!r} is known of some clips but not of {self.name(position)}; fill it in, or leave the "
                     "column out of those that tell clips apart (group_columns)."
                 )
-            names = names + ("" if column == present[0] else "/") + cells.astype(str).to_numpy(dtype=object)
+            names = names + ("" if column == present[0] else "/") + known[column].astype(str).astype(object)
         return names.astype(str)
 
     def map(

@@ -1,10 +1,11 @@
 """What a detector asks of a back end, whatever outlier detector or density model of scikit-learn it is."""
 
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import clone
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 
 class BackEnd:
@@ -34,14 +35,20 @@ class BackEnd:
 
     def fit(self, embedding: np.ndarray) -> Self:
         """Learn from embeddings (n_clips, embedding_dim) of normal clips."""
-        with threadpool_limits(1, user_api="blas"):
+        with _thread_pools().limit(limits=1, user_api="blas"):
             self.model.fit(np.asarray(embedding, dtype=np.float64))
         return self
 
     def anomaly_score(self, embedding: np.ndarray) -> np.ndarray:
         """Anomaly score (n_clips,) of embeddings (n_clips, embedding_dim)."""
-        with threadpool_limits(1, user_api="blas"):
+        with _thread_pools().limit(limits=1, user_api="blas"):
             return -np.asarray(self.model.score_samples(np.asarray(embedding, dtype=np.float64)), dtype=np.float64)
+
+
+@cache
+def _thread_pools() -> ThreadpoolController:
+    """The BLAS libraries of this process, looked for once: the search takes longer than many a score."""
+    return ThreadpoolController()
 
 
 def check_scorer(scorer: Any) -> None:
