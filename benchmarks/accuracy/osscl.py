@@ -47,7 +47,7 @@ VARIANTS = {
     "no mixup, no head": {"mixup_alpha": None, "perturbation_head": False},
     "no mixup, no head, 8 clusters": {"mixup_alpha": None, "perturbation_head": False, "n_clusters": 8},
     "best held-out epoch": {"validation_fraction": 0.1},
-    "30 epochs": {"max_epochs": 30},
+    "20 epochs": {"max_epochs": 20},
 }
 BACK_ENDS = {
     "Gaussian": GaussianMixture(1, reg_covar=1e-3),
