@@ -1,5 +1,20 @@
 """Back ends: from embeddings to anomaly scores."""
 
 from skasd.scoring._base import BackEnd, check_scorer
+from skasd.scoring._gmm import GMMScorer
+from skasd.scoring._kmeans import KMeansScorer
+from skasd.scoring._knn import KNNScorer
+from skasd.scoring._local_density import LocalDensityScorer
+from skasd.scoring._mahalanobis import MahalanobisScorer
+from skasd.scoring._scorer import BaseScorer
 
-__all__ = ["BackEnd", "check_scorer"]
+__all__ = [
+    "BackEnd",
+    "BaseScorer",
+    "GMMScorer",
+    "KMeansScorer",
+    "KNNScorer",
+    "LocalDensityScorer",
+    "MahalanobisScorer",
+    "check_scorer",
+]

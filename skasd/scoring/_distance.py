@@ -1,0 +1,69 @@
+"""Distances between embeddings, and the nearest of many without a matrix of all of them.
+
+An embedding that is exactly that of a known clip is taken for that clip, and compared with the others, since the distance
+to itself says nothing.
+"""
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import gen_batches
+
+METRICS = ("cosine", "chord", "euclidean")
+_CLIPS_AT_A_TIME = 4096
+
+
+def scaled(embedding: np.ndarray, metric: str) -> np.ndarray:
+    """Embeddings between which the Euclidean distance is taken: of unit length but for ``"euclidean"``; zeros stay zeros."""
+    if metric == "euclidean":
+        return embedding
+    length = np.linalg.norm(embedding, axis=1, keepdims=True)
+    return embedding / np.where(length > 0, length, 1)
+
+
+def distance(euclidean: np.ndarray, metric: str) -> np.ndarray:
+    r"""Distance of a metric from the Euclidean one of scaled embeddings: :math:`1 - \cos` is half its square."""
+    return euclidean**2 / 2 if metric == "cosine" else euclidean
+
+
+def neighbors(known: np.ndarray) -> NearestNeighbors:
+    """Index of known embeddings, searched through in parts, so that memory does not grow with their number."""
+    return NearestNeighbors(algorithm="brute", metric="euclidean").fit(known)
+
+
+def mean_distance(index: NearestNeighbors, x: np.ndarray, n_neighbors: int, metric: str) -> np.ndarray:
+    """Mean distance to the nearest known embeddings.
+
+    Parameters
+    ----------
+    index : NearestNeighbors
+        Of known embeddings.
+    x : ndarray of shape (n_clips, embedding_dim)
+        Scaled.
+    n_neighbors : int
+        Over how many the mean is taken; over all if fewer are known.
+    metric : {"cosine", "chord", "euclidean"}
+        Of the distances.
+
+    Returns
+    -------
+    distance : ndarray of shape (n_clips,)
+        Infinite where there is nothing to be compared with.
+    """
+    parts = gen_batches(len(x), _CLIPS_AT_A_TIME)
+    return np.concatenate([_mean_distance(index, x[part], n_neighbors, metric) for part in parts])
+
+
+def _mean_distance(index: NearestNeighbors, x: np.ndarray, n_neighbors: int, metric: str) -> np.ndarray:
+    found, which = index.kneighbors(x, min(n_neighbors + 1, index.n_samples_fit_))
+    is_same = np.all(index._fit_X[which] == x[:, None], axis=2)
+    rows = np.flatnonzero(is_same.any(axis=1))
+    found[rows, is_same[rows].argmax(axis=1)] = np.inf
+    nearest = distance(np.sort(found, axis=1)[:, :n_neighbors], metric)
+    n_found = np.isfinite(nearest).sum(axis=1)
+    total = np.where(np.isfinite(nearest), nearest, 0).sum(axis=1)
+    return np.where(n_found, total / np.maximum(n_found, 1), np.inf)
+
+
+def finite(score: np.ndarray) -> np.ndarray:
+    """Zero for the score of the only known clip, which has nothing to be far from."""
+    return np.where(np.isfinite(score), score, 0)

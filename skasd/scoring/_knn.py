@@ -1,0 +1,96 @@
+"""KNNScorer: the distance to the nearest normal clips, of either domain."""
+
+from typing import Any
+
+import numpy as np
+
+from skasd._parameters import check_integer, check_option
+from skasd._random import local_random_state
+from skasd.scoring._distance import METRICS, finite, mean_distance, neighbors, scaled
+from skasd.scoring._scorer import BaseScorer
+from skasd.scoring._smote import check_smote, grown_target
+
+
+class KNNScorer(BaseScorer):
+    r"""Distance to the nearest normal clips, in the source or in the target domain.
+
+    Nothing is learnt: the embeddings of the training clips are kept. The few clips of a target domain count as much as the
+    many of the source, since the distances to each are taken apart.
+
+    Parameters
+    ----------
+    n_neighbors : int, default=1
+        Clips of a domain over which the distance is averaged; all of them where a domain has fewer.
+    metric : {"cosine", "chord", "euclidean"}, default="cosine"
+        ``"cosine"`` is :math:`1 - \cos`, ``"chord"`` the length of the difference of embeddings scaled to unit length,
+        :math:`\sqrt{2 (1 - \cos)}`; ``"euclidean"`` scales nothing.
+    smote_ratio : float, default=0.0
+        How many clips the target domain has at least, as a share of those of the source domain, dimensionless: missing ones
+        are made between those that there are [1]_. 0 makes none; nor are any made of as few clips as `smote_neighbors`.
+    smote_neighbors : int, default=2
+        Neighbours out of which a partner is drawn for each new clip.
+    contamination : float or "auto", default="auto"
+        Share of training clips below the threshold, in (0, 0.5]; ``"auto"`` is one in ten.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the clips that are made.
+
+    Attributes
+    ----------
+    offset_ : float
+        Threshold: ``decision_function = score_samples - offset_``.
+    n_features_in_ : int
+        Length of the embeddings.
+
+    Notes
+    -----
+    With :math:`e_j` the training clips of domain :math:`d` and :math:`N_d(x)` the `n_neighbors` nearest of them,
+
+    .. math:: A(x) = \min_d \frac{1}{|N_d(x)|} \sum_{j \in N_d(x)} \mathrm{dist}(x, e_j),
+
+    An embedding that is exactly that of a training clip is taken for that clip, and compared with the others. The published
+    code divides chords by two, which changes no order.
+
+    References
+    ----------
+    .. [1] N. Chawla et al., "SMOTE: synthetic minority over-sampling technique", JAIR 2002. arXiv:1106.1813.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skasd.scoring import KNNScorer
+    >>> angle = np.radians([0, 40, 90])
+    >>> scorer = KNNScorer().fit(np.c_[np.cos(angle), np.sin(angle)], domain=["source", "source", "target"])
+    >>> scorer.score_samples([[np.cos(np.radians(42)), np.sin(np.radians(42))]]).round(6)
+    array([-0.000609])
+    """
+
+    def __init__(
+        self,
+        n_neighbors: int = 1,
+        *,
+        metric: str = "cosine",
+        smote_ratio: float = 0.0,
+        smote_neighbors: int = 2,
+        contamination: float | str = "auto",
+        random_state: Any = None,
+    ) -> None:
+        self.n_neighbors = n_neighbors
+        self.metric = metric
+        self.smote_ratio = smote_ratio
+        self.smote_neighbors = smote_neighbors
+        self.contamination = contamination
+        self.random_state = random_state
+
+    def _fit(self, embedding: np.ndarray, is_target: np.ndarray) -> None:
+        check_integer("n_neighbors", self.n_neighbors, low=1)
+        check_option("metric", self.metric, METRICS)
+        check_smote(self.smote_ratio, self.smote_neighbors)
+        known, generator = scaled(embedding, self.metric), local_random_state(self.random_state)
+        target = grown_target(known, is_target, self.smote_ratio, self.smote_neighbors, generator)
+        domains = (known[~is_target], scaled(target, self.metric))
+        self._domains = [neighbors(domain) for domain in domains if len(domain)]
+
+    def _anomaly_score(self, embedding: np.ndarray) -> np.ndarray:
+        x = scaled(embedding, self.metric)
+        distances = [mean_distance(index, x, self.n_neighbors, self.metric) for index in self._domains]
+        return finite(np.min(distances, axis=0))

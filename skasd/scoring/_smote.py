@@ -1,0 +1,71 @@
+"""SMOTE: more clips of a domain that has few, between those that there are.
+
+N. Chawla et al., "SMOTE", JAIR 2002, arXiv:1106.1813.
+"""
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+
+from skasd._parameters import check_integer, check_number
+
+
+def check_smote(ratio: float, n_neighbors: int) -> None:
+    """Raise if a parameter of SMOTE is out of range."""
+    check_number("smote_ratio", ratio, low=0)
+    check_integer("smote_neighbors", n_neighbors, low=1)
+
+
+def interpolated(embedding: np.ndarray, n_new: int, n_neighbors: int, generator: np.random.RandomState) -> np.ndarray:
+    r"""New embeddings :math:`e_a + u (e_b - e_a)`, each between one of those given and one of its neighbours.
+
+    Parameters
+    ----------
+    embedding : ndarray of shape (n_clips, embedding_dim)
+        Of one domain.
+    n_new : int
+        How many are made.
+    n_neighbors : int
+        Nearest others out of which :math:`b` is drawn.
+    generator : RandomState
+        Draws :math:`a`, :math:`b` and :math:`u`, uniform in [0, 1).
+
+    Returns
+    -------
+    new : ndarray of shape (n_new, embedding_dim)
+        None (n_new = 0) where there are not more clips than `n_neighbors`.
+    """
+    if n_new < 1 or len(embedding) <= n_neighbors:
+        return embedding[:0]
+    neighbors = NearestNeighbors(n_neighbors=n_neighbors).fit(embedding).kneighbors(return_distance=False)
+    first = generator.randint(len(embedding), size=n_new)
+    second = neighbors[first, generator.randint(n_neighbors, size=n_new)]
+    share = generator.uniform(size=(n_new, 1)).astype(embedding.dtype)
+    return embedding[first] + share * (embedding[second] - embedding[first])
+
+
+def grown_target(
+    embedding: np.ndarray, is_target: np.ndarray, ratio: float, n_neighbors: int, generator: np.random.RandomState
+) -> np.ndarray:
+    """Embeddings of the target domain, and new ones until there are `ratio` times as many as of the source domain.
+
+    Parameters
+    ----------
+    embedding : ndarray of shape (n_clips, embedding_dim)
+        Of both domains.
+    is_target : ndarray of shape (n_clips,), bool
+        Which are of the target domain.
+    ratio : float
+        Dimensionless; 0 makes none.
+    n_neighbors : int
+        As in :func:`interpolated`.
+    generator : RandomState
+        As in :func:`interpolated`.
+
+    Returns
+    -------
+    target : ndarray of shape (n_target_clips, embedding_dim)
+        Those given come first.
+    """
+    target = embedding[is_target]
+    n_new = int(ratio * np.count_nonzero(~is_target)) - len(target)
+    return np.concatenate([target, interpolated(target, n_new, n_neighbors, generator)])
