@@ -84,6 +84,13 @@ class Clips:
             names = names + ("" if column == present[0] else "/") + known[column].astype(str).astype(object)
         return names.astype(str)
 
+    def domains(self) -> np.ndarray:
+        """``"target"`` for each clip that the table says is of that domain, else ``"source"``; shape (n_clips,)."""
+        domains = np.full(len(self), "source", dtype=object)
+        if self.table is not None and "domain" in self.table.columns:
+            domains[(self.table["domain"] == "target").to_numpy(dtype=bool, na_value=False)] = "target"
+        return domains
+
     def map(
         self,
         function: Callable[[np.ndarray], Any],

@@ -55,9 +55,10 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
     score_margin : bool, default=True
         Whether the margin is part of the score, as published.
     scorer : estimator or None, default=None
-        Back end of ``score_with="embedding"``: an outlier detector or density model of scikit-learn with ``fit`` and
-        ``score_samples``. One is fitted to the training clips of each machine that has several, and one to all, for clips
-        of other machines or of none. None takes one Gaussian.
+        Back end of ``score_with="embedding"``: one of :mod:`skasd.scoring`, which know the target domain of the clip table,
+        or an outlier detector or density model of scikit-learn with ``fit`` and ``score_samples``. One is fitted to the
+        training clips of each machine that has several, and one to all, for clips of other machines or of none. None takes
+        one Gaussian.
     margin : float, default=0.4
         Additive angular margin :math:`m`, in radians, in [0, pi / 2].
     scale : float, default=30.0
@@ -305,24 +306,25 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
             self.label_source_ = "clusters" if classes.is_clustered else "columns"
             self.history_ = training.history
             self._n_features_out = self.embedding_dim
-            self._learn_scores(store, fit.machines(clips), training.held_out)
+            self._learn_scores(store, fit.machines(clips), clips.domains(), training.held_out)
 
-    def _learn_scores(self, store: ClipStore, machines: np.ndarray, held_out: np.ndarray) -> None:
+    def _learn_scores(self, store: ClipStore, machines: np.ndarray, domains: np.ndarray, held_out: np.ndarray) -> None:
         """Fit the back ends, and score the clips that were held out, or all if none were."""
         embedding, cosine = self._outputs(store.clips())
         learnt = np.setdiff1d(np.arange(len(machines)), held_out)
-        self.scorer_ = self._back_ends(embedding[learnt], machines[learnt])
+        self.scorer_ = self._back_ends(embedding[learnt], machines[learnt], domains[learnt])
         self._score_with, self._score_margin = self.score_with, self.margin if self.score_margin else 0.0
         rows = held_out if len(held_out) else learnt
         self._held_out = self._combined(embedding[rows], cosine[rows], machines[rows])
 
-    def _back_ends(self, embedding: np.ndarray, machines: np.ndarray) -> dict[str, BackEnd]:
+    def _back_ends(self, embedding: np.ndarray, machines: np.ndarray, domains: np.ndarray) -> dict[str, BackEnd]:
         """The back ends that may be asked: one for all clips, and one for each machine of several."""
         scorer = GaussianMixture(1, reg_covar=1e-3) if self.scorer is None else self.scorer
         rows = {} if self.score_with in ("label", "predicted") else {"": np.ones(len(machines), dtype=bool)}
         if self.score_with == "embedding" or (self.score_with == "auto" and not self._knows_labels()):
             rows |= {str(name): machines == name for name in np.unique(machines) if (machines == name).sum() > 1}
-        return {name: BackEnd(scorer, seed=self._fit_of.seed).fit(embedding[chosen]) for name, chosen in rows.items()}
+        back_ends = {name: BackEnd(scorer, seed=self._fit_of.seed) for name in rows}
+        return {name: back_end.fit(embedding[rows[name]], domains[rows[name]]) for name, back_end in back_ends.items()}
 
     def _anomaly_score(self, clips: Clips) -> np.ndarray:
         machines = np.full(len(clips), "") if self._score_with == "predicted" else self._fit_of.machines(clips)

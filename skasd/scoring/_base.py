@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import ThreadpoolController
 
 
@@ -33,10 +34,11 @@ class BackEnd:
         }  # of steps of a pipeline too
         self.model.set_params(**seeds)
 
-    def fit(self, embedding: np.ndarray) -> Self:
-        """Learn from embeddings (n_clips, embedding_dim) of normal clips."""
+    def fit(self, embedding: np.ndarray, domain: np.ndarray | None = None) -> Self:
+        """Learn from embeddings (n_clips, embedding_dim) of normal clips; a model that takes domains (n_clips,) is told."""
+        told = {"domain": domain} if has_fit_parameter(self.model, "domain") else {}
         with _thread_pools().limit(limits=1, user_api="blas"):
-            self.model.fit(np.asarray(embedding, dtype=np.float64))
+            self.model.fit(np.asarray(embedding, dtype=np.float64), **told)
         return self
 
     def anomaly_score(self, embedding: np.ndarray) -> np.ndarray:

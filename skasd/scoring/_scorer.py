@@ -57,6 +57,7 @@ class BaseScorer(OutlierMixin, BaseEstimator, ABC):
         if self.contamination != "auto":
             check_number("contamination", self.contamination, low=0, high=0.5, above=True)
         X = validate_data(self, X, dtype=[np.float64, np.float32])
+        self._dtype = X.dtype
         is_target = _is_target(X, domain)
         share = _FALSE_ALARM_SHARE if isinstance(self.contamination, str) else self.contamination
         with threadpool_limits(1, user_api="blas"):
@@ -79,7 +80,7 @@ class BaseScorer(OutlierMixin, BaseEstimator, ABC):
             High is normal.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        X = validate_data(self, X, dtype=self._dtype, reset=False)
         with threadpool_limits(1, user_api="blas"):
             return -np.asarray(self._anomaly_score(X), dtype=np.float64)
 

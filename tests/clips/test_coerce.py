@@ -194,3 +194,12 @@ def test_random_broken_files_give_sound_or_a_clear_error(kind, length, changes, 
     except ValueError as error:
         message = str(error)
     assert str(path) in message if waveform is None else np.isfinite(waveform).all()
+
+
+def test_domains_are_those_of_the_table_and_source_where_it_tells_none():
+    table = pd.DataFrame({"path": list("abcd"), "domain": ["target", "source", None, pd.NA]})
+    assert as_clips(table).domains().tolist() == ["target", "source", "source", "source"]
+    assert as_clips(table.drop(columns="domain")).domains().tolist() == ["source"] * 4
+    assert as_clips(table.astype({"domain": "string"})).domains().tolist()[0] == "target"
+    assert as_clips(table.astype({"domain": "category"})).domains().tolist()[0] == "target"
+    assert as_clips(np.zeros((2, 3))).domains().tolist() == ["source", "source"]

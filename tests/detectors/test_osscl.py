@@ -21,6 +21,7 @@ from skasd.features import LogMelTransformer
 from skasd.losses import arcface_logits
 from skasd.metrics import auc_scorer
 from skasd.model_selection import DCASESplit
+from skasd.scoring import GMMScorer, KNNScorer
 
 FRONT_END = LogMelTransformer(n_fft=256, hop_length=128, n_mels=16, pad_mode="constant", short_clips="tile")
 ALL = ("log_mel", "tgram", "tfgram", "tagram")
@@ -86,6 +87,16 @@ def test_predicted_score_is_that_of_the_best_machine(fitted, train, test):
         machine_type, section = machine.split("/")
         by_claim.append(fitted.score_samples(test.assign(machine_type=machine_type, section=section)))
     np.testing.assert_allclose(best, np.max(by_claim, axis=0), rtol=1e-4, atol=1e-5)
+
+
+def test_the_scorer_is_told_the_domains_of_the_table(train, test):
+    detector = small(score_with="embedding", scorer=KNNScorer()).fit(train)
+    fan = ((train["machine_type"] == "fan") & (train["section"] == "00")).to_numpy()
+    expected = KNNScorer().fit(detector.transform(train[fan]).astype(np.float64), domain=train["domain"][fan])
+    of_test = test[(test["machine_type"] == "fan") & (test["section"] == "00")]
+    np.testing.assert_allclose(
+        detector.score_samples(of_test), expected.score_samples(detector.transform(of_test).astype(np.float64))
+    )
 
 
 @pytest.mark.parametrize("scorer", [GaussianMixture(1, reg_covar=1e-2), LocalOutlierFactor(3, novelty=True)], ids=str)
@@ -265,12 +276,14 @@ def test_grid_search_chooses_among_back_ends(machines):
         GaussianMixture(1, reg_covar=1e-3),
         LocalOutlierFactor(3, novelty=True),
         IsolationForest(n_estimators=20),
+        KNNScorer(),
+        GMMScorer(),
     ]
     search = GridSearchCV(
         small(score_with="embedding"), {"scorer": scorers}, scoring=auc_scorer, cv=DCASESplit(), error_score="raise"
     )
     search.fit(machines.data, machines.target)
-    assert len(search.cv_results_["mean_test_score"]) == 3
+    assert np.isfinite(search.cv_results_["mean_test_score"]).sum() == 5
 
 
 FAMILY = {

@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
-from skasd.scoring import BackEnd, check_scorer
+from skasd.scoring import BackEnd, KNNScorer, check_scorer
 
 X = np.random.default_rng(0).standard_normal((60, 3)).astype(np.float32)
 OUTLIER = np.full((1, 3), 9.0, dtype=np.float32)
@@ -117,3 +117,12 @@ def test_the_refusal_of_local_outlier_factor_tells_what_to_set():
 def test_the_refusal_of_a_class_that_has_no_such_hint_has_none():
     with pytest.raises(TypeError, match=r"GaussianMixture\(\) or LocalOutlierFactor\(novelty=True\)\.$"):
         check_scorer(KMeans(2))
+
+
+def test_a_scorer_that_takes_domains_is_told_and_others_are_not():
+    domain = np.array(["target"] + ["source"] * 59, dtype=object)
+    told = BackEnd(KNNScorer(2), seed=0).fit(X, domain)
+    np.testing.assert_array_equal(
+        -told.anomaly_score(X), KNNScorer(2).fit(X.astype(float), domain=domain).score_samples(X)
+    )
+    assert BackEnd(GaussianMixture(1), seed=0).fit(X, domain).anomaly_score(X).shape == (60,)

@@ -54,6 +54,13 @@ def test_a_training_clip_is_not_its_own_neighbour():
     np.testing.assert_allclose(-KNNScorer().fit(X).score_samples(X), expected)
 
 
+def test_a_training_clip_is_known_in_either_precision():
+    X = np.random.default_rng(0).standard_normal((20, 3)).astype(np.float32)
+    scorer = KNNScorer().fit(X.astype(np.float64))
+    np.testing.assert_array_equal(scorer.score_samples(X), scorer.score_samples(X.astype(np.float64)))
+    assert scorer.score_samples(X).max() < -1e-6
+
+
 def test_of_two_equal_training_clips_each_is_the_neighbour_of_the_other():
     X = at(0, 0, 40)
     np.testing.assert_allclose(-KNNScorer().fit(X).score_samples(X)[:2], 0, atol=1e-12)
