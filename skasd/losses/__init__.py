@@ -1,7 +1,30 @@
 """Losses, and the heads that hold what they learn: tensors in, a number out; always in float32 or better."""
 
+from skasd.losses._adacos import (
+    SubClusterAdaCosHead,
+    adacos_scale,
+    adapted_scale,
+    soft_cross_entropy,
+    sub_cluster_log_probability,
+)
+from skasd.losses._adaproj import AdaProjHead, projection_cosine
 from skasd.losses._arcface import ArcFaceHead, arcface_logits
 from skasd.losses._contrastive import supervised_contrastive_loss
 from skasd.losses._mixed_labels import arcmix_loss, noisy_arcmix_loss
+from skasd.losses._prototype import prototype_loss
 
-__all__ = ["ArcFaceHead", "arcface_logits", "arcmix_loss", "noisy_arcmix_loss", "supervised_contrastive_loss"]
+__all__ = [
+    "AdaProjHead",
+    "ArcFaceHead",
+    "SubClusterAdaCosHead",
+    "adacos_scale",
+    "adapted_scale",
+    "arcface_logits",
+    "arcmix_loss",
+    "noisy_arcmix_loss",
+    "projection_cosine",
+    "prototype_loss",
+    "soft_cross_entropy",
+    "sub_cluster_log_probability",
+    "supervised_contrastive_loss",
+]

@@ -168,3 +168,8 @@ def test_arguments_may_be_given_by_name():
     embedding, label = (torch.tensor(values) for values in random_batch())
     by_name = supervised_contrastive_loss(embedding=embedding, label=label)
     assert by_name.item() == supervised_contrastive_loss(embedding, label).item()
+
+
+def test_loss_without_a_base_temperature():
+    loss = loss_of(IN_THE_PLANE, [0, 0, 1, 1], temperature=0.1, base_temperature=0.1)
+    assert loss == pytest.approx(0.346608, abs=1e-6)  # 5.010051 with each clip among its own negatives
