@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = (
     "augmentations",
     "clips",
+    "clustering",
     "datasets",
     "detectors",
     "features",
@@ -43,6 +44,7 @@ def test_designed_names_are_there():
         score_table,
     )
     from skasd.model_selection import DCASESplit, NormalOnlySplit  # noqa: F401
+    from skasd.scoring import GMMScorer, KMeansScorer, KNNScorer, MahalanobisScorer  # noqa: F401
 
 
 @pytest.mark.parametrize(("folder", "name"), PUBLIC, ids=lambda part: part)

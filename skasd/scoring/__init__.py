@@ -6,11 +6,9 @@ from skasd.scoring._kmeans import KMeansScorer
 from skasd.scoring._knn import KNNScorer
 from skasd.scoring._local_density import LocalDensityScorer
 from skasd.scoring._mahalanobis import MahalanobisScorer
-from skasd.scoring._scorer import BaseScorer
 
 __all__ = [
     "BackEnd",
-    "BaseScorer",
     "GMMScorer",
     "KMeansScorer",
     "KNNScorer",
