@@ -113,10 +113,9 @@ def test_the_unit_of_a_statistic_is_of_no_account():
 
 def test_one_strange_clip_does_not_set_the_scale():
     X, truth = blobs(0, 10, n_clips=50)
-    X[:, 1] *= 0.1
-    X[0, 1] = 1000
-    found = StatisticalClusterer("kmeans_silhouette", max_clusters=3, random_state=0).fit(X).labels_
-    assert adjusted_rand_score(truth[1:], found[1:]) >= 0
+    X[0, 1] = 10_000
+    found = StatisticalClusterer(max_clusters=3, random_state=0).fit(X).labels_
+    assert adjusted_rand_score(truth[1:], found[1:]) > 0.95
 
 
 @every_method
