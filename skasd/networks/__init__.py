@@ -1,12 +1,30 @@
 """Networks: tensors in, tensors out."""
 
 from skasd.networks._folding import folded
+from skasd.networks._frequency_attention import FrequencyAttention
 from skasd.networks._mel import LogMelNet
 from skasd.networks._mobilefacenet import MobileFaceNet
 from skasd.networks._osscl import OSSCLNet
 from skasd.networks._perturbation import PerturbationHead
+from skasd.networks._spectrum import SpectrogramBranch, SpectrumBranch, SpectrumNet, shortest_clip
+from skasd.networks._squeeze_excitation import SqueezeExcitation
 from skasd.networks._tagram import TAgramNet
 from skasd.networks._tfgram import TFgramNet
 from skasd.networks._tgram import TgramNet
 
-__all__ = ["LogMelNet", "MobileFaceNet", "OSSCLNet", "PerturbationHead", "TAgramNet", "TFgramNet", "TgramNet", "folded"]
+__all__ = [
+    "FrequencyAttention",
+    "LogMelNet",
+    "MobileFaceNet",
+    "OSSCLNet",
+    "PerturbationHead",
+    "SpectrogramBranch",
+    "SpectrumBranch",
+    "SpectrumNet",
+    "SqueezeExcitation",
+    "TAgramNet",
+    "TFgramNet",
+    "TgramNet",
+    "folded",
+    "shortest_clip",
+]

@@ -1,0 +1,35 @@
+"""Squeeze and excitation: each channel weighted by what all channels are like on average.
+
+J. Hu et al., "Squeeze-and-excitation networks", CVPR 2018, arXiv:1709.01507; without biases.
+
+Axes: B clips, C channels.
+"""
+
+from torch import Tensor, nn
+
+_REDUCTION = 16
+
+
+class SqueezeExcitation(nn.Module):
+    """Weights in (0, 1) for the channels of a map.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the map; a sixteenth of them lies in between.
+    """
+
+    def __init__(self, n_channels: int) -> None:
+        super().__init__()
+        n_between = max(1, n_channels // _REDUCTION)
+        self.weigh = nn.Sequential(
+            nn.Linear(n_channels, n_between, bias=False),
+            nn.ReLU(),
+            nn.Linear(n_between, n_channels, bias=False),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, ...) with its channels weighted."""
+        weight = self.weigh(x.flatten(2).mean(dim=2))  # (B, C)
+        return x * weight[(...,) + (None,) * (x.ndim - 2)]

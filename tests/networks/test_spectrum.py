@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+import torch
+
+from skasd.networks import SpectrogramBranch, SpectrumBranch, SpectrumNet, shortest_clip
+from skasd.networks._spectrum import ResidualBlock
+
+
+def n_parameters(module):
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def sine(n_timepoints=160_000):
+    return torch.sin(2 * torch.pi * 1000 * torch.arange(n_timepoints, dtype=torch.float64) / 16_000)[None]
+
+
+def noise(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def shapes_of(layers, run):
+    shapes = []
+    hooks = [
+        layer.register_forward_hook(lambda _, __, output: shapes.append(tuple(output.shape[1:]))) for layer in layers
+    ]
+    with torch.no_grad():
+        run()
+    for hook in hooks:
+        hook.remove()
+    return shapes
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(10, 1_529_856), (12, 1_562_624), (18, 1_660_928)], ids=["10 s", "12 s", "18 s"]
+)
+def test_published_number_of_parameters_of_the_spectrum(seconds, expected):
+    assert n_parameters(SpectrumBranch(16_000 * seconds)) == expected
+
+
+@pytest.mark.parametrize(
+    ("n_fft", "n_bins", "expected"), [(256, 125, 769_104), (1024, 500, 965_712), (4096, 1997, 1_735_760)]
+)
+def test_published_number_of_parameters_of_the_spectrogram(n_fft, n_bins, expected):
+    branch = SpectrogramBranch(16_000, n_fft)
+    assert branch.norm.num_features == n_bins
+    assert n_parameters(branch) == expected
+
+
+def test_published_number_of_parameters_of_both():
+    assert n_parameters(SpectrumNet(160_000)) == 2_495_568
+    assert n_parameters(SpectrumNet(192_000)) == 2_528_336
+    assert n_parameters(SpectrumNet(288_000)) == 2_626_640
+
+
+@pytest.mark.parametrize(("seconds", "lengths"), [(10, (1247, 37, 6)), (12, (1497, 45, 8)), (18, (2247, 69, 14))])
+def test_published_lengths_over_the_spectrum(seconds, lengths):
+    branch = SpectrumBranch(16_000 * seconds).eval()
+    convolutions = branch.convolutions[::3]
+    assert shapes_of(convolutions, lambda: branch(noise(1, 16_000 * seconds))) == [(128, length) for length in lengths]
+
+
+@pytest.mark.parametrize(("seconds", "n_frames", "after_pooling"), [(10, 313, 76), (12, 376, 92), (18, 563, 139)])
+def test_published_sizes_over_the_spectrogram(seconds, n_frames, after_pooling):
+    branch, clip = SpectrogramBranch(16_000).eval(), noise(1, 16_000 * seconds)
+    assert branch.spectrogram(clip).shape == (1, 500, n_frames)
+    shapes = shapes_of([branch.stem, *branch.stages], lambda: branch(clip))
+    expected, size = [(16, after_pooling, 123)], [after_pooling, 123]
+    for n_channels, stride in ((16, 1), (32, 2), (64, 2), (128, 2)):
+        size = [-(-length // stride) for length in size]
+        expected += 2 * [(n_channels, *size)]
+    assert shapes == expected
+    assert shapes[-1] == (128, {10: 10, 12: 12, 18: 18}[seconds], 16)
+
+
+def test_no_bias_and_no_affine_normalisation():
+    names = [name for name, _ in SpectrumNet(160_000).named_parameters()]
+    assert all(name.endswith("weight") for name in names)
+    assert not [name for name in names if "norm" in name]
+
+
+def test_every_parameter_has_a_gradient():
+    """In one of a few networks: where squeeze and excitation has a single unit in between, that may be off."""
+    silent = None
+    for seed in range(6):
+        torch.manual_seed(seed)
+        network = SpectrumNet(shortest_clip(), n_ffts=(256, 1024))
+        network(noise(4, shortest_clip())).square().sum(dim=0).matmul(noise(3 * 128)).backward()
+        without = {name for name, parameter in network.named_parameters() if not parameter.grad.abs().sum() > 0}
+        silent = without if silent is None else silent & without
+    assert not silent
+
+
+def test_spectrum_of_a_tone_has_one_bin():
+    spectrum = torch.fft.rfft(sine()).abs()[0]
+    assert spectrum.argmax().item() == 10_000
+    assert spectrum[10_000].item() == pytest.approx(80_000)
+    spectrum[10_000] = 0
+    assert spectrum.max() < 1e-6
+
+
+def test_spectrum_branch_sees_the_magnitude_alone():
+    branch, clip = SpectrumBranch(shortest_clip()).double().eval(), noise(1, shortest_clip()).double()
+    torch.testing.assert_close(branch(clip), branch(-clip))
+    torch.testing.assert_close(branch(clip), branch(clip.roll(5000, dims=1)))
+    assert not torch.allclose(branch(clip), branch(2 * clip))  # no logarithm, no scaling
+
+
+def test_window_is_normalised():
+    spectrogram = SpectrogramBranch(16_000).double().spectrogram(sine())
+    assert spectrogram[0, 64 - 13, 150].item() == pytest.approx(13.0639, abs=1e-4)
+    assert spectrogram[0, :, 150].argmax().item() == 64 - 13
+
+
+def test_embedding_has_unit_length():
+    network = SpectrumNet(80_000).eval()
+    embedding = network(noise(2, 80_000))
+    assert embedding.shape == (2, 256)
+    np.testing.assert_allclose(embedding.detach().norm(dim=1), 1, rtol=1e-5)
+    parts = network.parts(noise(2, 80_000))
+    assert [part.shape for part in parts] == [(2, 128), (2, 128)]
+
+
+def test_shortest_clip_leaves_one_place():
+    assert shortest_clip() == 70_014
+    branch = SpectrumBranch(shortest_clip())
+    assert branch.hidden[0][0].in_features == 128
+    with pytest.raises(RuntimeError):
+        SpectrumBranch(shortest_clip())(noise(2, shortest_clip() - 2))
+
+
+def test_loudest_frame_counts_wherever_it_is():
+    branch = SpectrogramBranch(16_000).eval()
+    clip = torch.zeros(1, 160_000)
+    clip[:, 60_000:62_000] = noise(1, 2000)
+    later = clip.roll(16_384, dims=1)  # 32 frames, the step of the last stage
+    torch.testing.assert_close(branch(clip), branch(later), rtol=1e-4, atol=1e-5)
+
+
+def test_block_of_stride_one_adds_its_input():
+    block, x = ResidualBlock(8, 8, 1).eval(), noise(1, 8, 6, 5)
+    torch.testing.assert_close(block(x), x + block.layers(block.norm(x)))
+
+
+def test_block_of_stride_two_adds_its_normalised_input_made_smaller():
+    block, x = ResidualBlock(8, 16, 2).eval(), 3 + noise(1, 8, 7, 5)
+    block.norm.running_mean.fill_(3)
+    expected = block.layers(block.norm(x)) + block.skip(block.norm(x))
+    assert expected.shape == (1, 16, 4, 3)
+    torch.testing.assert_close(block(x), expected)
