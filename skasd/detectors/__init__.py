@@ -1,6 +1,7 @@
 """Detectors: fit on normal clips, then score, decide and explain new ones."""
 
+from skasd.detectors._ensemble import EnsembleDetector
 from skasd.detectors._osscl import OSSCLDetector
 from skasd.detectors._twfr import TWFRDetector
 
-__all__ = ["OSSCLDetector", "TWFRDetector"]
+__all__ = ["EnsembleDetector", "OSSCLDetector", "TWFRDetector"]
