@@ -16,6 +16,7 @@ from skasd._osscl import OSSCLOptions
 from skasd._parameters import check_option
 from skasd.base import BaseDetector
 from skasd.clips import Clips, check_clips
+from skasd.detectors._machine_scorers import distance, fitted_back_ends
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.features import LogMelTransformer
 from skasd.features._osscl_training import OSSCLFit, stacked_batches
@@ -319,12 +320,11 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
 
     def _back_ends(self, embedding: np.ndarray, machines: np.ndarray, domains: np.ndarray) -> dict[str, BackEnd]:
         """The back ends that may be asked: one for all clips, and one for each machine of several."""
+        if self.score_with in ("label", "predicted"):
+            return {}
         scorer = GaussianMixture(1, reg_covar=1e-3) if self.scorer is None else self.scorer
-        rows = {} if self.score_with in ("label", "predicted") else {"": np.ones(len(machines), dtype=bool)}
-        if self.score_with == "embedding" or (self.score_with == "auto" and not self._knows_labels()):
-            rows |= {str(name): machines == name for name in np.unique(machines) if (machines == name).sum() > 1}
-        back_ends = {name: BackEnd(scorer, seed=self._fit_of.seed) for name in rows}
-        return {name: back_end.fit(embedding[rows[name]], domains[rows[name]]) for name, back_end in back_ends.items()}
+        each = self.score_with == "embedding" or not self._knows_labels()
+        return fitted_back_ends(scorer, embedding, machines, domains, seed=self._fit_of.seed, each=each)
 
     def _anomaly_score(self, clips: Clips) -> np.ndarray:
         machines = np.full(len(clips), "") if self._score_with == "predicted" else self._fit_of.machines(clips)
@@ -343,7 +343,7 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
         if score_with == "auto":
             score_with = "label" if self._knows_labels() and (machines != "").all() else "embedding"
         if score_with == "embedding":
-            return self._distance(embedding, machines)
+            return distance(self.scorer_, embedding, machines)
         is_own = self._machine_of_class == machines[:, None]  # (n_clips, n_classes)
         allowed = is_own if score_with == "label" else np.ones_like(is_own)
         return _cross_entropy(
@@ -353,13 +353,6 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
     def _knows_labels(self) -> bool:
         """Whether the classes tell machines apart, which a label names."""
         return len(np.unique(self._machine_of_class)) > 1
-
-    def _distance(self, embedding: np.ndarray, machines: np.ndarray) -> np.ndarray:
-        scores = np.empty(len(embedding))
-        for name in np.unique(machines):
-            back_end = self.scorer_.get(str(name), self.scorer_[""])
-            scores[machines == name] = back_end.anomaly_score(embedding[machines == name])
-        return scores
 
     def _outputs(self, inputs: Iterable[dict[str, np.ndarray] | None]) -> tuple[np.ndarray, np.ndarray]:
         """Embeddings (n_clips, embedding_dim) and cosines with the class centres (n_clips, n_classes)."""
