@@ -10,6 +10,7 @@ from skasd.losses._adacos import (
 from skasd.losses._adaproj import AdaProjHead, projection_cosine
 from skasd.losses._arcface import ArcFaceHead, arcface_logits
 from skasd.losses._contrastive import supervised_contrastive_loss
+from skasd.losses._label_text import text_embedding
 from skasd.losses._mixed_labels import arcmix_loss, noisy_arcmix_loss
 from skasd.losses._prototype import prototype_loss
 
@@ -27,4 +28,5 @@ __all__ = [
     "soft_cross_entropy",
     "sub_cluster_log_probability",
     "supervised_contrastive_loss",
+    "text_embedding",
 ]

@@ -1,0 +1,187 @@
+"""What a self-supervised classifier of spectra minimises: sub-clusters of mixed clips, and of exchanged features.
+
+K. Wilkinghoff, "Self-supervised learning for anomalous sound detection", ICASSP 2024, arXiv:2312.09578; labels as text after
+J. Tian et al., DCASE 2024 technical report.
+
+Axes: B clips, C classes, D dimensions of the embedding of a branch, M branches.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from skasd._parameters import check_integer, check_number, check_option
+from skasd.augmentations import draw_exchange, exchanged_parts, exchanged_target
+from skasd.losses import AdaProjHead, SubClusterAdaCosHead, prototype_loss, soft_cross_entropy, text_embedding
+from skasd.networks import SpectrumNet
+from skasd.training import ClipStore, Training, TrainingOptions, seeded, train
+
+HEADS = ("sub_cluster_adacos", "adacos", "adaproj")
+LABEL_TEXTS = ("off", "init", "align")
+_EXCHANGED = 0.5  # probability that a clip exchanges features
+
+
+@dataclass(frozen=True)
+class SpectrumOptions:
+    """Network and loss; the names are those of the detector, which tells what they mean."""
+
+    n_ffts: Sequence[int] = (1024,)
+    embedding_dim: int = 128
+    head: str = "sub_cluster_adacos"
+    n_subclusters: int = 16
+    trainable_centers: bool = True
+    dynamic_scale: bool = False
+    mixup_probability: float = 0.5
+    feature_exchange: bool = False
+    subspace_loss: bool = False
+    label_text: str = "off"
+
+    def check(self) -> None:
+        """Raise if an option is out of range."""
+        check_integer("embedding_dim", self.embedding_dim, low=2)
+        check_option("head", self.head, HEADS)
+        check_integer("n_subclusters", self.n_subclusters, low=1)
+        for name in ("trainable_centers", "dynamic_scale", "feature_exchange", "subspace_loss"):
+            check_option(name, getattr(self, name), (True, False))
+        check_number("mixup_probability", self.mixup_probability, low=0, high=1)
+        check_option("label_text", self.label_text, LABEL_TEXTS)
+        if not isinstance(self.n_ffts, list | tuple) or not self.n_ffts:
+            raise TypeError(f"n_ffts={self.n_ffts!r}; a tuple of window lengths in samples is expected.")
+        for n_fft in self.n_ffts:
+            check_integer("n_ffts", n_fft, low=64)
+
+    def make_head(self, embedding_dim: int, n_classes: int, *, trainable: bool) -> nn.Module:
+        """A head of this kind."""
+        if self.head == "adaproj":
+            return AdaProjHead(embedding_dim, n_classes, n_subclusters=self.n_subclusters, trainable=trainable)
+        return SubClusterAdaCosHead(
+            embedding_dim,
+            n_classes,
+            n_subclusters=1 if self.head == "adacos" else self.n_subclusters,
+            trainable=trainable,
+            dynamic_scale=self.dynamic_scale,
+        )
+
+
+class SpectrumObjective(nn.Module):
+    r"""Network and class centres, and the loss of a batch.
+
+    .. math:: L = L_{\mathrm{head}}(z, y) + L_{\mathrm{exchange}}(z', y') + \sum_b L_b(z_b, y) + L_{\mathrm{text}}(z, t_y)
+
+    of which all but the first are options.
+
+    Parameters
+    ----------
+    network : SpectrumNet
+        Waveforms to the embeddings of its branches.
+    labels : sequence of C str
+        Names of the classes.
+    options : SpectrumOptions
+        Heads and augmentation.
+    """
+
+    text: Tensor
+
+    def __init__(self, network: SpectrumNet, labels: Sequence[str], options: SpectrumOptions) -> None:
+        super().__init__()
+        self.network, self.options, self.n_classes = network, options, len(labels)
+        n_parts, dim = len(network.branches), options.embedding_dim
+        self.head = options.make_head(n_parts * dim, self.n_classes, trainable=options.trainable_centers)
+        self.exchange_head = self.subspace_heads = self.of_text = None
+        if options.feature_exchange:
+            self.exchange_head = options.make_head(n_parts * dim, (n_parts + 1) * self.n_classes, trainable=True)
+        if options.subspace_loss:
+            heads = [options.make_head(dim, self.n_classes, trainable=True) for _ in range(n_parts)]
+            self.subspace_heads = nn.ModuleList(heads)
+        if options.label_text != "off":
+            self.register_buffer("text", text_embedding(labels, n_parts * dim))
+        if options.label_text == "init":
+            self._begin_at_text()
+        if options.label_text == "align":
+            self.of_text = nn.Linear(n_parts * dim, n_parts * dim, bias=False)
+
+    def _begin_at_text(self) -> None:
+        """Move all centres of a class to its text, and leave them apart by what was drawn."""
+        with torch.no_grad():
+            weight = self.head.weight.view(self.n_classes, -1, self.text.shape[1])  # type: ignore[operator]
+            weight += self.text[:, None]
+
+    def forward(self, inputs: dict[str, Tensor], label: Tensor, generator: torch.Generator) -> Tensor:
+        """Loss of a batch of training clips."""
+        waveform, target = self._mixed(inputs["waveform"], self._one_hot(label), generator)
+        parts = self.network.parts(waveform)
+        embedding = torch.cat(parts, dim=1)
+        loss = self.head(embedding, target)
+        if self.exchange_head is not None:
+            exchange = draw_exchange(len(label), _EXCHANGED, generator)
+            moved = torch.cat(exchanged_parts(parts, exchange), dim=1)
+            loss = loss + self.exchange_head(moved, exchanged_target(target, exchange, len(parts)))
+        if self.subspace_heads is not None:
+            heads = zip(self.subspace_heads, parts, strict=True)
+            loss = loss + torch.stack([head(part, target) for head, part in heads]).sum()
+        if self.of_text is not None:
+            loss = loss + prototype_loss(embedding, self.of_text(self.text), target.argmax(dim=1))
+        return loss
+
+    def _one_hot(self, label: Tensor) -> Tensor:
+        return functional.one_hot(label, self.n_classes).to(torch.float32)
+
+    def _mixed(self, waveform: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Clips (B, N) and targets (B, C), of which some are mixtures, each with a share of its own."""
+        settings: dict[str, Any] = {"generator": generator, "device": generator.device}
+        is_mixed = torch.rand(len(waveform), **settings) < self.options.mixup_probability
+        share = torch.where(is_mixed, torch.rand(len(waveform), **settings), 1)[:, None]  # (B, 1)
+        partner = torch.randperm(len(waveform), **settings)
+        mixed = torch.lerp(waveform[partner], waveform, share.to(waveform.dtype))
+        return mixed, torch.lerp(target[partner], target, share.to(target.dtype))
+
+    def validation_loss(self, inputs: dict[str, Tensor], label: Tensor) -> Tensor:
+        """Cross-entropy of clips as they are."""
+        embedding = torch.cat(self.network.parts(inputs["waveform"]), dim=1)
+        return soft_cross_entropy(self.head.log_probability(embedding), self._one_hot(label))  # type: ignore[operator]
+
+
+def train_spectrum(
+    store: ClipStore,
+    label: np.ndarray,
+    labels: Sequence[str],
+    *,
+    sample_rate: int,
+    dtype: np.dtype,
+    options: SpectrumOptions,
+    training: TrainingOptions,
+    seed: int,
+) -> Training:
+    """Build the network for these clips and train it.
+
+    Parameters
+    ----------
+    store : ClipStore
+        Waveforms of one length.
+    label : ndarray of shape (n_clips,), int64
+        Classes, counted from 0.
+    labels : sequence of str
+        Names of the classes.
+    sample_rate : int
+        In Hz.
+    dtype : dtype
+        Of the network: float32 or float64.
+    options : SpectrumOptions
+        Network and loss.
+    training : TrainingOptions
+        How it is trained.
+    seed : int
+        Of weights, order of clips and augmentation.
+    """
+    n_timepoints = store.arrays["waveform"].shape[1]
+    with seeded(seed):
+        network = SpectrumNet(
+            n_timepoints, sample_rate=sample_rate, n_ffts=options.n_ffts, embedding_dim=options.embedding_dim
+        )
+        objective = SpectrumObjective(network, labels, options).to(torch.from_numpy(np.empty(0, dtype)).dtype)
+        return train(objective, store, label, training, seed=seed)
