@@ -48,6 +48,7 @@ VARIANTS = {
     "no mixup, no head, 8 clusters": {"mixup_alpha": None, "perturbation_head": False, "n_clusters": 8},
     "best held-out epoch": {"validation_fraction": 0.1},
     "20 epochs": {"max_epochs": 20},
+    "30 epochs": {"max_epochs": 30},
 }
 BACK_ENDS = {
     "Gaussian": GaussianMixture(1, reg_covar=1e-3),
