@@ -32,7 +32,7 @@ PUBLIC = [(folder, name) for folder in FOLDERS for name in importlib.import_modu
 
 def test_designed_names_are_there():
     from skasd.datasets import load_clip_folder, load_dcase, make_machine_clips  # noqa: F401
-    from skasd.detectors import EnsembleDetector, OSSCLDetector, TWFRDetector  # noqa: F401
+    from skasd.detectors import EnsembleDetector, OSSCLDetector, StatClusterDetector, TWFRDetector  # noqa: F401
     from skasd.features import LogMelTransformer, MedianFilter, TFgramTransformer, TWFRTransformer  # noqa: F401
     from skasd.metrics import (  # noqa: F401  # noqa: F401
         auc_score,

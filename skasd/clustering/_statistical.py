@@ -14,6 +14,7 @@ from skasd._random import local_random_state
 from skasd.clustering._models import METHODS, Clusters, find_clusters
 
 _VARIANCE = 0.95
+_FARTHEST = 20.0
 
 
 class StatisticalClusterer(ClusterMixin, BaseEstimator):
@@ -25,9 +26,10 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
 
     Parameters
     ----------
-    method : {"gmm_bic", "kmeans_silhouette", "agglomerative"}, default="gmm_bic"
-        ``"gmm_bic"``: Gaussian mixtures of full covariance, as many components as the Bayesian information criterion wants.
+    method : {"kmeans_silhouette", "agglomerative", "gmm_bic"}, default="kmeans_silhouette"
         ``"kmeans_silhouette"``, ``"agglomerative"`` (Ward): as many clusters as give the largest silhouette, at least two.
+        ``"gmm_bic"``: Gaussian mixtures of full covariance, as many components as the Bayesian information criterion wants,
+        which needs hundreds of clips.
     max_clusters : int, default=4
         Of each machine type and domain; at most one for every five clips.
     min_share : float, default=0.02
@@ -35,6 +37,10 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
     max_dimensions : int, default=16
         Principal components, at most; fewer where 0.95 of the variance is in fewer. A mixture takes at most one for every
         ten clips.
+    scaling : {"common", "each"}, default="common"
+        ``"common"``: one unit for all statistics of a machine type, right where they have one, such as levels in dB: a band
+        in which states differ by 20 dB then counts more than one of noise. ``"each"``: a unit for each, right for statistics
+        of different kinds.
     random_state : int, RandomState instance or None, default=None
         Seeds the random starts of mixtures and k-means.
 
@@ -53,13 +59,15 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
 
     Notes
     -----
-    1. Each statistic becomes (x - median) / MAD over the clips of a machine type, MAD the median distance from the median.
+    1. Statistics become (x - median) / MAD over the clips of a machine type, MAD the median distance from the median, of
+       each statistic or the median over all; values beyond 20 are set to 20, so that one strange clip takes no component.
     2. Principal components of the clips of the machine type.
     3. Clusters of the clips of each domain.
     4. Small clusters are merged.
 
-    The report [1]_ names neither statistics nor algorithm nor numbers; these are ours. The same clips in another order get
-    the same clusters.
+    The report [1]_ names neither statistics nor algorithm nor numbers; these are ours. With a unit for each statistic, the
+    usual way, states that differ in a few bands only drown in the noise of all others: MAD grows with the very difference.
+    The same clips in another order get the same clusters.
 
     References
     ----------
@@ -74,24 +82,26 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
     >>> statistics[100:, 0] += 10
     >>> clusterer = StatisticalClusterer(random_state=0).fit(statistics)
     >>> np.bincount(clusterer.labels_[:100]), np.bincount(clusterer.labels_[100:])
-    (array([  0, 100]), array([100]))
+    (array([100]), array([  0, 100]))
     >>> clusterer.cluster_names_
     array(['cluster 0', 'cluster 1'], dtype='<U9')
     """
 
     def __init__(
         self,
-        method: str = "gmm_bic",
+        method: str = "kmeans_silhouette",
         *,
         max_clusters: int = 4,
         min_share: float = 0.02,
         max_dimensions: int = 16,
+        scaling: str = "common",
         random_state: Any = None,
     ) -> None:
         self.method = method
         self.max_clusters = max_clusters
         self.min_share = min_share
         self.max_dimensions = max_dimensions
+        self.scaling = scaling
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None, *, machine_type: Any = None, domain: Any = None) -> Self:
@@ -147,7 +157,7 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
         return self._assigned(X, _names(X, machine_type, "machine_type"), _names(X, domain, "domain"))
 
     def _fit_machine(self, machine: str, X: np.ndarray, domains: np.ndarray, seed: int) -> None:
-        space = self._spaces[machine] = _Space(X, self.max_dimensions)
+        space = self._spaces[machine] = _Space(X, self.max_dimensions, self.scaling)
         x = space.reduced(X)
         for domain in np.unique(domains):
             points = x[domains == domain]
@@ -180,14 +190,17 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
         check_integer("max_clusters", self.max_clusters, low=1)
         check_number("min_share", self.min_share, low=0, high=1)
         check_integer("max_dimensions", self.max_dimensions, low=1)
+        check_option("scaling", self.scaling, ("common", "each"))
 
 
 class _Space:
     """Robust scale and principal components of the clips of one machine type."""
 
-    def __init__(self, X: np.ndarray, max_dimensions: int) -> None:
+    def __init__(self, X: np.ndarray, max_dimensions: int, scaling: str) -> None:
         self.center = np.median(X, axis=0)
         spread = np.median(np.abs(X - self.center), axis=0)
+        if scaling == "common" and spread.any():
+            spread = np.full(len(spread), np.median(spread[spread > 0]))
         self.spread = np.where(spread > 0, spread, 1)
         scaled = self._scaled(X)
         scaled = scaled[np.lexsort(scaled.T[::-1])]
@@ -198,7 +211,7 @@ class _Space:
             self.n_dimensions = min(enough, self.pca.n_components_)
 
     def _scaled(self, X: np.ndarray) -> np.ndarray:
-        return (X - self.center) / self.spread
+        return ((X - self.center) / self.spread).clip(-_FARTHEST, _FARTHEST)
 
     def reduced(self, X: np.ndarray) -> np.ndarray:
         """Points (n, d) of statistics (n, n_statistics)."""

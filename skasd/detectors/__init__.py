@@ -2,6 +2,7 @@
 
 from skasd.detectors._ensemble import EnsembleDetector
 from skasd.detectors._osscl import OSSCLDetector
+from skasd.detectors._stat_cluster import StatClusterDetector
 from skasd.detectors._twfr import TWFRDetector
 
-__all__ = ["EnsembleDetector", "OSSCLDetector", "TWFRDetector"]
+__all__ = ["EnsembleDetector", "OSSCLDetector", "StatClusterDetector", "TWFRDetector"]

@@ -170,7 +170,7 @@ class SpectrumNet(nn.Module):
     Parameters
     ----------
     n_timepoints : int
-        Length of the clips, at least :func:`shortest_clip`.
+        Length of the clips; below :func:`shortest_clip` they are filled up with zeros to that.
     sample_rate : int, default=16000
         In Hz.
     n_ffts : sequence of int, default=(1024,)
@@ -183,13 +183,15 @@ class SpectrumNet(nn.Module):
         self, n_timepoints: int, *, sample_rate: int = 16000, n_ffts: Sequence[int] = (1024,), embedding_dim: int = 128
     ) -> None:
         super().__init__()
+        self.n_timepoints = max(n_timepoints, shortest_clip())
         spectrograms = [SpectrogramBranch(sample_rate, n_fft, embedding_dim) for n_fft in n_ffts]
-        self.branches = nn.ModuleList([SpectrumBranch(n_timepoints, embedding_dim), *spectrograms])
+        self.branches = nn.ModuleList([SpectrumBranch(self.n_timepoints, embedding_dim), *spectrograms])
 
     def parts(self, waveform: Tensor) -> list[Tensor]:
         """Embedding (B, D) of each branch, of waveforms (B, N)."""
+        waveform = functional.pad(waveform, (0, self.n_timepoints - waveform.shape[1]))
         return [branch(waveform) for branch in self.branches]
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Embeddings (B, branches x D) of unit length, of waveforms (B, N)."""
-        return functional.normalize(torch.cat(self.parts(waveform), dim=1))
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Embeddings (B, branches x D) of unit length, of `waveform` (B, N)."""
+        return functional.normalize(torch.cat(self.parts(inputs["waveform"]), dim=1))

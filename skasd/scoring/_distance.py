@@ -10,6 +10,7 @@ from sklearn.utils import gen_batches
 
 METRICS = ("cosine", "chord", "euclidean")
 _CLIPS_AT_A_TIME = 4096
+_RESOLUTION = 1e-6  # of the difference of unit vectors that a network made in float32
 
 
 def scaled(embedding: np.ndarray, metric: str) -> np.ndarray:
@@ -56,6 +57,8 @@ def mean_distance(index: NearestNeighbors, x: np.ndarray, n_neighbors: int, metr
 def _mean_distance(index: NearestNeighbors, x: np.ndarray, n_neighbors: int, metric: str) -> np.ndarray:
     found, which = index.kneighbors(x, min(n_neighbors + 1, index.n_samples_fit_))
     is_same = np.all(index._fit_X[which] == x[:, None], axis=2)
+    if metric != "euclidean":
+        found[found < _RESOLUTION] = 0
     rows = np.flatnonzero(is_same.any(axis=1))
     found[rows, is_same[rows].argmax(axis=1)] = np.inf
     nearest = distance(np.sort(found, axis=1)[:, :n_neighbors], metric)

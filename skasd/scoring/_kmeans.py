@@ -12,6 +12,8 @@ from skasd._random import local_random_state
 from skasd.scoring._distance import finite, mean_distance, neighbors, scaled
 from skasd.scoring._scorer import BaseScorer
 
+_CLIPS_PER_CENTER = 5
+
 
 class KMeansScorer(BaseScorer):
     r"""Cosine distance to the nearest k-means centre of the source domain, or to any clip of the target domain.
@@ -22,7 +24,7 @@ class KMeansScorer(BaseScorer):
     Parameters
     ----------
     n_clusters : int, default=16
-        Centres of the source clips, at most one for each of them.
+        Centres of the source clips, at most one for every five of them.
     contamination : float or "auto", default="auto"
         Share of training clips below the threshold, in (0, 0.5]; ``"auto"`` is one in ten.
     random_state : int, RandomState instance or None, default=None
@@ -53,10 +55,10 @@ class KMeansScorer(BaseScorer):
     --------
     >>> import numpy as np
     >>> from skasd.scoring import KMeansScorer
-    >>> angle = np.radians([0, 90, 30, 40])
+    >>> angle = np.radians([0, 90] * 5 + [30, 40])
     >>> embedding = np.c_[np.cos(angle), np.sin(angle)]
-    >>> scorer = KMeansScorer(2, random_state=0).fit(embedding[:3], domain=["source", "source", "target"])
-    >>> scorer.score_samples(embedding[3:]).round(6)
+    >>> scorer = KMeansScorer(2, random_state=0).fit(embedding[:11], domain=["source"] * 10 + ["target"])
+    >>> scorer.score_samples(embedding[11:]).round(6)
     array([-0.015192])
     """
 
@@ -76,7 +78,9 @@ class KMeansScorer(BaseScorer):
         if not len(source):
             return source
         kmeans = KMeans(
-            min(self.n_clusters, len(source)), n_init=10, random_state=local_random_state(self.random_state)
+            min(self.n_clusters, max(1, len(source) // _CLIPS_PER_CENTER)),
+            n_init=10,
+            random_state=local_random_state(self.random_state),
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct clips than clusters

@@ -38,7 +38,8 @@ def test_planted_clusters_are_counted_and_found(method, centers):
 
 
 def test_a_single_cloud_is_one_cluster_to_the_criterion():
-    assert StatisticalClusterer(random_state=0).fit(blobs(0, n_clips=200)[0]).cluster_names_.tolist() == ["cluster 0"]
+    clusterer = StatisticalClusterer("gmm_bic", random_state=0).fit(blobs(0, n_clips=200)[0])
+    assert clusterer.cluster_names_.tolist() == ["cluster 0"]
 
 
 def test_no_more_clusters_than_asked_for():
@@ -105,10 +106,18 @@ def test_small_clusters_are_merged_into_the_nearest(method):
     assert loose.labels_[0] == loose.labels_[199]
 
 
-def test_the_unit_of_a_statistic_is_of_no_account():
+def test_units_of_statistics_are_of_no_account_where_each_has_its_own():
     X, _ = blobs(0, 10, n_dimensions=3)
-    first = StatisticalClusterer(random_state=0).fit(X).labels_
-    np.testing.assert_array_equal(StatisticalClusterer(random_state=0).fit(X * [1, 1000, 0.001] + 7).labels_, first)
+    first, second = (StatisticalClusterer(scaling="each", random_state=0) for _ in range(2))
+    np.testing.assert_array_equal(first.fit(X).labels_, second.fit(X * [1, 1000, 0.001] + 7).labels_)
+
+
+@every_method
+def test_states_that_differ_in_one_band_of_many_are_found_in_a_common_unit(method):
+    X, truth = blobs(0, n_clips=60, n_dimensions=100)
+    truth = np.arange(60) % 2
+    X[:, 40] += 15 * truth
+    assert adjusted_rand_score(truth, StatisticalClusterer(method, max_clusters=2, random_state=0).fit(X).labels_) > 0.9
 
 
 def test_one_strange_clip_does_not_set_the_scale():
@@ -136,7 +145,7 @@ def test_more_statistics_than_clips(method):
 
 def test_a_mixture_of_few_clips_in_many_dimensions_keeps_the_planted_ones_apart():
     X, truth = blobs(0, 10, n_clips=15, n_dimensions=400)
-    labels = StatisticalClusterer(random_state=0).fit(X).labels_
+    labels = StatisticalClusterer("gmm_bic", random_state=0).fit(X).labels_
     assert not set(labels[truth == 0]) & set(labels[truth == 1])
 
 
@@ -154,6 +163,7 @@ def test_unknown_machine_type_is_refused_by_name():
         ({"max_clusters": 0}, "max_clusters=0 is too small"),
         ({"min_share": 1.5}, "min_share=1.5 is out of range"),
         ({"max_dimensions": 0}, "max_dimensions=0 is too small"),
+        ({"scaling": "std"}, "scaling='std' is unknown; expected one of 'common', 'each'"),
     ],
 )
 def test_bad_parameters_are_refused(settings, message):

@@ -84,7 +84,7 @@ def test_every_parameter_has_a_gradient():
     for seed in range(6):
         torch.manual_seed(seed)
         network = SpectrumNet(shortest_clip(), n_ffts=(256, 1024))
-        network(noise(4, shortest_clip())).square().sum(dim=0).matmul(noise(3 * 128)).backward()
+        network({"waveform": noise(4, shortest_clip())}).square().sum(dim=0).matmul(noise(3 * 128)).backward()
         without = {name for name, parameter in network.named_parameters() if not parameter.grad.abs().sum() > 0}
         silent = without if silent is None else silent & without
     assert not silent
@@ -113,7 +113,7 @@ def test_window_is_normalised():
 
 def test_embedding_has_unit_length():
     network = SpectrumNet(80_000).eval()
-    embedding = network(noise(2, 80_000))
+    embedding = network({"waveform": noise(2, 80_000)})
     assert embedding.shape == (2, 256)
     np.testing.assert_allclose(embedding.detach().norm(dim=1), 1, rtol=1e-5)
     parts = network.parts(noise(2, 80_000))
@@ -126,6 +126,12 @@ def test_shortest_clip_leaves_one_place():
     assert branch.hidden[0][0].in_features == 128
     with pytest.raises(RuntimeError):
         SpectrumBranch(shortest_clip())(noise(2, shortest_clip() - 2))
+
+
+def test_shorter_clips_are_filled_up_with_zeros():
+    network, clip = SpectrumNet(1000).eval(), noise(2, 1000)
+    filled = torch.cat([clip, torch.zeros(2, shortest_clip() - 1000)], dim=1)
+    torch.testing.assert_close(network({"waveform": clip}), network({"waveform": filled}))
 
 
 def test_loudest_frame_counts_wherever_it_is():

@@ -6,7 +6,8 @@ from tests.scoring.test_knn import at
 
 
 def test_nearest_centre_or_target_clip():
-    scorer = KMeansScorer(2, random_state=0).fit(at(0, 90, 30), domain=["source", "source", "target"])
+    X = np.concatenate([np.repeat(at(0, 90), 5, axis=0), at(30)])
+    scorer = KMeansScorer(2, random_state=0).fit(X, domain=["source"] * 10 + ["target"])
     assert -scorer.score_samples(at(40))[0] == pytest.approx(0.015192, abs=1e-6)
 
 
@@ -23,8 +24,10 @@ def test_target_clips_are_kept_as_they_are():
     np.testing.assert_allclose(scorer.centers_[4:], X[30:] / np.linalg.norm(X[30:], axis=1, keepdims=True))
 
 
-def test_no_more_centres_than_clips():
-    assert KMeansScorer(16, random_state=0).fit(at(0, 20, 40)).centers_.shape == (3, 2)
+@pytest.mark.parametrize(("n_clips", "n_centers"), [(3, 1), (14, 2), (100, 16)])
+def test_a_centre_stands_for_five_clips_at_least(n_clips, n_centers):
+    X = np.random.default_rng(0).standard_normal((n_clips, 4))
+    assert KMeansScorer(16, random_state=0).fit(X).centers_.shape == (n_centers, 4)
 
 
 def test_target_clips_alone_are_compared_with_each_other():
