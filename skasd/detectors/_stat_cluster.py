@@ -166,8 +166,8 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     in from the systems that it builds on: log-mel and Tgram as in STgram-MFN, two stages as in CLP-SCF, and the classifier
     of [2]_ in the sizes of a later toolkit. Attributes of clips that are scored are never looked at.
 
-    Departures: clips of ``"ssl"`` are cut and filled to the median length, not to 12 s; the magnitudes that it sees do not
-    know where in the clip the zeros are. No language model: labels are text by their letters.
+    Departures: clips of ``"ssl"`` are cut and filled to the median length, not to 12 s; the kernels over the spectrum are
+    halved where clips are shorter than 4.4 s. No language model: labels are text by their letters.
 
     References
     ----------

@@ -6,7 +6,7 @@ from skasd.networks._mel import LogMelNet
 from skasd.networks._mobilefacenet import MobileFaceNet
 from skasd.networks._osscl import OSSCLNet
 from skasd.networks._perturbation import PerturbationHead
-from skasd.networks._spectrum import SpectrogramBranch, SpectrumBranch, SpectrumNet, shortest_clip
+from skasd.networks._spectrum import SpectrogramBranch, SpectrumBranch, SpectrumNet
 from skasd.networks._squeeze_excitation import SqueezeExcitation
 from skasd.networks._tagram import TAgramNet
 from skasd.networks._tfgram import TFgramNet
@@ -26,5 +26,4 @@ __all__ = [
     "TFgramNet",
     "TgramNet",
     "folded",
-    "shortest_clip",
 ]

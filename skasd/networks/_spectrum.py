@@ -17,17 +17,42 @@ from skasd.networks._squeeze_excitation import SqueezeExcitation
 
 _CHANNELS = 128  # of the convolutions over the spectrum
 _KERNELS = ((256, 64), (64, 32), (16, 4))  # size and stride of each
+_SMALLEST_KERNEL = 4
 _HIDDEN_LAYERS = 5
 _STAGES = (16, 32, 64, 128)  # channels of the residual stages, of two blocks each
 _FROM_HZ = 200.0
+_FEWEST_FRAMES = 11  # of which the stem leaves one
 
 
-def shortest_clip() -> int:
-    """Time points that leave one place after the last convolution over the spectrum."""
+def kernels(n_bins: int) -> list[tuple[int, int]]:
+    """Size and stride of the convolutions over a spectrum: as published, or halved until they fit into a short one.
+
+    Parameters
+    ----------
+    n_bins : int
+        Of the spectrum: half the time points of the clip, and one.
+
+    Examples
+    --------
+    >>> kernels(80001), kernels(8001)
+    ([(256, 64), (64, 32), (16, 4)], [(128, 32), (32, 16), (8, 2)])
+    """
+    halvings = 0
+    while _needed(made := _halved(halvings)) > n_bins and made[0][1] > 1:
+        halvings += 1
+    return made
+
+
+def _halved(times: int) -> list[tuple[int, int]]:
+    return [(max(size >> times, _SMALLEST_KERNEL), max(stride >> times, 1)) for size, stride in _KERNELS]
+
+
+def _needed(sizes: Sequence[tuple[int, int]]) -> int:
+    """Bins that leave one place after the last convolution."""
     n_bins = 1
-    for size, stride in reversed(_KERNELS):
+    for size, stride in reversed(sizes):
         n_bins = (n_bins - 1) * stride + size
-    return 2 * (n_bins - 1)
+    return n_bins
 
 
 class SpectrumBranch(nn.Module):
@@ -36,7 +61,7 @@ class SpectrumBranch(nn.Module):
     Parameters
     ----------
     n_timepoints : int
-        Length of the clips, at least :func:`shortest_clip`.
+        Length of the clips, at least 18.
     embedding_dim : int, default=128
         Length of the embedding, and of the hidden layers.
     """
@@ -44,7 +69,7 @@ class SpectrumBranch(nn.Module):
     def __init__(self, n_timepoints: int, embedding_dim: int = 128) -> None:
         super().__init__()
         n_places, n_in, layers = n_timepoints // 2 + 1, 1, []
-        for size, stride in _KERNELS:
+        for size, stride in kernels(n_places):
             layers += [nn.Conv1d(n_in, _CHANNELS, size, stride, bias=False), nn.ReLU(), SqueezeExcitation(_CHANNELS)]
             n_places, n_in = (n_places - size) // stride + 1, _CHANNELS
         self.convolutions = nn.Sequential(*layers)
@@ -170,7 +195,7 @@ class SpectrumNet(nn.Module):
     Parameters
     ----------
     n_timepoints : int
-        Length of the clips; below :func:`shortest_clip` they are filled up with zeros to that.
+        Length of the clips; those of fewer than eleven frames of the longest window are filled up with zeros to that.
     sample_rate : int, default=16000
         In Hz.
     n_ffts : sequence of int, default=(1024,)
@@ -183,7 +208,7 @@ class SpectrumNet(nn.Module):
         self, n_timepoints: int, *, sample_rate: int = 16000, n_ffts: Sequence[int] = (1024,), embedding_dim: int = 128
     ) -> None:
         super().__init__()
-        self.n_timepoints = max(n_timepoints, shortest_clip())
+        self.n_timepoints = max(n_timepoints, (_FEWEST_FRAMES - 1) * max(n_ffts) // 2)
         spectrograms = [SpectrogramBranch(sample_rate, n_fft, embedding_dim) for n_fft in n_ffts]
         self.branches = nn.ModuleList([SpectrumBranch(self.n_timepoints, embedding_dim), *spectrograms])
 

@@ -40,7 +40,7 @@ DETECTORS = [
     ),
     pytest.param(StatClusterDetector(branches=("log_mel",), **SMALL), id="clusters where attributes lack"),
     pytest.param(
-        StatClusterDetector("ssl", **{**SMALL, "embedding_dim": 8, "max_epochs": 1}),
+        StatClusterDetector("ssl", n_ffts=(64,), **{**SMALL, "embedding_dim": 8, "max_epochs": 1}),
         id="spectrum classifier",
         marks=pytest.mark.slow,
     ),

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from skasd.networks import SpectrogramBranch, SpectrumBranch, SpectrumNet, shortest_clip
-from skasd.networks._spectrum import ResidualBlock
+from skasd.networks import SpectrogramBranch, SpectrumBranch, SpectrumNet
+from skasd.networks._spectrum import ResidualBlock, kernels
+
+SHORT = 10_000
 
 
 def n_parameters(module):
@@ -83,8 +85,8 @@ def test_every_parameter_has_a_gradient():
     silent = None
     for seed in range(6):
         torch.manual_seed(seed)
-        network = SpectrumNet(shortest_clip(), n_ffts=(256, 1024))
-        network({"waveform": noise(4, shortest_clip())}).square().sum(dim=0).matmul(noise(3 * 128)).backward()
+        network = SpectrumNet(SHORT, n_ffts=(256, 1024))
+        network({"waveform": noise(4, SHORT)}).square().sum(dim=0).matmul(noise(3 * 128)).backward()
         without = {name for name, parameter in network.named_parameters() if not parameter.grad.abs().sum() > 0}
         silent = without if silent is None else silent & without
     assert not silent
@@ -99,7 +101,7 @@ def test_spectrum_of_a_tone_has_one_bin():
 
 
 def test_spectrum_branch_sees_the_magnitude_alone():
-    branch, clip = SpectrumBranch(shortest_clip()).double().eval(), noise(1, shortest_clip()).double()
+    branch, clip = SpectrumBranch(SHORT).double().eval(), noise(1, SHORT).double()
     torch.testing.assert_close(branch(clip), branch(-clip))
     torch.testing.assert_close(branch(clip), branch(clip.roll(5000, dims=1)))
     assert not torch.allclose(branch(clip), branch(2 * clip))  # no logarithm, no scaling
@@ -120,17 +122,24 @@ def test_embedding_has_unit_length():
     assert [part.shape for part in parts] == [(2, 128), (2, 128)]
 
 
-def test_shortest_clip_leaves_one_place():
-    assert shortest_clip() == 70_014
-    branch = SpectrumBranch(shortest_clip())
-    assert branch.hidden[0][0].in_features == 128
-    with pytest.raises(RuntimeError):
-        SpectrumBranch(shortest_clip())(noise(2, shortest_clip() - 2))
+@pytest.mark.parametrize(
+    ("n_timepoints", "expected"),
+    [
+        (70_014, [(256, 64), (64, 32), (16, 4)]),
+        (70_012, [(128, 32), (32, 16), (8, 2)]),
+        (9_406, [(128, 32), (32, 16), (8, 2)]),
+        (9_404, [(64, 16), (16, 8), (4, 1)]),
+        (18, [(4, 1), (4, 1), (4, 1)]),
+    ],
+)
+def test_kernels_are_halved_until_they_fit(n_timepoints, expected):
+    assert kernels(n_timepoints // 2 + 1) == expected
+    assert SpectrumBranch(n_timepoints).eval()(noise(1, n_timepoints)).shape == (1, 128)
 
 
 def test_shorter_clips_are_filled_up_with_zeros():
     network, clip = SpectrumNet(1000).eval(), noise(2, 1000)
-    filled = torch.cat([clip, torch.zeros(2, shortest_clip() - 1000)], dim=1)
+    filled = torch.cat([clip, torch.zeros(2, 10 * 512 - 1000)], dim=1)
     torch.testing.assert_close(network({"waveform": clip}), network({"waveform": filled}))
 
 
