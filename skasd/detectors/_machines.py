@@ -8,7 +8,7 @@ from skasd.clips import Clips
 
 
 def refuse_unknown_machines(
-    names: np.ndarray, known: Iterable[str], clips: Clips, columns: Sequence[str], parameter: str
+    names: np.ndarray, known: Iterable[str], clips: Clips, columns: Sequence[str], parameter: str | None
 ) -> None:
     """Raise if a clip is of a machine that was not trained on.
 
@@ -22,8 +22,8 @@ def refuse_unknown_machines(
         The clips, to name the first that is refused.
     columns : sequence of str
         Columns of the clip table that make the names.
-    parameter : str
-        Parameter of the detector that names the columns.
+    parameter : str or None
+        Parameter of the detector that names the columns; None if nothing does.
     """
     known = sorted(map(str, known))
     unknown = ~np.isin(names, known)
@@ -36,9 +36,9 @@ def refuse_unknown_machines(
     else:
         what = f"Machine {name!r} of {clips.name(position)} was not among those given to fit: {known}"
     hint = " Sections are text, such as '00': read tables with dtype=str." if _is_numbered(known) else ""
+    way_out = f", or set {parameter}=() if all clips come from one machine" if parameter else ""
     raise ValueError(
-        f"{what}. Fit on normal clips of it, give clip tables with the columns {tuple(columns)}, or set "
-        f"{parameter}=() if all clips come from one machine.{hint}"
+        f"{what}. Fit on normal clips of it, or give clip tables with the columns {tuple(columns)}{way_out}.{hint}"
     )
 
 

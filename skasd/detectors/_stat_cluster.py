@@ -96,8 +96,8 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     label_text : {"off", "init", "align"}, default="off"
         Whether the spelling of the classes of ``"ssl"`` is where their centres begin, or is aligned with, in training only.
     scorer : estimator or None, default=None
-        Back end, one for each machine: one of :mod:`skasd.scoring`, or an outlier detector or density model of scikit-learn.
-        None takes :class:`skasd.scoring.KMeansScorer`.
+        Back end, one for each machine, and one of all clips for those of no machine: one of :mod:`skasd.scoring`, or an
+        outlier detector or density model of scikit-learn. None takes :class:`skasd.scoring.KMeansScorer`.
     frontend : LogMelTransformer or None, default=None
         As in :class:`OSSCLDetector`; of the statistics too.
     max_epochs : int, default=16
@@ -384,7 +384,7 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     def _anomaly_score(self, clips: Clips) -> np.ndarray:
         machines = clips.group_names(_MACHINE_COLUMNS, _MACHINE_COLUMNS)
         if (machines != "").any():
-            refuse_unknown_machines(machines, set(self.label_source_), clips, _MACHINE_COLUMNS, "machine columns")
+            refuse_unknown_machines(machines, self.label_source_, clips, _MACHINE_COLUMNS, None)
         return distance(self.scorer_, self._embedding(clips), machines)
 
     def _held_out_score(self, clips: Clips) -> np.ndarray:
