@@ -82,11 +82,24 @@ def test_readme_example_uses_names_that_exist():
         assert all(hasattr(module, name.strip()) for name in line[1].split(","))
 
 
-def test_the_readme_table_is_what_the_benchmark_makes_of_its_results():
-    script = ROOT / "benchmarks" / "accuracy" / "twfr.py"
-    spec = importlib.util.spec_from_file_location("twfr_benchmark", script)
+def benchmark_of(name):
+    script = ROOT / "benchmarks" / "accuracy" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_benchmark", script)
     benchmark = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(benchmark)
-    table = benchmark.table(script.with_suffix(".jsonl"), ["r=1", "r=0.9", "r=0.5", "auto"])
+    return benchmark, script.with_suffix(".jsonl")
+
+
+def test_the_readme_table_is_what_the_benchmark_makes_of_its_results():
+    benchmark, results = benchmark_of("twfr")
+    table = benchmark.table(results, ["r=1", "r=0.9", "r=0.5", "auto"])
     assert table.count("\n") == 12
     assert table in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("data", ["toycar", "search", "synthetic"])
+def test_the_tables_of_the_guide_are_what_the_benchmark_makes_of_its_results(data):
+    benchmark, results = benchmark_of("osscl")
+    table = benchmark.table(results, data)
+    assert table.count("* -") > 4
+    assert table in (ROOT / "docs" / "user_guide" / "detectors" / "osscl.rst").read_text()
