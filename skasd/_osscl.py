@@ -17,8 +17,8 @@ from skasd._parameters import check_integer, check_number, check_option
 from skasd.augmentations import Mixing, draw_mixing
 from skasd.losses import ArcFaceHead, arcmix_loss, noisy_arcmix_loss, supervised_contrastive_loss
 from skasd.networks import OSSCLNet
-from skasd.networks._mobilefacenet import BOTTLENECKS
-from skasd.training import ClipStore, Training, TrainingOptions, seeded, train
+from skasd.networks._mobilefacenet import check_bottlenecks
+from skasd.training import ClipStore, Training, TrainingOptions, seeded, torch_dtype, train
 
 MIX_MARGINS = ("first", "both")
 
@@ -59,19 +59,7 @@ class OSSCLOptions:
         check_option("perturbation_head", self.perturbation_head, (True, False))
         check_option("channels_last", self.channels_last, (True, False))
         check_integer("embedding_dim", self.embedding_dim, low=2)
-        _check_bottlenecks(self.bottlenecks)
-
-
-def _check_bottlenecks(bottlenecks: Any) -> None:
-    if isinstance(bottlenecks, str):
-        check_option("bottlenecks", bottlenecks, BOTTLENECKS)
-        return
-    stages = bottlenecks if isinstance(bottlenecks, list | tuple) else ()
-    if not stages or any(np.shape(stage) != (4,) or min(stage) < 1 for stage in stages):
-        raise ValueError(
-            f"bottlenecks={bottlenecks!r}; one of {tuple(BOTTLENECKS)} is expected, or stages of four whole numbers: "
-            "expansion, channels, blocks and stride."
-        )
+        check_bottlenecks(self.bottlenecks)
 
 
 class OSSCLObjective(nn.Module):
@@ -172,5 +160,5 @@ def train_osscl(
             scale=options.scale,
             n_subcenters=options.n_subcenters,
         )
-        objective = OSSCLObjective(network, head, options).to(torch.from_numpy(np.empty(0, dtype)).dtype)
+        objective = OSSCLObjective(network, head, options).to(torch_dtype(dtype))
         return train(objective, store, label, training, seed=seed)

@@ -19,7 +19,7 @@ from skasd._parameters import check_integer, check_number, check_option
 from skasd.augmentations import draw_exchange, exchanged_parts, exchanged_target
 from skasd.losses import AdaProjHead, SubClusterAdaCosHead, prototype_loss, soft_cross_entropy, text_embedding
 from skasd.networks import SpectrumNet
-from skasd.training import ClipStore, Training, TrainingOptions, seeded, train
+from skasd.training import ClipStore, Training, TrainingOptions, seeded, torch_dtype, train
 
 HEADS = ("sub_cluster_adacos", "adacos", "adaproj")
 LABEL_TEXTS = ("off", "init", "align")
@@ -183,5 +183,5 @@ def train_spectrum(
         network = SpectrumNet(
             n_timepoints, sample_rate=sample_rate, n_ffts=options.n_ffts, embedding_dim=options.embedding_dim
         )
-        objective = SpectrumObjective(network, labels, options).to(torch.from_numpy(np.empty(0, dtype)).dtype)
+        objective = SpectrumObjective(network, labels, options).to(torch_dtype(dtype))
         return train(objective, store, label, training, seed=seed)

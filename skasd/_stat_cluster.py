@@ -18,7 +18,8 @@ from torch.nn import functional
 from skasd._parameters import check_integer, check_number, check_option
 from skasd.losses import ArcFaceHead, prototype_loss, supervised_contrastive_loss
 from skasd.networks import OSSCLNet
-from skasd.training import ClipStore, Training, TrainingOptions, seeded, train
+from skasd.networks._mobilefacenet import check_bottlenecks
+from skasd.training import ClipStore, Training, TrainingOptions, seeded, torch_dtype, train
 
 CONTRASTS = ("supcon", "prototype", "two_stage", "off")
 
@@ -43,6 +44,7 @@ class ClusterOptions:
         check_number("contrastive_weight", self.contrastive_weight, low=0)
         check_number("temperature", self.temperature, low=0, above=True)
         check_integer("embedding_dim", self.embedding_dim, low=2)
+        check_bottlenecks(self.bottlenecks)
 
 
 class Projector(nn.Module):
@@ -200,14 +202,13 @@ def train_clusters(
             perturbation_head=False,
             bottlenecks=options.bottlenecks,
         )
-        torch_dtype = torch.from_numpy(np.empty(0, dtype)).dtype
         if options.contrast == "two_stage":
             network = Projector(network, options.embedding_dim)  # type: ignore[arg-type]
-            first = ContrastObjective(network, options).to(torch_dtype)
+            first = ContrastObjective(network, options).to(torch_dtype(dtype))
             network = train(first, store, label, _first_stage(training), seed=seed).objective.network  # type: ignore[assignment]
         head = ArcFaceHead(options.embedding_dim, int(label.max()) + 1, margin=options.margin, scale=options.scale)
         means = torch.from_numpy(_class_means(statistics, label))
-        objective = ClusterObjective(network, head, options, means).to(torch_dtype)
+        objective = ClusterObjective(network, head, options, means).to(torch_dtype(dtype))
         return train(objective, store, label, training, seed=seed)
 
 

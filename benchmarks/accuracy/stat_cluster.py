@@ -31,21 +31,22 @@ from skasd.metrics import score_table
 from skasd.scoring import KNNScorer
 
 SEEDS = (0, 1, 2)
-IMPULSIVE = {"stat_r": (0.5,)}  # what TWFRDetector's r="auto" takes for a machine that acts now and then
+STEPS = {"batch_size": 8, "max_epochs": 40}  # with batches of 64, sixty clips are one step
+IMPULSIVE = {"stat_r": (0.5,), **STEPS}  # for a machine that acts now and then
 MIXTURE = StatisticalClusterer("gmm_bic")
 SYSTEMS = {
-    "1 clusters": lambda: StatClusterDetector("clusters"),
+    "1 clusters": lambda: StatClusterDetector("clusters", **STEPS),
     "1 clusters, r = 0.5": lambda: StatClusterDetector("clusters", **IMPULSIVE),
     "1 clusters, r = 0.5, mixture": lambda: StatClusterDetector("clusters", clusterer=MIXTURE, **IMPULSIVE),
     "1 clusters, r = 0.5, prototype": lambda: StatClusterDetector("clusters", contrast="prototype", **IMPULSIVE),
     "1 clusters, r = 0.5, two stages": lambda: StatClusterDetector("clusters", contrast="two_stage", **IMPULSIVE),
-    "2 metadata": lambda: StatClusterDetector("metadata"),
+    "2 metadata": lambda: StatClusterDetector("metadata", **STEPS),
     "3 ssl": lambda: StatClusterDetector("ssl", **IMPULSIVE),
     "3 ssl, feature exchange": lambda: StatClusterDetector("ssl", feature_exchange=True, **IMPULSIVE),
     "4 ensemble": lambda: EnsembleDetector(
         [
             ("clusters", StatClusterDetector("clusters", **IMPULSIVE)),
-            ("metadata", StatClusterDetector("metadata")),
+            ("metadata", StatClusterDetector("metadata", **STEPS)),
             ("ssl", StatClusterDetector("ssl", **IMPULSIVE)),
         ]
     ),

@@ -22,7 +22,7 @@ class ByMixture:
     """The component of a Gaussian mixture that a point is most probably of; on the first dimensions of the points."""
 
     def __init__(self, mixture: GaussianMixture) -> None:
-        self.mixture = mixture
+        self.mixture, self.centers = mixture, mixture.means_
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         return self.mixture.predict(x[:, : self.mixture.n_features_in_])
@@ -84,7 +84,7 @@ def find_clusters(x: np.ndarray, method: str, max_clusters: int, min_share: floa
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # one of several starts; the best counts
         model = _METHODS[method](x, most, seed) if most > 1 else _one(x)
-    return Clusters(model, _merged(x, model(x), max(2.0, min_share * len(x))))
+    return Clusters(model, _merged(model.centers, model(x), max(2.0, min_share * len(x))))
 
 
 def _one(x: np.ndarray) -> ByCenter:
@@ -126,12 +126,8 @@ def _best_silhouette(x: np.ndarray, candidates: list[np.ndarray]) -> ByCenter:
     return ByCenter(np.array([x[best == cluster].mean(axis=0) for cluster in np.unique(best)]))
 
 
-def _merged(x: np.ndarray, part: np.ndarray, smallest: float) -> np.ndarray:
-    """Cluster of each part: its own if it has enough points (n, d), else that of the nearest that has."""
-    parts, counts = np.unique(part, return_counts=True)
-    kept = parts[counts >= min(smallest, counts.max())]
-    centers = {number: x[part == number].mean(axis=0) for number in parts}
-    clusters = np.zeros(parts.max() + 1, dtype=np.int64)
-    for number in parts:
-        clusters[number] = np.argmin([np.linalg.norm(centers[number] - centers[other]) for other in kept])
-    return clusters
+def _merged(centers: np.ndarray, part: np.ndarray, smallest: float) -> np.ndarray:
+    """Cluster of each part (K,): its own if enough points (n,) are of it, else that of the nearest that has enough."""
+    counts = np.bincount(part, minlength=len(centers))
+    kept = np.flatnonzero(counts >= min(smallest, counts.max()))
+    return pairwise_distances_argmin(centers, centers[kept])

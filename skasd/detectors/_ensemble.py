@@ -233,7 +233,7 @@ def _held_out(groups: np.ndarray, share: float, generator: np.random.RandomState
     kept = np.sort(np.concatenate(chosen))
     if not len(kept):
         raise ValueError(
-            f"{len(groups)} clip was given to fit, or 1 sample of each group; at least two of one are needed, of which one "
+            "fit was given 1 sample, or 1 of each group of the group_columns; at least two of one are needed, of which one "
             "sets the scale."
         )
     return kept

@@ -7,10 +7,12 @@ Axes: B clips, C channels, F mel bands, T frames.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from skasd._parameters import check_option
 from skasd.networks._cpu_layers import DepthwiseConv2d, GlobalDepthwiseConv2d, NormActivation
 
 # (expansion, channels, blocks, stride of the first block)
@@ -20,6 +22,20 @@ BOTTLENECKS = {
 }
 _STEM_CHANNELS = 64
 _LAST_CHANNELS = 512
+
+
+def check_bottlenecks(bottlenecks: Any) -> None:
+    """Raise unless `bottlenecks` are stages of a :class:`MobileFaceNet`, or the name of some."""
+    if isinstance(bottlenecks, str):
+        check_option("bottlenecks", bottlenecks, BOTTLENECKS)
+        return
+    stages = bottlenecks if isinstance(bottlenecks, list | tuple) else ()
+    is_stage = [isinstance(stage, list | tuple) and len(stage) == 4 and min(stage) >= 1 for stage in stages]
+    if not stages or not all(is_stage):
+        raise ValueError(
+            f"bottlenecks={bottlenecks!r}; one of {tuple(BOTTLENECKS)} is expected, or stages of four whole numbers: "
+            "expansion, channels, blocks and stride."
+        )
 
 
 class MobileFaceNet(nn.Module):

@@ -26,45 +26,58 @@ def distance(euclidean: np.ndarray, metric: str) -> np.ndarray:
     return euclidean**2 / 2 if metric == "cosine" else euclidean
 
 
-def neighbors(known: np.ndarray) -> NearestNeighbors:
-    """Index of known embeddings, searched through in parts, so that memory does not grow with their number."""
-    return NearestNeighbors(algorithm="brute", metric="euclidean").fit(known)
-
-
-def mean_distance(index: NearestNeighbors, x: np.ndarray, n_neighbors: int, metric: str) -> np.ndarray:
-    """Mean distance to the nearest known embeddings.
+class KnownEmbeddings:
+    """Embeddings of training clips, searched through in parts, so that memory does not grow with their number.
 
     Parameters
     ----------
-    index : NearestNeighbors
-        Of known embeddings.
-    x : ndarray of shape (n_clips, embedding_dim)
+    embedding : ndarray of shape (n_known, embedding_dim)
         Scaled.
-    n_neighbors : int
-        Over how many the mean is taken; over all if fewer are known.
     metric : {"cosine", "chord", "euclidean"}
         Of the distances.
-
-    Returns
-    -------
-    distance : ndarray of shape (n_clips,)
-        Infinite where there is nothing to be compared with.
     """
-    parts = gen_batches(len(x), _CLIPS_AT_A_TIME)
-    return np.concatenate([_mean_distance(index, x[part], n_neighbors, metric) for part in parts])
 
+    def __init__(self, embedding: np.ndarray, metric: str) -> None:
+        self.embedding, self.metric = embedding, metric
+        self._index = NearestNeighbors(algorithm="brute", metric="euclidean").fit(embedding)
 
-def _mean_distance(index: NearestNeighbors, x: np.ndarray, n_neighbors: int, metric: str) -> np.ndarray:
-    found, which = index.kneighbors(x, min(n_neighbors + 1, index.n_samples_fit_))
-    is_same = np.all(index._fit_X[which] == x[:, None], axis=2)
-    if metric != "euclidean":
-        found[found < _RESOLUTION] = 0
-    rows = np.flatnonzero(is_same.any(axis=1))
-    found[rows, is_same[rows].argmax(axis=1)] = np.inf
-    nearest = distance(np.sort(found, axis=1)[:, :n_neighbors], metric)
-    n_found = np.isfinite(nearest).sum(axis=1)
-    total = np.where(np.isfinite(nearest), nearest, 0).sum(axis=1)
-    return np.where(n_found, total / np.maximum(n_found, 1), np.inf)
+    def __len__(self) -> int:
+        return len(self.embedding)
+
+    def spread(self, n_neighbors: int) -> np.ndarray:
+        """Mean distance (n_known,) of each to its nearest others."""
+        found, _ = self._index.kneighbors(n_neighbors=n_neighbors)
+        return distance(found, self.metric).mean(axis=1)
+
+    def mean_distance(self, x: np.ndarray, n_neighbors: int) -> np.ndarray:
+        """Mean distance to the nearest known embeddings.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_clips, embedding_dim)
+            Scaled.
+        n_neighbors : int
+            Over how many the mean is taken; over all if fewer are known.
+
+        Returns
+        -------
+        distance : ndarray of shape (n_clips,)
+            Infinite where there is nothing to be compared with.
+        """
+        parts = gen_batches(len(x), _CLIPS_AT_A_TIME)
+        return np.concatenate([self._mean_distance(x[part], n_neighbors) for part in parts])
+
+    def _mean_distance(self, x: np.ndarray, n_neighbors: int) -> np.ndarray:
+        found, which = self._index.kneighbors(x, min(n_neighbors + 1, len(self)))
+        is_same = np.all(self.embedding[which] == x[:, None], axis=2)
+        if self.metric != "euclidean":
+            found[found < _RESOLUTION] = 0
+        rows = np.flatnonzero(is_same.any(axis=1))
+        found[rows, is_same[rows].argmax(axis=1)] = np.inf
+        nearest = distance(np.sort(found, axis=1)[:, :n_neighbors], self.metric)
+        n_found = np.isfinite(nearest).sum(axis=1)
+        total = np.where(np.isfinite(nearest), nearest, 0).sum(axis=1)
+        return np.where(n_found, total / np.maximum(n_found, 1), np.inf)
 
 
 def finite(score: np.ndarray) -> np.ndarray:

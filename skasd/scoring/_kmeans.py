@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skasd._parameters import check_integer
 from skasd._random import local_random_state
-from skasd.scoring._distance import finite, mean_distance, neighbors, scaled
+from skasd.scoring._distance import KnownEmbeddings, finite, scaled
 from skasd.scoring._scorer import BaseScorer
 
 _CLIPS_PER_CENTER = 5
@@ -72,7 +72,7 @@ class KMeansScorer(BaseScorer):
         x = scaled(embedding, "cosine")
         centers = self._centers_of(x[~is_target])
         self.centers_ = np.concatenate([centers, x[is_target]])
-        self._index = neighbors(self.centers_)
+        self._known = KnownEmbeddings(self.centers_, "cosine")
 
     def _centers_of(self, source: np.ndarray) -> np.ndarray:
         if not len(source):
@@ -87,4 +87,4 @@ class KMeansScorer(BaseScorer):
             return scaled(kmeans.fit(source).cluster_centers_, "cosine")
 
     def _anomaly_score(self, embedding: np.ndarray) -> np.ndarray:
-        return finite(mean_distance(self._index, scaled(embedding, "cosine"), 1, "cosine"))
+        return finite(self._known.mean_distance(scaled(embedding, "cosine"), 1))

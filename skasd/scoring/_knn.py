@@ -6,7 +6,7 @@ import numpy as np
 
 from skasd._parameters import check_integer, check_option
 from skasd._random import local_random_state
-from skasd.scoring._distance import METRICS, finite, mean_distance, neighbors, scaled
+from skasd.scoring._distance import METRICS, KnownEmbeddings, finite, scaled
 from skasd.scoring._scorer import BaseScorer
 from skasd.scoring._smote import check_smote, grown_target
 
@@ -88,9 +88,9 @@ class KNNScorer(BaseScorer):
         known, generator = scaled(embedding, self.metric), local_random_state(self.random_state)
         target = grown_target(known, is_target, self.smote_ratio, self.smote_neighbors, generator)
         domains = (known[~is_target], scaled(target, self.metric))
-        self._domains = [neighbors(domain) for domain in domains if len(domain)]
+        self._domains = [KnownEmbeddings(domain, self.metric) for domain in domains if len(domain)]
 
     def _anomaly_score(self, embedding: np.ndarray) -> np.ndarray:
         x = scaled(embedding, self.metric)
-        distances = [mean_distance(index, x, self.n_neighbors, self.metric) for index in self._domains]
+        distances = [known.mean_distance(x, self.n_neighbors) for known in self._domains]
         return finite(np.min(distances, axis=0))

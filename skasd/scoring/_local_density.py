@@ -8,7 +8,7 @@ from sklearn.metrics import pairwise_distances_chunked
 
 from skasd._parameters import check_integer, check_option
 from skasd._random import local_random_state
-from skasd.scoring._distance import METRICS, distance, finite, neighbors, scaled
+from skasd.scoring._distance import METRICS, KnownEmbeddings, distance, finite, scaled
 from skasd.scoring._scorer import BaseScorer
 from skasd.scoring._smote import check_smote, grown_target
 
@@ -105,8 +105,7 @@ class LocalDensityScorer(BaseScorer):
         n_neighbors = min(self.n_neighbors, len(self._known) - 1)
         if n_neighbors == 0:
             return np.ones(1)
-        found, _ = neighbors(self._known).kneighbors(n_neighbors=n_neighbors)
-        return distance(found, self.metric).mean(axis=1) + _SMALLEST_SPREAD
+        return KnownEmbeddings(self._known, self.metric).spread(n_neighbors) + _SMALLEST_SPREAD
 
     def _anomaly_score(self, embedding: np.ndarray) -> np.ndarray:
         x = scaled(embedding, self.metric)

@@ -9,7 +9,7 @@ from skasd.training._callbacks import CosineSchedule, KeepBest, Progress, StopOn
 from skasd.training._data import Batches, ClipStore, Rows, TrainingClips
 from skasd.training._evaluate import evaluated
 from skasd.training._memory import reused_memory
-from skasd.training._precision import autocast, autocast_dtype
+from skasd.training._precision import autocast, autocast_dtype, torch_dtype
 from skasd.training._train import Training, TrainingOptions, seeded, train
 
 __all__ = [
@@ -30,5 +30,6 @@ __all__ = [
     "evaluated",
     "reused_memory",
     "seeded",
+    "torch_dtype",
     "train",
 ]

@@ -2,7 +2,13 @@
 
 from contextlib import AbstractContextManager
 
+import numpy as np
 import torch
+
+
+def torch_dtype(dtype: np.dtype) -> torch.dtype:
+    """What torch calls a `dtype` of NumPy."""
+    return torch.from_numpy(np.empty(0, dtype)).dtype
 
 
 def autocast_dtype(precision: str, device: torch.device, dtype: torch.dtype) -> torch.dtype | None:

@@ -7,6 +7,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.utils.estimator_checks import check_estimator
 
 from skasd.clustering import StatisticalClusterer
+from skasd.clustering._models import _merged
 
 METHODS = ("gmm_bic", "kmeans_silhouette", "agglomerative")
 every_method = pytest.mark.parametrize("method", METHODS)
@@ -175,3 +176,8 @@ def test_bad_parameters_are_refused(settings, message):
 def test_names_are_text(name):
     with pytest.raises(ValueError, match=r"domain holds .*; a name is expected for each clip"):
         StatisticalClusterer().fit(blobs(0, n_clips=4)[0], domain=["source", "source", "source", name])
+
+
+def test_a_component_that_no_training_clip_is_of_belongs_to_the_nearest_cluster():
+    centers = np.array([[0.0], [10.0], [9.0], [1.0]])
+    assert _merged(centers, np.array([0, 0, 0, 1, 1, 1]), 2.0).tolist() == [0, 1, 1, 0]

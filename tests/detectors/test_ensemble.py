@@ -194,5 +194,5 @@ def test_bad_parameters_are_refused(settings, error, message, train):
 
 
 def test_a_single_clip_is_refused(train):
-    with pytest.raises(ValueError, match="1 clip was given to fit"):
+    with pytest.raises(ValueError, match="fit was given 1 sample, or 1 of each group of the group_columns"):
         EnsembleDetector([("level", Level())]).fit(train[:1])

@@ -1,8 +1,8 @@
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import LocalOutlierFactor
@@ -170,6 +170,11 @@ def test_spectra_need_waveforms(train):
         ({"moments": ("mean",)}, ValueError, "moments='mean' is unknown"),
         ({"clusterer": KMeans(2)}, TypeError, r"clusterer=KMeans\(n_clusters=2\) is a KMeans; a StatisticalClusterer"),
         ({"contrast": "triplet"}, ValueError, "contrast='triplet' is unknown"),
+        (
+            {"bottlenecks": ((1, 16, 1),)},
+            ValueError,
+            r"bottlenecks=\(\(1, 16, 1\),\); one of .* is expected, or stages",
+        ),
         ({"head": "arcface"}, ValueError, "head='arcface' is unknown"),
         ({"scorer": KMeans(2)}, TypeError, "has no score_samples"),
         ({"n_jobs": 1.5}, TypeError, "n_jobs=1.5 is a float"),
@@ -183,11 +188,7 @@ def test_bad_parameters_are_refused(settings, error, message, train):
 
 @pytest.mark.gpu
 def test_scores_do_not_depend_on_the_device(train, test):
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    detector = small("ssl", embedding_dim=16).fit(train)
-    expected = detector.score_samples(test)
-    on_device = clone(detector)
-    on_device.__dict__.update(detector.__dict__)
-    on_device.device = "cuda"
-    np.testing.assert_allclose(on_device.score_samples(test), expected, rtol=1e-2, atol=1e-4)
+    detector = small("ssl").fit(train)
+    moved = copy.copy(detector)
+    moved.device = "cuda"
+    np.testing.assert_allclose(moved.score_samples(test), detector.score_samples(test), rtol=1e-3, atol=1e-3)

@@ -84,7 +84,7 @@ def test_smote_brings_the_target_domain_nearer():
 def test_made_clips_are_of_unit_length():
     X, domain = at(0, 1, 2, 60, 120, 180), ["source"] * 3 + ["target"] * 3
     grown = KNNScorer(smote_ratio=50.0, random_state=0).fit(X, domain=domain)
-    target = grown._domains[1]._fit_X
+    target = grown._domains[1].embedding
     assert len(target) == 150
     np.testing.assert_allclose(np.linalg.norm(target, axis=1), 1)
 
