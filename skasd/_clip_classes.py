@@ -3,23 +3,17 @@
 Axes: n clips, d statistics.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from skasd._parameters import check_integer
 from skasd.clips import Clips
+from skasd.clustering import StatisticalClusterer
 
 USUAL_COLUMNS = ("machine_type", "section")  # a table may lack them
 _CLUSTERS = 16  # of clips that have no labels
-_MOST_DIMENSIONS = 16
 
 
 def check_class_parameters(label_columns: Sequence[str] | None, n_clusters: int | None) -> None:
@@ -97,25 +91,8 @@ def pseudo_labels(statistics: np.ndarray, group: np.ndarray, n_clusters: int, *,
     Returns
     -------
     names : ndarray of shape (n,), str
-        "fan/00/cluster 2", or "cluster 2" where the group is "".
+        "fan/00 | cluster 2", or "cluster 2" where the group is "".
     """
-    names = np.empty(len(group), dtype=object)
-    with threadpool_limits(1, user_api="blas"):
-        for value in np.unique(group):
-            rows = np.flatnonzero(group == value)
-            clusters = _clusters(statistics[rows], min(n_clusters, max(1, len(rows) // 2)), seed)
-            names[rows] = [f"{value}/cluster {cluster}".lstrip("/") for cluster in clusters]
-    return names.astype(str)
-
-
-def _clusters(statistics: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
-    order = np.lexsort(statistics.T)  # so that the clusters do not depend on the order of the clips
-    scaled = StandardScaler().fit_transform(statistics[order])
-    n_dimensions = min(_MOST_DIMENSIONS, *scaled.shape)
-    reduced = PCA(n_dimensions, svd_solver="full").fit_transform(scaled) if np.ptp(scaled, axis=0).any() else scaled
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct clips than clusters: fewer clusters
-        found = np.empty(len(order), dtype=np.int64)
-        found[order] = KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(reduced)
-    _, first, cluster = np.unique(found, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[cluster]  # counted in the order of the clips
+    clusterer = StatisticalClusterer(n_clusters=n_clusters, min_share=0, random_state=seed)
+    clusterer.fit(statistics, machine_type=group)
+    return clusterer.cluster_names_[clusterer.labels_]

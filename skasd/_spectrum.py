@@ -8,6 +8,7 @@ Axes: B clips, C classes, D dimensions of the embedding of a branch, M branches.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skasd._parameters import check_integer, check_number, check_option
-from skasd.augmentations import draw_exchange, exchanged_parts, exchanged_target
+from skasd.augmentations import draw_exchange, exchanged_parts, exchanged_statistics, exchanged_target
 from skasd.losses import AdaProjHead, SubClusterAdaCosHead, prototype_loss, soft_cross_entropy, text_embedding
 from skasd.networks import SpectrumNet
+from skasd.networks._spectrum import FREQUENCY_ATTENTIONS
 from skasd.training import ClipStore, Training, TrainingOptions, seeded, torch_dtype, train
 
 HEADS = ("sub_cluster_adacos", "adacos", "adaproj")
@@ -31,6 +33,7 @@ class SpectrumOptions:
     """Network and loss; the names are those of the detector, which tells what they mean."""
 
     n_ffts: Sequence[int] = (1024,)
+    frequency_attention: str = "off"
     embedding_dim: int = 128
     head: str = "sub_cluster_adacos"
     n_subclusters: int = 16
@@ -38,15 +41,17 @@ class SpectrumOptions:
     dynamic_scale: bool = False
     mixup_probability: float = 0.5
     feature_exchange: bool = False
+    statistics_exchange: bool = False
     subspace_loss: bool = False
     label_text: str = "off"
 
     def check(self) -> None:
         """Raise if an option is out of range."""
+        check_option("frequency_attention", self.frequency_attention, FREQUENCY_ATTENTIONS)
         check_integer("embedding_dim", self.embedding_dim, low=2)
         check_option("head", self.head, HEADS)
         check_integer("n_subclusters", self.n_subclusters, low=1)
-        for name in ("trainable_centers", "dynamic_scale", "feature_exchange", "subspace_loss"):
+        for name in ("trainable_centers", "dynamic_scale", "feature_exchange", "statistics_exchange", "subspace_loss"):
             check_option(name, getattr(self, name), (True, False))
         check_number("mixup_probability", self.mixup_probability, low=0, high=1)
         check_option("label_text", self.label_text, LABEL_TEXTS)
@@ -93,8 +98,9 @@ class SpectrumObjective(nn.Module):
         n_parts, dim = len(network.branches), options.embedding_dim
         self.head = options.make_head(n_parts * dim, self.n_classes, trainable=options.trainable_centers)
         self.exchange_head = self.subspace_heads = self.of_text = None
-        if options.feature_exchange:
-            self.exchange_head = options.make_head(n_parts * dim, (n_parts + 1) * self.n_classes, trainable=True)
+        if options.feature_exchange or options.statistics_exchange:
+            n_kinds = (3 if options.statistics_exchange else 1) * (n_parts + 1 if options.feature_exchange else 1)
+            self.exchange_head = options.make_head(n_parts * dim, n_kinds * self.n_classes, trainable=True)
         if options.subspace_loss:
             heads = [options.make_head(dim, self.n_classes, trainable=True) for _ in range(n_parts)]
             self.subspace_heads = nn.ModuleList(heads)
@@ -118,15 +124,27 @@ class SpectrumObjective(nn.Module):
         embedding = torch.cat(parts, dim=1)
         loss = self.head(embedding, target)
         if self.exchange_head is not None:
-            exchange = draw_exchange(len(label), _EXCHANGED, generator)
-            moved = torch.cat(exchanged_parts(parts, exchange), dim=1)
-            loss = loss + self.exchange_head(moved, exchanged_target(target, exchange, len(parts)))
+            moved, kinds = self._exchanged(waveform, parts, target, generator)
+            loss = loss + self.exchange_head(moved, kinds)
         if self.subspace_heads is not None:
             heads = zip(self.subspace_heads, parts, strict=True)
             loss = loss + torch.stack([head(part, target) for head, part in heads]).sum()
         if self.of_text is not None:
             loss = loss + prototype_loss(embedding, self.of_text(self.text), target.argmax(dim=1))
         return loss
+
+    def _exchanged(
+        self, waveform: Tensor, parts: Sequence[Tensor], target: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Embeddings of clips of which some have exchanged statistics, features or both, and their classes."""
+        if self.options.statistics_exchange:
+            exchange = draw_exchange(len(target), _EXCHANGED, generator)
+            parts = self.network.parts(waveform, partial(exchanged_statistics, exchange=exchange))
+            target = exchanged_target(target, exchange)
+        if self.options.feature_exchange:
+            exchange = draw_exchange(len(target), _EXCHANGED, generator)
+            parts, target = exchanged_parts(parts, exchange), exchanged_target(target, exchange, len(parts))
+        return torch.cat(list(parts), dim=1), target
 
     def _one_hot(self, label: Tensor) -> Tensor:
         return functional.one_hot(label, self.n_classes).to(torch.float32)
@@ -181,7 +199,11 @@ def train_spectrum(
     n_timepoints = store.arrays["waveform"].shape[1]
     with seeded(seed):
         network = SpectrumNet(
-            n_timepoints, sample_rate=sample_rate, n_ffts=options.n_ffts, embedding_dim=options.embedding_dim
+            n_timepoints,
+            sample_rate=sample_rate,
+            n_ffts=options.n_ffts,
+            embedding_dim=options.embedding_dim,
+            frequency_attention=options.frequency_attention,
         )
         objective = SpectrumObjective(network, labels, options).to(torch_dtype(dtype))
         return train(objective, store, label, training, seed=seed)

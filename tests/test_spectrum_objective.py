@@ -75,6 +75,27 @@ def test_feature_exchange_adds_the_loss_of_its_own_head(network, clips):
     assert difference.item() == pytest.approx(np.log(9), rel=1e-5)
 
 
+@pytest.mark.parametrize(("also_features", "n_classes"), [(False, 9), (True, 27)])
+def test_statistics_exchange_has_classes_of_its_own(network, clips, also_features, n_classes):
+    settings = {"statistics_exchange": True, "feature_exchange": also_features}
+    made, plain = objective(network, **settings), objective(network)
+    assert made.exchange_head.n_classes == n_classes
+    made.head.load_state_dict(plain.head.state_dict())
+    assert made(clips, LABEL, generator()) > plain(clips, LABEL, generator())
+
+
+def test_exchanged_statistics_change_the_spectrogram_of_those_clips_alone(network, clips):
+    made = objective(network, statistics_exchange=True)
+    parts = network.parts(clips["waveform"])
+    moved, target = made._exchanged(clips["waveform"], parts, one_hot(LABEL), generator(1))
+    is_exchanged = target[:, : len(LABELS)].sum(dim=1) == 0
+    assert 0 < is_exchanged.sum() < 4
+    of_spectrum, of_spectrogram = moved.split(16, dim=1)
+    torch.testing.assert_close(of_spectrum, parts[0])
+    torch.testing.assert_close(of_spectrogram[~is_exchanged], parts[1][~is_exchanged])
+    assert ((of_spectrogram - parts[1]).abs().sum(dim=1)[is_exchanged] > 1e-4).all()
+
+
 def test_subspace_loss_adds_one_for_each_branch(network, clips):
     made, plain = objective(network, subspace_loss=True), objective(network)
     made.head.load_state_dict(plain.head.state_dict())
@@ -128,6 +149,8 @@ def test_same_generator_same_loss(network, clips):
         ({"n_subclusters": 0}, ValueError, "n_subclusters=0 is too small"),
         ({"mixup_probability": 2}, ValueError, "mixup_probability=2.0 is out of range"),
         ({"label_text": "bert"}, ValueError, "label_text='bert' is unknown"),
+        ({"frequency_attention": "on"}, ValueError, "frequency_attention='on' is unknown"),
+        ({"statistics_exchange": 1}, ValueError, "statistics_exchange=1 is unknown"),
         ({"feature_exchange": 1}, ValueError, "feature_exchange=1 is unknown"),
         ({"n_ffts": 1024}, TypeError, "n_ffts=1024; a tuple of window lengths"),
         ({"n_ffts": (16,)}, ValueError, "n_ffts=16 is too small"),

@@ -15,7 +15,31 @@ from sklearn.mixture import GaussianMixture
 
 _N_INIT = 5
 _CLIPS_PER_DIMENSION = 10  # below, a full covariance follows the single clips
-_CLIPS_PER_CLUSTER = 5
+_CLIPS_PER_CLUSTER = 5  # where the number of clusters is looked for
+_CLIPS_PER_GIVEN_CLUSTER = 2
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many clusters there may be.
+
+    Attributes
+    ----------
+    given : int or None
+        So many, and at most one for every two points; None looks for the number.
+    most : int
+        Then at most so many, and at most one for every five points.
+    """
+
+    given: int | None
+    most: int
+
+    def among(self, x: np.ndarray) -> range:
+        """Numbers of clusters that points (n, d) may have."""
+        share = _CLIPS_PER_CLUSTER if self.given is None else _CLIPS_PER_GIVEN_CLUSTER
+        wanted = self.most if self.given is None else self.given
+        possible = min(wanted, max(1, len(x) // share), len(np.unique(x, axis=0)))
+        return range(1 if self.given is None else possible, possible + 1)
 
 
 class ByMixture:
@@ -63,7 +87,7 @@ class Clusters:
         return self.cluster_of_part[self.model(x)]
 
 
-def find_clusters(x: np.ndarray, method: str, max_clusters: int, min_share: float, seed: int) -> Clusters:
+def find_clusters(x: np.ndarray, method: str, counts: Counts, min_share: float, seed: int) -> Clusters:
     """Clusters of points, the same in whatever order the points are.
 
     Parameters
@@ -72,18 +96,18 @@ def find_clusters(x: np.ndarray, method: str, max_clusters: int, min_share: floa
         Points, the dimensions in the order of their variance.
     method : {"gmm_bic", "kmeans_silhouette", "agglomerative"}
         How they are found and counted.
-    max_clusters : int
-        At most so many, and at most one for every five points.
+    counts : Counts
+        How many there may be.
     min_share : float
         A cluster of a smaller share of the points, or of a single one, is merged into the nearest.
     seed : int
         Of the random starts.
     """
     x = x[np.lexsort(x.T[::-1])]
-    most = min(max_clusters, max(1, len(x) // _CLIPS_PER_CLUSTER), len(np.unique(x, axis=0)))
+    possible = counts.among(x)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # one of several starts; the best counts
-        model = _METHODS[method](x, most, seed) if most > 1 else _one(x)
+        model = _METHODS[method](x, possible, seed) if possible[-1] > 1 else _one(x)
     return Clusters(model, _merged(model.centers, model(x), max(2.0, min_share * len(x))))
 
 
@@ -91,25 +115,23 @@ def _one(x: np.ndarray) -> ByCenter:
     return ByCenter(x.mean(axis=0, keepdims=True))
 
 
-def _gmm_bic(x: np.ndarray, most: int, seed: int) -> ByMixture:
+def _gmm_bic(x: np.ndarray, counts: range, seed: int) -> ByMixture:
     """Full covariances; as many components as the Bayesian information criterion wants."""
     x = x[:, : max(1, len(x) // _CLIPS_PER_DIMENSION)]
-    mixtures = [
-        GaussianMixture(k, reg_covar=1e-3, n_init=_N_INIT, random_state=seed).fit(x) for k in range(1, most + 1)
-    ]
+    mixtures = [GaussianMixture(k, reg_covar=1e-3, n_init=_N_INIT, random_state=seed).fit(x) for k in counts]
     return ByMixture(min(mixtures, key=lambda mixture: mixture.bic(x)))
 
 
-def _kmeans_silhouette(x: np.ndarray, most: int, seed: int) -> ByCenter:
-    return _best_silhouette(x, [KMeans(k, n_init=10, random_state=seed).fit_predict(x) for k in range(2, most + 1)])
+def _kmeans_silhouette(x: np.ndarray, counts: range, seed: int) -> ByCenter:
+    return _best_silhouette(x, [KMeans(k, n_init=10, random_state=seed).fit_predict(x) for k in counts if k > 1])
 
 
-def _agglomerative(x: np.ndarray, most: int, _: int) -> ByCenter:
+def _agglomerative(x: np.ndarray, counts: range, _: int) -> ByCenter:
     """Ward's method; nothing in it is random."""
-    return _best_silhouette(x, [AgglomerativeClustering(k).fit_predict(x) for k in range(2, most + 1)])
+    return _best_silhouette(x, [AgglomerativeClustering(k).fit_predict(x) for k in counts if k > 1])
 
 
-_METHODS: dict[str, Callable[[np.ndarray, int, int], ByMixture | ByCenter]] = {
+_METHODS: dict[str, Callable[[np.ndarray, range, int], ByMixture | ByCenter]] = {
     "gmm_bic": _gmm_bic,
     "kmeans_silhouette": _kmeans_silhouette,
     "agglomerative": _agglomerative,
@@ -122,7 +144,7 @@ def _best_silhouette(x: np.ndarray, candidates: list[np.ndarray]) -> ByCenter:
     usable = [found for found in candidates if 1 < len(np.unique(found)) < len(x)]
     if not usable:
         return _one(x)
-    best = max(usable, key=lambda found: silhouette_score(x, found))
+    best = usable[0] if len(usable) == 1 else max(usable, key=lambda found: silhouette_score(x, found))
     return ByCenter(np.array([x[best == cluster].mean(axis=0) for cluster in np.unique(best)]))
 
 

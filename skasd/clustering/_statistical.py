@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from skasd._parameters import check_integer, check_number, check_option
 from skasd._random import local_random_state
-from skasd.clustering._models import METHODS, Clusters, find_clusters
+from skasd.clustering._models import METHODS, Clusters, Counts, find_clusters
 
 _VARIANCE = 0.95
 _FARTHEST = 20.0
@@ -30,8 +30,10 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
         ``"kmeans_silhouette"``, ``"agglomerative"`` (Ward): as many clusters as give the largest silhouette, at least two.
         ``"gmm_bic"``: Gaussian mixtures of full covariance, as many components as the Bayesian information criterion wants,
         which needs hundreds of clips.
+    n_clusters : int or None, default=None
+        Of each machine type and domain, at most one for every two clips; None looks for the number.
     max_clusters : int, default=4
-        Of each machine type and domain; at most one for every five clips.
+        If it is looked for: of each machine type and domain, and at most one for every five clips.
     min_share : float, default=0.02
         A cluster of a smaller share of the clips of its domain, or of a single one, is merged into the nearest, in [0, 1].
     max_dimensions : int, default=16
@@ -91,6 +93,7 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
         self,
         method: str = "kmeans_silhouette",
         *,
+        n_clusters: int | None = None,
         max_clusters: int = 4,
         min_share: float = 0.02,
         max_dimensions: int = 16,
@@ -98,6 +101,7 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
         random_state: Any = None,
     ) -> None:
         self.method = method
+        self.n_clusters = n_clusters
         self.max_clusters = max_clusters
         self.min_share = min_share
         self.max_dimensions = max_dimensions
@@ -161,7 +165,8 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
         x = space.reduced(X)
         for domain in np.unique(domains):
             points = x[domains == domain]
-            found = find_clusters(points, self.method, self.max_clusters, self.min_share, seed)
+            counts = Counts(self.n_clusters, self.max_clusters)
+            found = find_clusters(points, self.method, counts, self.min_share, seed)
             self._clusters[machine, str(domain)] = found
 
     def _number(self) -> None:
@@ -187,6 +192,8 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
 
     def _check_parameters(self) -> None:
         check_option("method", self.method, METHODS)
+        if self.n_clusters is not None:
+            check_integer("n_clusters", self.n_clusters, low=1, other="None")
         check_integer("max_clusters", self.max_clusters, low=1)
         check_number("min_share", self.min_share, low=0, high=1)
         check_integer("max_dimensions", self.max_dimensions, low=1)

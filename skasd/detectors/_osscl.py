@@ -39,10 +39,11 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
 
     Parameters
     ----------
-    branches : sequence of {"log_mel", "tgram", "tfgram", "tagram"}, default=("log_mel", "tgram", "tfgram")
-        Images of a clip that the network sees, as channels: the log-mel; a strided convolution of the waveform; a deeper
-        network of the waveform; the log-mel with its loud frames weighted. Where X has features and no waveforms, those of
-        the log-mel alone are used.
+    branches : sequence of str, default=("log_mel", "tgram", "tfgram")
+        Images of a clip that the network sees, as channels: ``"log_mel"``; ``"tgram"``, a strided convolution of the
+        waveform; ``"tfgram"``, a deeper network of the waveform; ``"tagram"``, the log-mel with its loud frames weighted;
+        ``"frequency_attention"``, self-attention over the bands of the log-mel. Where X has features and no waveforms, those
+        of the log-mel alone are used.
     label_columns : sequence of str or None, default=("machine_type", "section")
         Columns of the clip table that make the class of a clip; it may lack these two. None makes clusters.
     n_clusters : int or None, default=None

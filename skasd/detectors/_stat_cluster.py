@@ -22,8 +22,7 @@ from skasd.detectors._stat_cluster_labels import Labels, attributes_of, labels_o
 from skasd.features import LogMelTransformer
 from skasd.features._network_inputs import NetworkInputs, default_frontend, usable_branches
 from skasd.features._osscl_training import stacked_batches
-from skasd.features._statistics import check_moments, clip_statistics
-from skasd.features._twfr import decay_values
+from skasd.features._statistics import ClipStatistics
 from skasd.networks import folded
 from skasd.networks._osscl import BRANCH_INPUTS
 from skasd.scoring import KMeansScorer, check_scorer
@@ -55,9 +54,10 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         spectrum of the whole clip and on its spectrogram, with sub-clusters [2]_; it needs waveforms.
     branches : sequence of str, default=("log_mel", "tgram")
         Images of the network, as in :class:`OSSCLDetector`. Not of ``"ssl"``.
-    stat_r : sequence of float, default=(1.0, 0.9, 0.5)
-        Decay values of the statistics that are clustered, see :class:`skasd.features.TWFRTransformer`. Machines that act now
-        and then show their states in small values alone.
+    stat_r : sequence of float or "auto", default="auto"
+        Decay values of the statistics that are clustered, see :class:`skasd.features.TWFRTransformer`. ``"auto"`` takes 1,
+        0.9 and 0.5; of machines that act now and then, which :class:`TWFRDetector` tells by the skewness of their levels,
+        0.5 alone.
     moments : sequence of {"std", "skewness", "kurtosis"}, default=()
         More statistics of each band.
     clusterer : StatisticalClusterer or None, default=None
@@ -78,7 +78,10 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     embedding_dim : int, default=128
         Length of the embedding; of ``"ssl"``, that of each branch.
     n_ffts : sequence of int, default=(1024,)
-        Windows of the spectrograms of ``"ssl"``, in samples.
+        Windows of the spectrograms of ``"ssl"``, in samples. Several, such as (256, 1024, 4096), have a branch each.
+    frequency_attention : {"off", "gate", "token"}, default="off"
+        Of ``"ssl"``: whether bands are weighted by what all bands are like, or self-attention over bands makes a second
+        image of the spectrogram. The other systems have it as a branch.
     head : {"sub_cluster_adacos", "adacos", "adaproj"}, default="sub_cluster_adacos"
         Loss of ``"ssl"``.
     n_subclusters : int, default=16
@@ -91,6 +94,9 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         Share of the clips of ``"ssl"`` that are mixed with another.
     feature_exchange : bool, default=False
         Whether half of the clips of ``"ssl"`` exchange the embedding of a branch, as classes of their own.
+    statistics_exchange : bool, default=False
+        Whether the frames of half of the clips of ``"ssl"`` get the mean and the spread over frequency of those of another
+        clip, as classes of their own. It takes a second pass over the spectrograms.
     subspace_loss : bool, default=False
         Whether each branch of ``"ssl"`` has a loss of its own besides.
     label_text : {"off", "init", "align"}, default="off"
@@ -193,7 +199,7 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         system: str = "auto",
         *,
         branches: Sequence[str] = ("log_mel", "tgram"),
-        stat_r: Sequence[float] = (1.0, 0.9, 0.5),
+        stat_r: Sequence[float] | str = "auto",
         moments: Sequence[str] = (),
         clusterer: StatisticalClusterer | None = None,
         contrast: str = "supcon",
@@ -204,12 +210,14 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         bottlenecks: Any = "2023",
         embedding_dim: int = 128,
         n_ffts: Sequence[int] = (1024,),
+        frequency_attention: str = "off",
         head: str = "sub_cluster_adacos",
         n_subclusters: int = 16,
         trainable_centers: bool = True,
         dynamic_scale: bool = False,
         mixup_probability: float = 0.5,
         feature_exchange: bool = False,
+        statistics_exchange: bool = False,
         subspace_loss: bool = False,
         label_text: str = "off",
         scorer: Any = None,
@@ -245,12 +253,14 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         self.bottlenecks = bottlenecks
         self.embedding_dim = embedding_dim
         self.n_ffts = n_ffts
+        self.frequency_attention = frequency_attention
         self.head = head
         self.n_subclusters = n_subclusters
         self.trainable_centers = trainable_centers
         self.dynamic_scale = dynamic_scale
         self.mixup_probability = mixup_probability
         self.feature_exchange = feature_exchange
+        self.statistics_exchange = statistics_exchange
         self.subspace_loss = subspace_loss
         self.label_text = label_text
         self.scorer = scorer
@@ -302,17 +312,18 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         self._learn_inputs(clips)
         machines, domains = clips.group_names(_MACHINE_COLUMNS, _MACHINE_COLUMNS), clips.domains()
         with closing(ClipStore(len(clips), self.memory_budget)) as store:
-            statistics: list[np.ndarray] = []
-            store.fill(self._with_statistics(clips, statistics))
-            labels = self._labels(machines, domains, attributes_of(clips), np.array(statistics, dtype=np.float64))
-            training = self._train(store, labels, np.array(statistics))
+            rows: list[np.ndarray] = []
+            store.fill(self._with_statistics(clips, rows))
+            statistics = self._statistics.of_machines(np.array(rows), machines)
+            labels = self._labels(machines, domains, attributes_of(clips), statistics)
+            training = self._train(store, labels, statistics)
             self._keep(training, labels)
             embedding = self._embedding_of(store.clips())
         scorer = KMeansScorer() if self.scorer is None else self.scorer
         learnt = np.setdiff1d(np.arange(len(clips)), training.held_out)
         self.scorer_ = fitted_back_ends(scorer, embedding[learnt], machines[learnt], domains[learnt], seed=self._seed)
-        rows = training.held_out if len(training.held_out) else learnt
-        self._held_out = distance(self.scorer_, embedding[rows], machines[rows])
+        judged = training.held_out if len(training.held_out) else learnt
+        self._held_out = distance(self.scorer_, embedding[judged], machines[judged])
 
     def _learn_inputs(self, clips: Clips) -> None:
         """Which inputs the network has, and how long they are."""
@@ -327,13 +338,13 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         self._inputs = NetworkInputs.learn(clips, names, default_frontend(self.frontend), self.precision)
         self._n_jobs, self._verbose = self.n_jobs, self.verbose
 
-    def _with_statistics(self, clips: Clips, statistics: list[np.ndarray]) -> Iterator[dict[str, np.ndarray] | None]:
+    def _with_statistics(self, clips: Clips, rows: list[np.ndarray]) -> Iterator[dict[str, np.ndarray] | None]:
         """Inputs of the network, while the statistics of each clip are added to a list."""
         for clip in self._read(clips, "reading"):
             if clip is None:
                 yield None
                 continue
-            statistics.append(clip_statistics(clip["log_mel"], decay_values(self.stat_r), self.moments))
+            rows.append(self._statistics.of_clip(clip["log_mel"]))
             yield {name: clip[name] for name in self._names}
 
     def _read(self, clips: Clips, title: str) -> Iterator[dict[str, np.ndarray] | None]:
@@ -401,8 +412,7 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
     def _check_parameters(self) -> None:
         check_option("system", self.system, SYSTEMS)
-        decay_values(self.stat_r)
-        check_moments(self.moments)
+        self._statistics = ClipStatistics.checked(self.stat_r, self.moments)
         _options(SpectrumOptions, self)
         _options(ClusterOptions, self)
         TrainingOptions.of(self)

@@ -16,14 +16,11 @@ from skasd.clips import Clips
 from skasd.detectors._gaussian import SCORES, fit_mixture, held_out_scores
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.features import LogMelTransformer
+from skasd.features._statistics import IMPULSIVE_SKEWNESS, mean_skewness
 from skasd.features._twfr import decay_values, map_spectrograms, or_published, twfr
 
 # r="auto": from the mean over time to what the two loudest frames of each band say
 _AUTO_R = (1.0, 0.95, 0.8, 0.5)
-# Level distributions of noise lean to the quiet side (the logarithm of a chi-square variable has a skewness below 0);
-# above this the loud frames are so rare that a machine is taken as impulsive, and its time mean as background.
-_IMPULSIVE_SKEWNESS = 0.4
-
 _USUAL_COLUMNS = ("machine_type", "section")
 _LEAST_SPREAD = 1.0  # nats; clips that are all alike say nothing about the spread of new ones
 
@@ -189,7 +186,7 @@ class TWFRDetector(BaseDetector):
         return np.stack(spectra), np.array(skewness)
 
     def _is_kept(self, r: float, skewness: float) -> bool:
-        return not (isinstance(self.r, str) and r == 1.0 and skewness > _IMPULSIVE_SKEWNESS)
+        return not (isinstance(self.r, str) and r == 1.0 and skewness > IMPULSIVE_SKEWNESS)
 
     def _fit_machine(
         self, spectra: np.ndarray, r: Sequence[float], kept: list[int], random_state: np.random.RandomState
@@ -255,13 +252,7 @@ class _Machine:
 def _statistics(spectrogram: np.ndarray, *, r: tuple[float, ...]) -> tuple[np.ndarray, float]:
     """TWFR spectra (n_r, n_mels) in float64, and the mean skewness of the levels over time in a band."""
     spectrogram = spectrogram.astype(np.float64, copy=False)
-    deviation = spectrogram - spectrogram.mean(axis=1, keepdims=True)
-    squared = np.square(deviation)
-    variance = squared.mean(axis=1)
-    varied = variance > 1e-12  # a constant band leans to neither side
-    third = np.einsum("ft,ft->f", deviation, squared)[varied] / spectrogram.shape[1]
-    skewness = (third / variance[varied] ** 1.5).sum() / len(variance)
-    return twfr(spectrogram, r), float(skewness)
+    return twfr(spectrogram, r), mean_skewness(spectrogram)
 
 
 def _refuse_unequal_bands(spectra: Sequence[np.ndarray], clips: Clips) -> None:

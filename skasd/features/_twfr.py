@@ -171,13 +171,13 @@ def _pooled_flat(spectrogram: np.ndarray, *, r: tuple[float, ...]) -> np.ndarray
     return twfr(spectrogram, r).ravel()
 
 
-def decay_values(r: float | Sequence[float]) -> tuple[float, ...]:
-    """Values of the parameter r, after a look at each of them."""
+def decay_values(r: float | Sequence[float], name: str = "r") -> tuple[float, ...]:
+    """Values of a parameter of this name, after a look at each of them."""
     values = tuple(np.atleast_1d(np.asarray(r, dtype=object)))
     if not values:
-        raise ValueError("r is empty; give one decay value in [0, 1] or several.")
+        raise ValueError(f"{name} is empty; give one decay value in [0, 1] or several.")
     for value in values:
-        check_number("r", value, low=0, high=1)
+        check_number(name, value, low=0, high=1)
     return values
 
 

@@ -1,7 +1,7 @@
 """Networks: tensors in, tensors out."""
 
 from skasd.networks._folding import folded
-from skasd.networks._frequency_attention import FrequencyAttention
+from skasd.networks._frequency_attention import FrequencyAttention, FrequencyGate
 from skasd.networks._mel import LogMelNet
 from skasd.networks._mobilefacenet import MobileFaceNet
 from skasd.networks._osscl import OSSCLNet
@@ -14,6 +14,7 @@ from skasd.networks._tgram import TgramNet
 
 __all__ = [
     "FrequencyAttention",
+    "FrequencyGate",
     "LogMelNet",
     "MobileFaceNet",
     "OSSCLNet",

@@ -1,7 +1,7 @@
 """OSSCLNet: images of a clip, stacked as channels of one small convolutional network.
 
 S. Huang et al. (OS-SCL), ICASSP 2025, arXiv:2509.13853; with other branches STgram-MFN (arXiv:2201.05510) and Noisy-ArcMix
-(arXiv:2310.06364).
+(arXiv:2310.06364), and AFPA (arXiv:2308.14063).
 
 Axes: B clips, C images, F mel bands, T frames, D dimensions of the embedding.
 """
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skasd.networks._frequency_attention import FrequencyAttention
 from skasd.networks._mobilefacenet import MobileFaceNet
 from skasd.networks._perturbation import PerturbationHead
 from skasd.networks._tagram import TAgramNet
@@ -20,7 +21,13 @@ from skasd.networks._tfgram import TFgramNet
 from skasd.networks._tgram import TgramNet
 
 # what each branch is made from
-BRANCH_INPUTS = {"log_mel": "log_mel", "tgram": "waveform", "tfgram": "waveform", "tagram": "log_mel"}
+BRANCH_INPUTS = {
+    "log_mel": "log_mel",
+    "tgram": "waveform",
+    "tfgram": "waveform",
+    "tagram": "log_mel",
+    "frequency_attention": "log_mel",
+}
 
 
 class OSSCLNet(nn.Module):
@@ -28,7 +35,7 @@ class OSSCLNet(nn.Module):
 
     Parameters
     ----------
-    branches : sequence of {"log_mel", "tgram", "tfgram", "tagram"}
+    branches : sequence of {"log_mel", "tgram", "tfgram", "tagram", "frequency_attention"}
         Images, in the order of the channels.
     size : tuple of int
         Mel bands and frames of the spectrograms.
@@ -61,6 +68,7 @@ class OSSCLNet(nn.Module):
             "tgram": lambda: TgramNet(size, hop_length),
             "tfgram": lambda: TFgramNet(size),
             "tagram": TAgramNet,
+            "frequency_attention": lambda: FrequencyAttention(size[1]),
         }
         self.branches = nn.ModuleDict({name: makers[name]() for name in branches})
         self.encoder = MobileFaceNet(len(branches), size, embedding_dim=embedding_dim, bottlenecks=bottlenecks)

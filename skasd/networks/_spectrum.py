@@ -7,12 +7,13 @@ map everything to one place.
 Axes: B clips, C channels, N time points, K frequency bins, T frames, D dimensions of the embedding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skasd.networks._frequency_attention import FrequencyAttention, FrequencyGate
 from skasd.networks._squeeze_excitation import SqueezeExcitation
 
 _CHANNELS = 128  # of the convolutions over the spectrum
@@ -22,6 +23,7 @@ _HIDDEN_LAYERS = 5
 _STAGES = (16, 32, 64, 128)  # channels of the residual stages, of two blocks each
 _FROM_HZ = 200.0
 _FEWEST_FRAMES = 11  # of which the stem leaves one
+FREQUENCY_ATTENTIONS = ("off", "gate", "token")
 
 
 def kernels(n_bins: int) -> list[tuple[int, int]]:
@@ -99,19 +101,36 @@ class SpectrogramBranch(nn.Module):
         Window, in samples; it moves by half of itself.
     embedding_dim : int, default=128
         Length of the embedding.
+    frequency_attention : {"off", "gate", "token"}, default="off"
+        Whether bands are weighted by :class:`FrequencyGate`, or :class:`FrequencyAttention` makes a second image.
+    n_timepoints : int or None, default=None
+        Length of the clips, which ``"token"`` needs.
     """
 
     window: Tensor
 
-    def __init__(self, sample_rate: int, n_fft: int = 1024, embedding_dim: int = 128) -> None:
+    def __init__(
+        self,
+        sample_rate: int,
+        n_fft: int = 1024,
+        embedding_dim: int = 128,
+        *,
+        frequency_attention: str = "off",
+        n_timepoints: int | None = None,
+    ) -> None:
         super().__init__()
         self.n_fft = n_fft
         self.first_bin = min(int(_FROM_HZ * n_fft / sample_rate) + 1, n_fft // 2)
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
         n_bins = n_fft // 2 + 1 - self.first_bin
         self.norm = nn.BatchNorm1d(n_bins, affine=False)
+        self.gate = FrequencyGate(n_bins) if frequency_attention == "gate" else nn.Identity()
+        self.second_image: FrequencyAttention | None = None
+        if frequency_attention == "token":
+            self.second_image = FrequencyAttention((n_timepoints or 0) // (n_fft // 2) + 1)
+        n_images = 1 if self.second_image is None else 2
         self.stem = nn.Sequential(
-            nn.Conv2d(1, _STAGES[0], 7, 2, bias=False), _norm(_STAGES[0]), nn.ReLU(), nn.MaxPool2d(3, 2)
+            nn.Conv2d(n_images, _STAGES[0], 7, 2, bias=False), _norm(_STAGES[0]), nn.ReLU(), nn.MaxPool2d(3, 2)
         )
         self.stages = nn.Sequential(*_blocks(_STAGES))
         n_left = _left_of(n_bins)
@@ -120,11 +139,18 @@ class SpectrogramBranch(nn.Module):
             nn.Linear(_STAGES[-1] * n_left, embedding_dim, bias=False),
         )
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Embeddings (B, D) of waveforms (B, N)."""
-        x = self.norm(self.spectrogram(waveform))  # (B, K, T)
-        x = self.stages(self.stem(x.transpose(1, 2)[:, None]))  # (B, C, T / 32, K / 32)
+    def forward(self, waveform: Tensor, change: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Embeddings (B, D) of waveforms (B, N), whose spectrograms (B, K, T) may be changed before."""
+        spectrogram = self.spectrogram(waveform)
+        x = self.images(spectrogram if change is None else change(spectrogram))
+        x = self.stages(self.stem(x))  # (B, C, T / 32, K / 32)
         return self.project(x.amax(dim=2).flatten(1))
+
+    def images(self, spectrogram: Tensor) -> Tensor:
+        """Images (B, 1 or 2, T, K) of spectrograms (B, K, T)."""
+        x = self.gate(self.norm(spectrogram))
+        images = [x] if self.second_image is None else [x, self.second_image(x)]
+        return torch.stack(images, dim=1).transpose(2, 3)
 
     def spectrogram(self, waveform: Tensor) -> Tensor:
         """Magnitudes (B, K, T) above 200 Hz of waveforms (B, N), a sine of amplitude 1 about 13 for 1024 samples."""
@@ -202,20 +228,38 @@ class SpectrumNet(nn.Module):
         Windows of the spectrograms, in samples; several resolve both time and frequency.
     embedding_dim : int, default=128
         Length of the embedding of each branch.
+    frequency_attention : {"off", "gate", "token"}, default="off"
+        Of the spectrograms, see :class:`SpectrogramBranch`.
     """
 
     def __init__(
-        self, n_timepoints: int, *, sample_rate: int = 16000, n_ffts: Sequence[int] = (1024,), embedding_dim: int = 128
+        self,
+        n_timepoints: int,
+        *,
+        sample_rate: int = 16000,
+        n_ffts: Sequence[int] = (1024,),
+        embedding_dim: int = 128,
+        frequency_attention: str = "off",
     ) -> None:
         super().__init__()
         self.n_timepoints = max(n_timepoints, (_FEWEST_FRAMES - 1) * max(n_ffts) // 2)
-        spectrograms = [SpectrogramBranch(sample_rate, n_fft, embedding_dim) for n_fft in n_ffts]
+        spectrograms = [
+            SpectrogramBranch(
+                sample_rate,
+                n_fft,
+                embedding_dim,
+                frequency_attention=frequency_attention,
+                n_timepoints=self.n_timepoints,
+            )
+            for n_fft in n_ffts
+        ]
         self.branches = nn.ModuleList([SpectrumBranch(self.n_timepoints, embedding_dim), *spectrograms])
 
-    def parts(self, waveform: Tensor) -> list[Tensor]:
-        """Embedding (B, D) of each branch, of waveforms (B, N)."""
+    def parts(self, waveform: Tensor, change: Callable[[Tensor], Tensor] | None = None) -> list[Tensor]:
+        """Embedding (B, D) of each branch, of waveforms (B, N), whose spectrograms (B, K, T) may be changed before."""
         waveform = functional.pad(waveform, (0, self.n_timepoints - waveform.shape[1]))
-        return [branch(waveform) for branch in self.branches]
+        of_spectrum, *of_spectrograms = self.branches
+        return [of_spectrum(waveform), *(branch(waveform, change) for branch in of_spectrograms)]
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """Embeddings (B, branches x D) of unit length, of `waveform` (B, N)."""

@@ -49,6 +49,19 @@ def test_no_more_clusters_than_asked_for():
     assert StatisticalClusterer(max_clusters=1).fit(X).labels_.max() == 0
 
 
+@every_method
+@pytest.mark.parametrize("n_clusters", [1, 2, 4])
+def test_as_many_clusters_as_given(method, n_clusters):
+    X, _ = blobs(0, 10, 20, 30)
+    clusterer = StatisticalClusterer(method, n_clusters=n_clusters, max_clusters=3, random_state=0).fit(X)
+    assert len(np.unique(clusterer.labels_)) == n_clusters
+
+
+def test_a_given_number_leaves_two_clips_to_a_cluster():
+    X, _ = blobs(0, 10, 20, 30, n_clips=2)
+    assert len(StatisticalClusterer(n_clusters=8, random_state=0).fit(X).cluster_names_) == 4
+
+
 def test_ten_clips_make_two_clusters_at_most():
     X, _ = blobs(0, 100, 200, 300, 400, n_clips=2)
     assert StatisticalClusterer("kmeans_silhouette", random_state=0).fit(X).labels_.max() == 1

@@ -162,3 +162,24 @@ def test_block_of_stride_two_adds_its_normalised_input_made_smaller():
     expected = block.layers(block.norm(x)) + block.skip(block.norm(x))
     assert expected.shape == (1, 16, 4, 3)
     torch.testing.assert_close(block(x), expected)
+
+
+@pytest.mark.parametrize(("frequency_attention", "n_images"), [("off", 1), ("gate", 1), ("token", 2)])
+def test_attention_over_the_bands_of_the_spectrogram(frequency_attention, n_images):
+    torch.manual_seed(0)
+    network = SpectrumNet(SHORT, n_ffts=(256, 1024), frequency_attention=frequency_attention)
+    for branch in network.branches[1:]:
+        images = branch.images(branch.spectrogram(noise(2, SHORT)))
+        assert images.shape[1] == n_images
+        assert branch.stem[0].in_channels == n_images
+    network({"waveform": noise(4, SHORT)}).square().sum(dim=0).matmul(noise(3 * 128)).backward()
+    attention = [parameter for name, parameter in network.named_parameters() if "gate" in name or "second" in name]
+    assert len(attention) == {"off": 0, "gate": 4, "token": 20}[frequency_attention]
+    assert all(parameter.grad is not None and torch.isfinite(parameter.grad).all() for parameter in attention)
+
+
+def test_spectrograms_may_be_changed_before_they_are_normalised():
+    network, clip = SpectrumNet(SHORT).eval(), noise(2, SHORT)
+    plain, changed = network.parts(clip), network.parts(clip, lambda spectrogram: 2 * spectrogram)
+    torch.testing.assert_close(changed[0], plain[0])  # that of the spectrum
+    torch.testing.assert_close(changed[1], network.branches[1](2 * clip))
