@@ -3,10 +3,10 @@
     python benchmarks/accuracy/stat_cluster.py --out benchmarks/accuracy/stat_cluster.jsonl
     python benchmarks/accuracy/stat_cluster.py --table benchmarks/accuracy/stat_cluster.jsonl
 
-Sixty normal recordings of two domains to learn from, two operating patterns in each as attributes, 140 recordings to test on,
-where $SKASD_REAL_DATA or ../shared/data holds them. Each row is one JSON line: detector, whether it saw the attributes, seed,
-AUC of source and target and pAUC as the challenge defines them, the adjusted Rand index of the classes against the patterns,
-seconds, versions and commit. The last epoch is scored.
+Sixty normal recordings of two domains to learn from, two operating patterns in each as attributes, 140 recordings to test
+on, where $SKASD_REAL_DATA or ../shared/data holds them. Each row is one JSON line: detector, whether it saw the attributes,
+seed, AUC of source and target and pAUC as the challenge defines them, the adjusted Rand index of the classes against the
+patterns, seconds, versions and commit. The last epoch is scored.
 """
 
 import argparse
