@@ -7,10 +7,10 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.decomposition import PCA
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
-from threadpoolctl import threadpool_limits
 
 from skasd._parameters import check_integer, check_number, check_option
 from skasd._random import local_random_state
+from skasd._threads import one_blas_thread
 from skasd.clustering._models import METHODS, Clusters, Counts, find_clusters
 
 _VARIANCE = 0.95
@@ -130,7 +130,7 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
         machines, domains = _names(X, machine_type, "machine_type"), _names(X, domain, "domain")
         self._spaces: dict[str, _Space] = {}
         self._clusters: dict[tuple[str, str], Clusters] = {}
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread():
             for machine in np.unique(machines):
                 self._fit_machine(str(machine), X[machines == machine], domains[machines == machine], seed)
         self._number()

@@ -36,6 +36,7 @@ SYSTEMS = {
 }  # and which machines are clustered
 _MACHINE_COLUMNS = ("machine_type", "section")
 _CLIPS_PER_BATCH = 32
+_EPOCHS, _EPOCHS_OF_SSL = 10, 16
 
 
 class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetector):
@@ -106,8 +107,9 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         outlier detector or density model of scikit-learn. None takes :class:`skasd.scoring.KMeansScorer`.
     frontend : LogMelTransformer or None, default=None
         As in :class:`OSSCLDetector`; of the statistics too.
-    max_epochs : int, default=16
-        Passes over the training clips.
+    max_epochs : int or None, default=None
+        Passes over the training clips; None takes 16 for ``"ssl"``, as a later toolkit has it, and 10 for the others, whose
+        number is not published.
     batch_size : int, default=64
         Clips of a step.
     learning_rate : float, default=1e-3
@@ -222,7 +224,7 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         label_text: str = "off",
         scorer: Any = None,
         frontend: LogMelTransformer | None = None,
-        max_epochs: int = 16,
+        max_epochs: int | None = None,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
         min_learning_rate: float | None = None,
@@ -366,7 +368,7 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     def _train(self, store: ClipStore, labels: Labels, statistics: np.ndarray) -> Training:
         shared: dict[str, Any] = {
             "dtype": self._inputs.dtype,
-            "training": TrainingOptions.of(self),
+            "training": self._training_options(),
             "seed": self._seed,
         }
         if self.system == "ssl":
@@ -385,6 +387,10 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             options=_options(ClusterOptions, self),
             **shared,
         )
+
+    def _training_options(self) -> TrainingOptions:
+        usual = _EPOCHS_OF_SSL if self.system == "ssl" else _EPOCHS
+        return TrainingOptions.of(self, max_epochs=usual if self.max_epochs is None else self.max_epochs)
 
     def _keep(self, training: Training, labels: Labels) -> None:
         self.network_ = training.objective.network
@@ -415,7 +421,7 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         self._statistics = ClipStatistics.checked(self.stat_r, self.moments)
         _options(SpectrumOptions, self)
         _options(ClusterOptions, self)
-        TrainingOptions.of(self)
+        self._training_options()
         if self.clusterer is not None and not isinstance(self.clusterer, StatisticalClusterer):
             what = type(self.clusterer).__name__
             raise TypeError(f"clusterer={self.clusterer!r} is a {what}; a StatisticalClusterer or None is expected.")

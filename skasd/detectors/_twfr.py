@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.mixture import GaussianMixture
-from threadpoolctl import threadpool_limits
 
 from skasd._parameters import check_integer, check_number, check_option
 from skasd._random import local_random_state
+from skasd._threads import one_blas_thread
 from skasd.base import BaseDetector
 from skasd.clips import Clips
 from skasd.detectors._gaussian import SCORES, fit_mixture, held_out_scores
@@ -139,7 +139,7 @@ class TWFRDetector(BaseDetector):
         self._group_columns, self._score_by = tuple(self.group_columns), self.score_by
         names = clips.group_names(self._group_columns, _USUAL_COLUMNS)
         spectra, skewness = self._spectra(clips, values)
-        with threadpool_limits(1, user_api="blas"):  # for so small matrices, several threads take ten times as long
+        with one_blas_thread():
             self._fit_machines(names, values, spectra, skewness)
 
     def _fit_machines(
@@ -164,7 +164,7 @@ class TWFRDetector(BaseDetector):
         refuse_unknown_machines(names, self._machines, clips, self._group_columns, "group_columns")
         spectra, _ = self._spectra(clips, self._values)
         scores = np.empty(len(clips))
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread():
             for name in np.unique(names):
                 group = names == name
                 scores[group] = self._machines[str(name)].anomaly_score(spectra[group], self._score_by)

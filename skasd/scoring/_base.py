@@ -1,12 +1,12 @@
 """What a detector asks of a back end, whatever outlier detector or density model of scikit-learn it is."""
 
-from functools import cache
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
-from threadpoolctl import ThreadpoolController
+
+from skasd._threads import one_blas_thread
 
 
 class BackEnd:
@@ -37,20 +37,14 @@ class BackEnd:
     def fit(self, embedding: np.ndarray, domain: np.ndarray | None = None) -> Self:
         """Learn from embeddings (n_clips, embedding_dim) of normal clips; a model that takes domains (n_clips,) is told."""
         told = {"domain": domain} if has_fit_parameter(self.model, "domain") else {}
-        with _thread_pools().limit(limits=1, user_api="blas"):
+        with one_blas_thread():
             self.model.fit(np.asarray(embedding, dtype=np.float64), **told)
         return self
 
     def anomaly_score(self, embedding: np.ndarray) -> np.ndarray:
         """Anomaly score (n_clips,) of embeddings (n_clips, embedding_dim)."""
-        with _thread_pools().limit(limits=1, user_api="blas"):
+        with one_blas_thread():
             return -np.asarray(self.model.score_samples(np.asarray(embedding, dtype=np.float64)), dtype=np.float64)
-
-
-@cache
-def _thread_pools() -> ThreadpoolController:
-    """The BLAS libraries of this process, looked for once: the search takes longer than many a score."""
-    return ThreadpoolController()
 
 
 def check_scorer(scorer: Any) -> None:

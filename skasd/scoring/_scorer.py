@@ -7,9 +7,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
-from threadpoolctl import threadpool_limits
 
 from skasd._parameters import check_number
+from skasd._threads import one_blas_thread
 
 _FALSE_ALARM_SHARE = 0.1  # of contamination="auto"
 _DOMAINS = ("source", "target")
@@ -60,7 +60,7 @@ class BaseScorer(OutlierMixin, BaseEstimator, ABC):
         self._dtype = X.dtype
         is_target = _is_target(X, domain)
         share = _FALSE_ALARM_SHARE if isinstance(self.contamination, str) else self.contamination
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread():
             self._fit(X, is_target)
             self.offset_ = float(np.quantile(-self._anomaly_score(X), share))
         return self
@@ -81,7 +81,7 @@ class BaseScorer(OutlierMixin, BaseEstimator, ABC):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=self._dtype, reset=False)
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread():
             return -np.asarray(self._anomaly_score(X), dtype=np.float64)
 
     @final

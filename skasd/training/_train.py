@@ -76,9 +76,9 @@ class TrainingOptions:
     verbose: int = 0
 
     @classmethod
-    def of(cls, estimator: Any) -> "TrainingOptions":
-        """Options from the parameters of an estimator, checked."""
-        given = vars(estimator)
+    def of(cls, estimator: Any, **settled: Any) -> "TrainingOptions":
+        """Options from the parameters of an estimator, but for those that it has settled itself; checked."""
+        given = {**vars(estimator), **settled}
         options = cls(**{name: given[name] for name in cls.__dataclass_fields__ if name in given})
         options._check()
         return options
