@@ -82,15 +82,27 @@ def test_readme_example_uses_names_that_exist():
         assert all(hasattr(module, name.strip()) for name in line[1].split(","))
 
 
-def benchmark_of(name):
-    script = ROOT / "benchmarks" / "accuracy" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"{name}_benchmark", script)
-    benchmark = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(benchmark)
-    return benchmark, script.with_suffix(".jsonl")
+@pytest.fixture
+def benchmark_of(monkeypatch):
+    """Loads a benchmark of accuracy and the place of its results, by its name."""
+    folder = ROOT / "benchmarks" / "accuracy"
+    monkeypatch.syspath_prepend(folder)  # for what the benchmarks share
+
+    def load(name):
+        script = folder / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(f"{name}_benchmark", script)
+        benchmark = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(benchmark)
+        return benchmark, script.with_suffix(".jsonl")
+
+    return load
 
 
-def test_the_readme_table_is_what_the_benchmark_makes_of_its_results():
+def page_of(name):
+    return (ROOT / "docs" / "user_guide" / "detectors" / f"{name}.rst").read_text()
+
+
+def test_the_readme_table_is_what_the_benchmark_makes_of_its_results(benchmark_of):
     benchmark, results = benchmark_of("twfr")
     table = benchmark.table(results, ["r=1", "r=0.9", "r=0.5", "auto"])
     assert table.count("\n") == 12
@@ -98,8 +110,16 @@ def test_the_readme_table_is_what_the_benchmark_makes_of_its_results():
 
 
 @pytest.mark.parametrize("data", ["toycar", "search", "synthetic"])
-def test_the_tables_of_the_guide_are_what_the_benchmark_makes_of_its_results(data):
+def test_the_tables_of_the_guide_are_what_the_benchmark_makes_of_its_results(data, benchmark_of):
     benchmark, results = benchmark_of("osscl")
     table = benchmark.table(results, data)
     assert table.count("* -") > 4
-    assert table in (ROOT / "docs" / "user_guide" / "detectors" / "osscl.rst").read_text()
+    assert table in page_of("osscl")
+
+
+@pytest.mark.parametrize("kind", ["table", "table_of_clusters"])
+def test_the_tables_of_the_2024_systems_are_what_the_benchmark_makes_of_its_results(kind, benchmark_of):
+    benchmark, results = benchmark_of("stat_cluster")
+    table = getattr(benchmark, kind)(results)
+    assert table.count("* -") > 4
+    assert table in page_of("stat_cluster")

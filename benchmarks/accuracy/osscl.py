@@ -15,17 +15,13 @@ The last epoch is scored, or that with the lowest held-out loss; no test clip ch
 
 import argparse
 import copy
-import datetime
-import json
 import os
-import platform
-import subprocess
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from rows import append, environment, fill_in, list_table
 from sklearn.ensemble import IsolationForest
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import LocalOutlierFactor
@@ -177,17 +173,6 @@ def of_twfr(data, seed, train, _, test, y_true):
         yield {**shared, **row}
 
 
-def environment():
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    packages = ("skasd", "numpy", "scikit-learn", "torch", "skorch")
-    return {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": commit.stdout.strip(),
-        "python": platform.python_version(),
-        "versions": {package: version(package) for package in packages},
-    }
-
-
 def table(path, data):
     """reStructuredText: a row per variant and way to score; AUC of each section, then means over sections and seeds."""
     rows = pd.read_json(path, lines=True, precise_float=True, dtype={"section": str})
@@ -203,26 +188,13 @@ def table(path, data):
     by_seed = rows.groupby([*keys, "seed"], sort=False)[["auc", "pauc", "proxy_auc"]].mean()
     mean, spread = by_seed.groupby(keys, sort=False).mean(), by_seed["auc"].groupby(keys, sort=False).std(ddof=1)
     head = ["variant", "score", *by_section.columns, "AUC", *(HEADINGS[name] for name in others)]
-    lines = [".. list-table::", "   :header-rows: 1", "", *_cells(head)]
+    lines = []
     for key in mean.index:
         sections = [f"{value:.3f}" for value in by_section.loc[key]]
         plus_minus = "" if np.isnan(spread[key]) else f" ± {spread[key]:.3f}"  # of one seed there is none
         area = f"{mean.loc[key, 'auc']:.3f}{plus_minus}"
-        lines += _cells([*key, *sections, area, *(f"{mean.loc[key, name]:.3f}" for name in others)])
-    return "\n".join(lines) + "\n"
-
-
-def _cells(values):
-    return [f"   {'* -' if index == 0 else '  -'} {value}" for index, value in enumerate(values)]
-
-
-def fill_in(page, data, text):
-    """Replace what stands between the marks of a data set."""
-    before, start, rest = page.read_text().partition(f".. measured {data}\n")
-    _, end, after = rest.partition(f"\n.. end of {data}\n")
-    if not start or not end:
-        raise SystemExit(f"{page} has no marks '.. measured {data}' and '.. end of {data}'.")
-    page.write_text(before + start + "\n" + text + end + after)
+        lines.append([*key, *sections, area, *(f"{mean.loc[key, name]:.3f}" for name in others)])
+    return list_table(head, lines)
 
 
 def main():
@@ -235,12 +207,10 @@ def main():
     parser.add_argument("--into", type=Path, help="page to write the tables into, between their marks")
     arguments = parser.parse_args()
     if arguments.out:
-        shared = environment()
+        shared = environment("numpy", "scikit-learn", "torch", "skorch")
         for data in arguments.data:
             for row in results(data, arguments.variants, arguments.seeds):
-                rounded = {key: round(value, 5) if isinstance(value, float) else value for key, value in row.items()}
-                with arguments.out.open("a") as file:
-                    file.write(json.dumps({**rounded, **shared}) + "\n")
+                append(arguments.out, row, shared)
     if arguments.table:
         for data in arguments.data:
             text = table(arguments.table, data)

@@ -1,7 +1,8 @@
-"""The systems of DCASE 2024 on real valves, with and without their attributes, over seeds.
+r"""The systems of DCASE 2024 on real valves, with and without their attributes, over seeds.
 
     python benchmarks/accuracy/stat_cluster.py --out benchmarks/accuracy/stat_cluster.jsonl
-    python benchmarks/accuracy/stat_cluster.py --table benchmarks/accuracy/stat_cluster.jsonl
+    python benchmarks/accuracy/stat_cluster.py --table benchmarks/accuracy/stat_cluster.jsonl \
+        --into docs/user_guide/detectors/stat_cluster.rst
 
 Sixty normal recordings of two domains to learn from, two operating patterns in each as attributes, 140 recordings to test
 on, where $SKASD_REAL_DATA or ../shared/data holds them. Each row is one JSON line: detector, whether it saw the attributes,
@@ -10,18 +11,13 @@ patterns, seconds, versions and commit. The last epoch is scored.
 """
 
 import argparse
-import datetime
-import json
-import os
-import platform
-import subprocess
 import time
-from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from rows import append, environment, fill_in, list_table, mean_and_spread, real_data
 from scipy.stats import hmean
 from sklearn.metrics import adjusted_rand_score
 
@@ -68,7 +64,7 @@ HIDDEN = ("2 metadata", "3 ssl", "3 ssl, three windows", "4 ensemble of 3 and TW
 
 def valves():
     """Training table and test table."""
-    folder = Path(os.environ.get("SKASD_REAL_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
+    folder = real_data()
     table = pd.read_csv(folder / "clips.csv", dtype=str)
     table = table[table["dataset"] == "valve2023"].assign(
         path=lambda rows: [str(folder / path) for path in rows["path"]]
@@ -133,43 +129,37 @@ def results(names, seeds):
             yield {"system": name, "attributes": attributes, "seed": seed, **of_system(name, clips, train, test, seed)}
 
 
-def environment():
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    packages = ("skasd", "numpy", "scikit-learn", "torch", "skorch")
-    return {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": commit.stdout.strip(),
-        "python": platform.python_version(),
-        "versions": {package: version(package) for package in packages},
-    }
-
-
 COLUMNS = {
     "auc_source": "AUC source",
     "auc_target": "AUC target",
     "pauc": "pAUC",
     "official": "official",
-    "rand_index": "Rand index",
+    "rand_index": "agreement",
     "rand_index_source": "of source",
-    "fit_seconds": "seconds",
 }
 
 
 def table(path):
-    """Markdown: mean and standard deviation over seeds."""
-    rows = pd.read_json(path, lines=True, precise_float=True)
-    lines = [f"| system | attributes | {' | '.join(COLUMNS.values())} |", "|---" * (len(COLUMNS) + 2) + "|"]
-    for (system, attributes), group in rows.groupby(["system", "attributes"], sort=False):
-        cells = [_mean_and_spread(group[column], 0 if column == "fit_seconds" else 3) for column in COLUMNS]
-        lines.append(f"| {' | '.join([system, attributes, *cells])} |")
-    return "\n".join(lines) + "\n"
+    """reStructuredText: mean and standard deviation over seeds."""
+    results = pd.read_json(path, lines=True, precise_float=True)
+    results = results[~results["system"].str.startswith("clusters:")]
+    rows = []
+    for (system, attributes), group in results.groupby(["system", "attributes"], sort=False):
+        cells = [mean_and_spread(group[column]) for column in COLUMNS]
+        rows.append([system, attributes, *cells, mean_and_spread(group["fit_seconds"], 0)])
+    return list_table(["system", "attributes", *COLUMNS.values(), "fit in s"], rows)
 
 
-def _mean_and_spread(values, digits):
-    if values.isna().all():
-        return ""
-    spread = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 and digits else ""
-    return f"{values.mean():.{digits}f}{spread}"
+def table_of_clusters(path):
+    """reStructuredText: how well each method finds the patterns."""
+    results = pd.read_json(path, lines=True, precise_float=True)
+    results = results[results["system"].str.startswith("clusters:")]
+    names = ("rand_index", "rand_index_source")
+    rows = [
+        [row["system"].removeprefix("clusters: "), *(f"{row[name]:.3f}" for name in names)]
+        for _, row in results.iterrows()
+    ]
+    return list_table(["clusters", "agreement", "of source"], rows)
 
 
 def main():
@@ -177,16 +167,18 @@ def main():
     parser.add_argument("--out", type=Path, help="file to append the JSON lines to")
     parser.add_argument("--systems", nargs="+", default=list(SYSTEMS), choices=list(SYSTEMS))
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
-    parser.add_argument("--table", type=Path, help="file of JSON lines to make a table of")
+    parser.add_argument("--table", type=Path, help="file of JSON lines to make tables of")
+    parser.add_argument("--into", type=Path, help="page to write the tables into, between their marks")
     arguments = parser.parse_args()
     if arguments.out:
-        shared = environment()
+        shared = environment("numpy", "scikit-learn", "torch", "skorch")
         for row in results(arguments.systems, arguments.seeds):
-            rounded = {key: round(value, 5) if isinstance(value, float) else value for key, value in row.items()}
-            with arguments.out.open("a") as file:
-                file.write(json.dumps({**rounded, **shared}) + "\n")
+            append(arguments.out, row, shared)
     if arguments.table:
-        print(table(arguments.table))
+        for name, text in (("valves", table(arguments.table)), ("clusters", table_of_clusters(arguments.table))):
+            print(text)
+            if arguments.into:
+                fill_in(arguments.into, name, text)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,11 @@ the split of the data set and five random draws of as many training normals. Eac
 """
 
 import argparse
-import datetime
-import json
-import os
-import platform
-import subprocess
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from rows import append, environment, real_data
 
 from skasd.datasets import make_machine_clips
 from skasd.detectors import TWFRDetector
@@ -105,7 +100,7 @@ def synthetic():
 
 
 def real():
-    folder = Path(os.environ.get("SKASD_REAL_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
+    folder = real_data()
     if not (folder / "clips.csv").is_file():
         return
     clips = pd.read_csv(folder / "clips.csv", dtype={"section": str})
@@ -131,26 +126,13 @@ def draws(dataset, clips, features, section="00"):
         yield row, features[train], features[~train], y_true[~train]
 
 
-def environment():
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    packages = ("skasd", "numpy", "scipy", "scikit-learn")
-    return {
-        "detector": "TWFRDetector",
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": commit.stdout.strip(),
-        "python": platform.python_version(),
-        "versions": {package: version(package) for package in packages},
-    }
-
-
 def measure(out):
-    shared = environment()
-    with out.open("w") as file:
-        for source in (real(), synthetic()):
-            for row, train, test, y_true in source:
-                for result in measured(train, test, y_true, row["seed"] or 0):
-                    line = {**row, **{key: round(v, 5) if isinstance(v, float) else v for key, v in result.items()}}
-                    file.write(json.dumps({**line, **shared}) + "\n")
+    shared = {"detector": "TWFRDetector", **environment("numpy", "scipy", "scikit-learn")}
+    out.unlink(missing_ok=True)
+    for source in (real(), synthetic()):
+        for row, train, test, y_true in source:
+            for result in measured(train, test, y_true, row["seed"] or 0):
+                append(out, {**row, **result}, shared)
 
 
 def table(results, shown):
