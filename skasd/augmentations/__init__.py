@@ -7,6 +7,7 @@ from skasd.augmentations._exchange import (
     exchanged_statistics,
     exchanged_target,
 )
+from skasd.augmentations._frames import masked_frames, shifted_frames
 from skasd.augmentations._mixup import Mixing, draw_mixing
 
 __all__ = [
@@ -17,4 +18,6 @@ __all__ = [
     "exchanged_parts",
     "exchanged_statistics",
     "exchanged_target",
+    "masked_frames",
+    "shifted_frames",
 ]

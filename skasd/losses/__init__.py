@@ -13,6 +13,7 @@ from skasd.losses._contrastive import supervised_contrastive_loss
 from skasd.losses._label_text import text_embedding
 from skasd.losses._mixed_labels import arcmix_loss, noisy_arcmix_loss
 from skasd.losses._prototype import prototype_loss
+from skasd.losses._two_views import two_view_loss
 
 __all__ = [
     "AdaProjHead",
@@ -29,4 +30,5 @@ __all__ = [
     "sub_cluster_log_probability",
     "supervised_contrastive_loss",
     "text_embedding",
+    "two_view_loss",
 ]

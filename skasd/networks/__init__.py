@@ -1,9 +1,13 @@
 """Networks: tensors in, tensors out."""
 
+from skasd.networks._autoencoder import DenseAutoencoder
+from skasd.networks._efficientnet import EfficientNetB0
 from skasd.networks._folding import folded
 from skasd.networks._frequency_attention import FrequencyAttention, FrequencyGate
+from skasd.networks._joint import JointNet
 from skasd.networks._mel import LogMelNet
 from skasd.networks._mobilefacenet import MobileFaceNet
+from skasd.networks._mobilenet import MobileNetV2
 from skasd.networks._osscl import OSSCLNet
 from skasd.networks._perturbation import PerturbationHead
 from skasd.networks._spectrum import SpectrogramBranch, SpectrumBranch, SpectrumNet
@@ -13,10 +17,14 @@ from skasd.networks._tfgram import TFgramNet
 from skasd.networks._tgram import TgramNet
 
 __all__ = [
+    "DenseAutoencoder",
+    "EfficientNetB0",
     "FrequencyAttention",
     "FrequencyGate",
+    "JointNet",
     "LogMelNet",
     "MobileFaceNet",
+    "MobileNetV2",
     "OSSCLNet",
     "PerturbationHead",
     "SpectrogramBranch",

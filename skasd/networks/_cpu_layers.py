@@ -19,14 +19,14 @@ _ELEMENTS_IN_CACHE = 2**20  # of a gradient that is worked on at a time
 
 
 class NormActivation(nn.Module):
-    """Batch normalisation, then an activation.
+    r"""Batch normalisation, then an activation.
 
     Parameters
     ----------
     n_channels : int
         Channels of the input (B, C, F, T).
-    activation : {"prelu", "relu", None}, default="prelu"
-        PReLU with a slope for each channel, ReLU, or none.
+    activation : {"prelu", "relu", "relu6", "silu", None}, default="prelu"
+        PReLU with a slope for each channel; :math:`\max(u, 0)`; :math:`\min(\max(u, 0), 6)`; :math:`u \sigma(u)`; or none.
     """
 
     def __init__(self, n_channels: int, activation: str | None = "prelu") -> None:
@@ -35,9 +35,11 @@ class NormActivation(nn.Module):
         makers: dict[str | None, Callable[[], nn.Module]] = {
             "prelu": lambda: nn.PReLU(n_channels),
             "relu": nn.ReLU,
+            "relu6": nn.ReLU6,
+            "silu": nn.SiLU,
             None: nn.Identity,
         }
-        self.activation = makers[activation]()
+        self.activation, self.name = makers[activation](), activation
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised and activated input, of the shape of the input."""
@@ -46,8 +48,7 @@ class NormActivation(nn.Module):
         if self.training and _is_own(x) and x.numel() > x.shape[1]:  # torch refuses one value per channel
             norm.num_batches_tracked.add_(1)  # type: ignore[union-attr]
             statistics = (norm.running_mean, norm.running_var, norm.momentum, norm.eps)
-            is_linear = isinstance(activation, nn.Identity)
-            return _NormActivation.apply(x, norm.weight, norm.bias, slope, is_linear, *statistics)
+            return _NormActivation.apply(x, norm.weight, norm.bias, slope, self.name, *statistics)
         x = norm(x)
         return activation(x) if slope is None else functional.prelu(x, slope.to(x.dtype))
 
@@ -58,8 +59,16 @@ def _is_own(x: Tensor) -> bool:
     return fits and torch.is_grad_enabled() and not torch.compiler.is_compiling()
 
 
+# each activation without parameters, and the gradient of its input u
+_ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
+    "relu": (functional.relu, lambda gradient, u: torch.ops.aten.threshold_backward(gradient, u, 0)),
+    "relu6": (functional.relu6, lambda gradient, u: torch.ops.aten.hardtanh_backward(gradient, u, 0, 6)),
+    "silu": (functional.silu, torch.ops.aten.silu_backward),
+}
+
+
 class _NormActivation(torch.autograd.Function):
-    r"""With :math:`u = \gamma \hat x + \beta` and :math:`y = \max(u, 0) + a \min(u, 0)`, or y = u if linear.
+    r"""With :math:`u = \gamma \hat x + \beta` and an activation y of u; of PReLU :math:`y = \max(u, 0) + a \min(u, 0)`.
 
     The gradient is taken part by part, while the parts are in the cache.
     """
@@ -71,24 +80,27 @@ class _NormActivation(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor,
         slope: Tensor | None,
-        is_linear: bool,
+        name: str | None,
         running_mean: Tensor,
         running_var: Tensor,
         momentum: float,
         eps: float,
     ) -> Tensor:
         u, mean, inverse_std = torch.native_batch_norm(x, weight, bias, running_mean, running_var, True, momentum, eps)
-        ctx.save_for_backward(x, None if is_linear else u, weight, slope, mean, inverse_std)
-        if is_linear:
+        ctx.save_for_backward(x, None if name is None else u, weight, slope, mean, inverse_std)
+        ctx.activation = name
+        if name is None:
             return u
-        return functional.relu(u) if slope is None else functional.prelu(u, slope.to(u.dtype))
+        return _ACTIVATIONS[name][0](u) if slope is None else functional.prelu(u, slope.to(u.dtype))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, u, weight, slope, mean, inverse_std = ctx.saved_tensors
         x_rows, of_u, of_slope = _rows(x), _rows(gradients[0]), None
-        if u is not None:
-            of_u, of_slope = _through_activation(_rows(u), of_u, slope)
+        if u is not None and slope is None:
+            of_u = _ACTIVATIONS[ctx.activation][1](of_u, _rows(u))
+        elif u is not None:
+            of_u, of_slope = _through_prelu(_rows(u), of_u, slope)
         centre = mean.to(x.dtype)  # subtracted first: what is large and cancels would be lost to rounding
         rest = mean - centre
         total, with_x = _sums_of_norm(x_rows, centre, of_u)
@@ -104,10 +116,8 @@ class _NormActivation(torch.autograd.Function):
         return result, with_normalised, total, of_slope, None, None, None, None, None
 
 
-def _through_activation(u: Tensor, gradient: Tensor, slope: Tensor | None) -> tuple[Tensor, Tensor | None]:
+def _through_prelu(u: Tensor, gradient: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
     """Gradients of u (B * F * T, C) and of the slope (C,)."""
-    if slope is None:
-        return torch.ops.aten.threshold_backward(gradient, u, 0), None
     of_u, sums = torch.empty_like(gradient), []
     for u_part, part, out in _parts(u, gradient, of_u):
         above = torch.ops.aten.threshold_backward(part, u_part, 0)  # the gradient where u > 0
@@ -144,7 +154,7 @@ def _column_sums(rows: Tensor) -> Tensor:
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """One 3 x 3 filter for each channel, without bias.
+    """One square filter for each channel, without bias.
 
     Parameters
     ----------
@@ -152,10 +162,12 @@ class DepthwiseConv2d(nn.Conv2d):
         Channels of input and output.
     stride : int
         Step in frequency and time.
+    size : int, default=3
+        Places of the filter in frequency and time; odd.
     """
 
-    def __init__(self, n_channels: int, stride: int) -> None:
-        super().__init__(n_channels, n_channels, 3, stride, 1, groups=n_channels, bias=False)
+    def __init__(self, n_channels: int, stride: int, size: int = 3) -> None:
+        super().__init__(n_channels, n_channels, size, stride, size // 2, groups=n_channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Filtered input (B, C, ceil(F / stride), ceil(T / stride))."""
@@ -174,7 +186,7 @@ class _StridedDepthwise(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.stride = stride
-        return functional.conv2d(x, weight, stride=stride, padding=1, groups=len(weight))
+        return functional.conv2d(x, weight, stride=stride, padding=weight.shape[2] // 2, groups=len(weight))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
@@ -182,7 +194,7 @@ class _StridedDepthwise(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         spread = torch.zeros_like(x, memory_format=torch.channels_last)
         spread[:, :, :: ctx.stride, :: ctx.stride] = gradient
-        settings: dict[str, Any] = {"padding": 1, "groups": len(weight)}
+        settings: dict[str, Any] = {"padding": weight.shape[2] // 2, "groups": len(weight)}
         of_x = conv2d_input(x.shape, weight, spread, stride=1, **settings)
         of_weight = conv2d_weight(x, weight.shape, gradient, stride=ctx.stride, **settings)
         return of_x, of_weight, None

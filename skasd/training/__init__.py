@@ -5,10 +5,11 @@ batches there, and gives back the averaged objective. What happens beside the st
 """
 
 from skasd.training._averaging import Learner
-from skasd.training._callbacks import CosineSchedule, KeepBest, Progress, StopOnNaN, WeightAveraging
+from skasd.training._callbacks import CosineSchedule, HalvingSchedule, KeepBest, Progress, StopOnNaN, WeightAveraging
 from skasd.training._data import Batches, ClipStore, Rows, TrainingClips
 from skasd.training._evaluate import evaluated
 from skasd.training._memory import reused_memory
+from skasd.training._patches import PatchClips, PatchStore
 from skasd.training._precision import autocast, autocast_dtype, torch_dtype
 from skasd.training._train import Training, TrainingOptions, seeded, train
 
@@ -16,8 +17,11 @@ __all__ = [
     "Batches",
     "ClipStore",
     "CosineSchedule",
+    "HalvingSchedule",
     "KeepBest",
     "Learner",
+    "PatchClips",
+    "PatchStore",
     "Progress",
     "Rows",
     "StopOnNaN",

@@ -45,6 +45,49 @@ class CosineSchedule(Callback):
             group["lr"] = rate
 
 
+class HalvingSchedule(Callback):
+    """Learning rate that is halved now and then.
+
+    Parameters
+    ----------
+    learning_rate : float
+        At the beginning.
+    per : {"epoch", "step"}
+        What is counted.
+    every : int, default=30
+        Of them, after which the rate is halved.
+    times : int, default=3
+        How often.
+    """
+
+    def __init__(self, learning_rate: float, per: str, every: int = 30, times: int = 3) -> None:
+        self.learning_rate, self.per, self.every, self.times = learning_rate, per, every, times
+
+    def rate(self, count: int) -> float:
+        """Learning rate after so many epochs or steps."""
+        return self.learning_rate * 0.5 ** min(count // self.every, self.times)
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Set the rate of the epoch that begins, or of its first step."""
+        is_per_epoch = self.per == "epoch"
+        net.history.record("learning_rate", self._set(net, len(net.history) - 1 if is_per_epoch else _n_steps(net)))
+
+    def on_batch_begin(self, net: Any, training: bool = False, **kwargs: Any) -> None:
+        """Set the rate of the step that begins."""
+        if training and self.per == "step":
+            self._set(net, _n_steps(net))
+
+    def _set(self, net: Any, count: int) -> float:
+        rate = self.rate(count)
+        for group in net.optimizer_.param_groups:
+            group["lr"] = rate
+        return rate
+
+
+def _n_steps(net: Any) -> int:
+    return int(net.module_.n_steps)
+
+
 class WeightAveraging(Callback):
     """Moves the average of the weights after each step."""
 

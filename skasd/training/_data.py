@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -81,6 +82,14 @@ class ClipStore:
                 for name, row in rows.items()
             }
 
+    def on(self, device: torch.device, dtype: torch.dtype, label: np.ndarray) -> "TrainingClips":
+        """The clips for a training on a device, with the class (n_clips,) of each."""
+        return TrainingClips.of(self, label, device, dtype)
+
+    def rows_of(self, clips: np.ndarray) -> np.ndarray:
+        """Rows of a training that some clips, given by their positions, are in: one each."""
+        return clips
+
     def close(self) -> None:
         """Remove the temporary file, if there is one."""
         self.arrays = {}
@@ -145,19 +154,34 @@ class TrainingClips:
         return taken.to(self.dtype)
 
 
+class Selectable(Protocol):
+    """What batches are selected from: all clips of a training, or all their patches."""
+
+    @property
+    def label(self) -> Tensor:
+        """Class of each row, on the device."""
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether they are mapped from a file."""
+
+    def take(self, rows: Tensor) -> Batch:
+        """Inputs and labels of some rows."""
+
+
 @dataclass(frozen=True)
 class Rows:
     """Some of the clips, as the data set of a training or of its validation.
 
     Parameters
     ----------
-    clips : TrainingClips
-        All clips.
+    clips : TrainingClips or PatchClips
+        All clips, or all their patches.
     rows : Tensor of shape (n_rows,), int64
         Which of them.
     """
 
-    clips: TrainingClips
+    clips: Selectable
     rows: Tensor
 
     def __len__(self) -> int:

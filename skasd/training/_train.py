@@ -13,13 +13,15 @@ from torch import nn
 from skasd._device import check_device, torch_device
 from skasd._parameters import check_integer, check_number, check_option
 from skasd.training._averaging import Learner
-from skasd.training._callbacks import CosineSchedule, KeepBest, Progress, StopOnNaN, WeightAveraging
-from skasd.training._data import SAMPLINGS, ClipStore, Rows, TrainingClips
+from skasd.training._callbacks import CosineSchedule, HalvingSchedule, KeepBest, Progress, StopOnNaN, WeightAveraging
+from skasd.training._data import SAMPLINGS, ClipStore, Rows
 from skasd.training._memory import reused_memory
 from skasd.training._net import TrainingNet
+from skasd.training._patches import PatchStore
 from skasd.training._precision import autocast_dtype
 
 _PRECISIONS = ("auto", "float32", "bfloat16")
+_SCHEDULES = ("cosine", "halved_epochs", "halved_steps", "constant")
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,12 @@ class TrainingOptions:
         Passes over the training clips.
     batch_size : int, default=64
         Clips of a step, at least 2.
-    learning_rate, min_learning_rate, schedule_start : float, float or None, int
-        See :class:`CosineSchedule`; None takes a tenth of the first.
+    learning_rate : float, default=1e-4
+        Of AdamW, at the beginning.
+    schedule : {"cosine", "halved_epochs", "halved_steps", "constant"}, default="cosine"
+        How it falls: see :class:`CosineSchedule`, and :class:`HalvingSchedule` for the next two.
+    min_learning_rate, schedule_start : float or None, int
+        Of the cosine; None takes a tenth of the first.
     weight_decay : float, default=0.01
         Of AdamW.
     averaging_decay : float or None, default=0.9999
@@ -61,6 +67,7 @@ class TrainingOptions:
     max_epochs: int = 300
     batch_size: int = 64
     learning_rate: float = 1e-4
+    schedule: str = "cosine"
     min_learning_rate: float | None = None
     schedule_start: int = 0
     weight_decay: float = 0.01
@@ -103,6 +110,7 @@ class TrainingOptions:
                     f"patience={self.patience} stops a training by the loss of held-out clips, and validation_fraction=0 "
                     "holds none out; set it to 0.05, for example."
                 )
+        check_option("schedule", self.schedule, _SCHEDULES)
         check_option("sampling", self.sampling, SAMPLINGS)
         check_option("precision", self.precision, _PRECISIONS)
         check_option("compile", self.compile, (True, False))
@@ -147,7 +155,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def train(
-    objective: nn.Module, store: ClipStore, label: np.ndarray, options: TrainingOptions, *, seed: int
+    objective: nn.Module, store: ClipStore | PatchStore, label: np.ndarray, options: TrainingOptions, *, seed: int
 ) -> Training:
     """Train an objective.
 
@@ -156,7 +164,7 @@ def train(
     objective : nn.Module
         Its ``network`` is what may be compiled, ``forward(inputs, label, generator)`` gives the loss of a batch,
         ``validation_loss(inputs, label)`` that of held-out clips.
-    store : ClipStore
+    store : ClipStore or PatchStore
         The clips, at least two.
     label : ndarray of shape (n_clips,), int64
         Class of each clip.
@@ -177,15 +185,15 @@ def train(
         Interrupted before the first epoch was whole; later interrupts only warn.
     """
     device, dtype = torch_device(options.device), next(objective.parameters()).dtype
-    train_rows, held_out = _split(label, options.validation_fraction, seed)
-    clips = TrainingClips.of(store, label, device, dtype)
+    learnt, held_out = _split(label, options.validation_fraction, seed)
+    clips = store.on(device, dtype, label)
     learner = Learner(objective, options.averaging_decay, keeps_best=len(held_out) > 0).to(device)
     if options.compile:
         objective.network.compile()  # type: ignore[union-attr]
     net = _net(learner, options, seed, device, autocast_dtype(options.precision, device, dtype))
-    data = Rows(clips, torch.from_numpy(train_rows)), None
+    data = Rows(clips, torch.from_numpy(store.rows_of(learnt))), None
     if len(held_out):
-        data = data[0], Rows(clips, torch.from_numpy(held_out))  # type: ignore[assignment]
+        data = data[0], Rows(clips, torch.from_numpy(store.rows_of(held_out)))  # type: ignore[assignment]
     with reused_memory():
         net.initialize().partial_fit(data)
     _tell_of_interrupt(net)
@@ -200,8 +208,7 @@ def _net(
     device: torch.device,
     autocast: torch.dtype | None,
 ) -> TrainingNet:
-    lowest = options.learning_rate / 10 if options.min_learning_rate is None else options.min_learning_rate
-    own = [CosineSchedule(options.learning_rate, lowest, options.schedule_start), WeightAveraging(), StopOnNaN()]
+    own = [_schedule(options), WeightAveraging(), StopOnNaN()]
     if learner.best is not None:
         own.append(KeepBest(options.patience))
     if options.verbose >= 1:
@@ -221,6 +228,15 @@ def _net(
         callbacks__print_log=None,
         device=str(device),
     )
+
+
+def _schedule(options: TrainingOptions) -> CosineSchedule | HalvingSchedule:
+    rate = options.learning_rate
+    if options.schedule == "cosine":
+        lowest = rate / 10 if options.min_learning_rate is None else options.min_learning_rate
+        return CosineSchedule(rate, lowest, options.schedule_start)
+    times = 0 if options.schedule == "constant" else 3
+    return HalvingSchedule(rate, "step" if options.schedule == "halved_steps" else "epoch", times=times)
 
 
 def _split(label: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ from torch import nn
 
 from skasd.networks._cpu_layers import DepthwiseConv2d, GlobalDepthwiseConv2d, NormActivation
 
-ACTIVATIONS = pytest.mark.parametrize("activation", ["prelu", "relu", None])
+ACTIVATIONS = pytest.mark.parametrize("activation", ["prelu", "relu", "relu6", "silu", None])
 FORMATS = pytest.mark.parametrize(
     "memory_format", [torch.channels_last, torch.contiguous_format], ids=["last", "plain"]
 )
@@ -49,8 +49,9 @@ def plain_norm(layer):
 
 
 def plain_convolution(layer):
-    n_channels, stride = len(layer.weight), layer.stride
-    plain = nn.Conv2d(n_channels, n_channels, 3, stride, 1, groups=n_channels, bias=False).to(layer.weight.dtype)
+    n_channels, stride, size = len(layer.weight), layer.stride, layer.kernel_size
+    settings = {"padding": size[0] // 2, "groups": n_channels, "bias": False}
+    plain = nn.Conv2d(n_channels, n_channels, size, stride, **settings).to(layer.weight.dtype)
     plain.load_state_dict(layer.state_dict())
     return plain
 
@@ -261,9 +262,9 @@ def test_second_derivative_of_the_norm_is_refused(activation):
 @DTYPES
 @FORMATS
 @SIZES
-@pytest.mark.parametrize("stride", [1, 2, 3])
-def test_depthwise_convolution_equals_the_plain_one(stride, dtype, memory_format, size):
-    layer = with_noise(DepthwiseConv2d(5, stride), dtype)
+@pytest.mark.parametrize(("stride", "filter_size"), [(1, 3), (2, 3), (3, 3), (1, 5), (2, 5)])
+def test_depthwise_convolution_equals_the_plain_one(stride, filter_size, dtype, memory_format, size):
+    layer = with_noise(DepthwiseConv2d(5, stride, filter_size), dtype)
     x = noise(4, 5, *size, dtype=dtype, memory_format=memory_format)
     weighting = noise(*layer(x).shape, dtype=dtype, seed=1)
     expected = values_of(plain_convolution(layer), x, weighting)

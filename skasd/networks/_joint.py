@@ -1,0 +1,103 @@
+"""JointNet: a convolutional classifier of patches, and an autoencoder of the same patches that it is tied to.
+
+X. Cai et al., "A contrastive semi-supervised learning framework for anomaly sound detection", DCASE Workshop 2021.
+
+Axes: B patches, F mel bands, P frames, C channels, D dimensions, K classes.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from skasd.networks._autoencoder import DenseAutoencoder
+from skasd.networks._efficientnet import EfficientNetB0
+from skasd.networks._mobilenet import LAST_CHANNELS, MobileNetV2
+
+BACKBONES: dict[str, Callable[[int, float], nn.Module]] = {
+    "mobilenet_v2": MobileNetV2,
+    "efficientnet_b0": lambda n_channels, _: EfficientNetB0(n_channels),
+}
+POOLINGS = ("gamp", "mean")
+_BOTTLENECK_DIM = 8
+_PROJECTION_DIM = 256
+
+
+class JointNet(nn.Module):
+    """Patches to logits of classes, and views of them to be contrasted.
+
+    Parameters
+    ----------
+    n_bands, n_frames : int
+        Of the patches.
+    n_classes : int
+        Classes.
+    backbone : {"mobilenet_v2", "efficientnet_b0"}, default="mobilenet_v2"
+        Network of the images.
+    width : float, default=1.0
+        Of MobileNetV2.
+    image_channels : int, default=1
+        How often the patch is repeated as a channel of its image.
+    pooling : {"gamp", "mean"}, default="gamp"
+        Of the map of features: its mean over frequency, and of that the mean and the maximum over time, added; or the mean.
+    dropout : float, default=0.5
+        Share of the features that the classifier is not given, in training.
+    has_autoencoder : bool, default=True
+        Whether there is one, and the projections of both.
+    """
+
+    def __init__(
+        self,
+        n_bands: int,
+        n_frames: int,
+        n_classes: int,
+        *,
+        backbone: str = "mobilenet_v2",
+        width: float = 1.0,
+        image_channels: int = 1,
+        pooling: str = "gamp",
+        dropout: float = 0.5,
+        has_autoencoder: bool = True,
+    ) -> None:
+        super().__init__()
+        self.image_channels, self.pooling = image_channels, pooling
+        self.backbone = BACKBONES[backbone](image_channels, width).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        n_features = max(LAST_CHANNELS, int(LAST_CHANNELS * width)) if backbone == "mobilenet_v2" else LAST_CHANNELS
+        self.dropout, self.to_logits = nn.Dropout(dropout), nn.Linear(n_features, n_classes)
+        nn.init.normal_(self.to_logits.weight, std=0.01)
+        nn.init.zeros_(self.to_logits.bias)
+        self.autoencoder: DenseAutoencoder | None = None
+        if has_autoencoder:
+            self.autoencoder = DenseAutoencoder(n_bands * n_frames, bottleneck_dim=_BOTTLENECK_DIM)
+            self.project_code = nn.Linear(_BOTTLENECK_DIM, _PROJECTION_DIM)
+            self.project_features = nn.Linear(n_features, _PROJECTION_DIM)
+            self.shared = nn.Sequential(
+                nn.Linear(_PROJECTION_DIM, _PROJECTION_DIM), nn.ReLU(), nn.Linear(_PROJECTION_DIM, _PROJECTION_DIM)
+            )
+
+    def features(self, patch: Tensor) -> Tensor:
+        """Features (B, D) of patches (B, P, F)."""
+        image = patch.transpose(1, 2)[:, None].expand(-1, self.image_channels, -1, -1)  # (B, C, F, P)
+        x = self.backbone(image.contiguous(memory_format=torch.channels_last))
+        return gamp(x) if self.pooling == "gamp" else x.mean(dim=(2, 3))
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Logits (B, K) of features (B, D)."""
+        return self.to_logits(self.dropout(features))
+
+    def views(self, features: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+        """Views (B, 256) of what classifier (B, D) and autoencoder (B, 8) make of patches; lengths do not count."""
+        of_features = self.shared(self.project_features(functional.normalize(features)))
+        return of_features, self.shared(self.project_code(functional.normalize(code)))
+
+
+def gamp(x: Tensor) -> Tensor:
+    """Global average and maximum pooling (B, C) of maps (B, C, F, T): both over time, of means over frequency, added."""
+    over_frequency = x.mean(dim=2)
+    return over_frequency.mean(dim=2) + over_frequency.amax(dim=2)
+
+
+def flattened(patch: Tensor) -> Tensor:
+    """Values (B, F P) of patches (B, P, F), the frames of a band together."""
+    return patch.transpose(1, 2).flatten(1)
