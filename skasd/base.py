@@ -9,7 +9,8 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from skasd._parameters import check_number
+from skasd._parameters import check_number, check_option
+from skasd._threshold import THRESHOLDS, alarm_threshold
 from skasd.clips import Clips, check_clips
 
 __all__ = ["BaseDetector", "normals_only"]
@@ -20,19 +21,21 @@ _FALSE_ALARM_SHARE = 0.1  # of contamination="auto"; the baselines of the challe
 class BaseDetector(OutlierMixin, BaseEstimator, ABC):
     """What every detector shares; each line here is carried by all of them.
 
-    A detector writes ``__init__`` (with `contamination`) and two hooks: ``_fit(clips)`` learns from normal clips and sets
+    A detector writes ``__init__`` (with `contamination` and `threshold`) and two hooks: ``_fit(clips)`` learns from normal clips and sets
     attributes that end in "_"; ``_anomaly_score(clips)`` gives one number per clip, high for anomalous ones. One that
     knows how its training clips score when they are left out of the training says so in ``_held_out_score(clips)``. With
     :math:`A` the anomaly score,
 
     - ``score_samples`` is :math:`-A`: high is normal;
     - ``offset_`` is the `contamination` quantile of ``score_samples`` over the training clips; with
-      ``contamination="auto"`` the 0.1 quantile over training clips that were held out, as new clips are;
+      ``contamination="auto"`` the 0.1 quantile over training clips that were held out, as new clips are; with
+      ``threshold="gamma"`` that of a gamma distribution fitted to :math:`A` of clips that were held out;
     - ``decision_function`` is ``score_samples - offset_``: negative is anomalous;
     - ``predict`` is its sign: +1 normal, -1 anomaly.
     """
 
     contamination: float | str
+    threshold: str
     _input_feature = "log_mel"
 
     @abstractmethod
@@ -69,15 +72,18 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         """
         if self.contamination != "auto":
             check_number("contamination", self.contamination, low=0, high=0.5, above=True)
+        check_option("threshold", self.threshold, THRESHOLDS)
         clips = normals_only(check_clips(self, X, reset=True, feature=self._input_feature), y)
         self._fit(clips)
         self.offset_ = self._offset(clips)
         return self
 
     def _offset(self, clips: Clips) -> float:
-        if isinstance(self.contamination, str):
-            return float(np.quantile(-self._held_out_score(clips), _FALSE_ALARM_SHARE))
-        return float(np.quantile(-self._anomaly_score(clips), self.contamination))
+        is_auto = isinstance(self.contamination, str)
+        share = _FALSE_ALARM_SHARE if isinstance(self.contamination, str) else self.contamination
+        is_held_out = is_auto or self.threshold == "gamma"
+        score = self._held_out_score(clips) if is_held_out else self._anomaly_score(clips)
+        return -alarm_threshold(np.asarray(score, dtype=np.float64), share, self.threshold)
 
     @final
     def fit_predict(self, X: Any, y: Any = None) -> np.ndarray:

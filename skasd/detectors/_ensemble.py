@@ -42,6 +42,8 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         others, scores these, and is then fitted to all.
     contamination : float or "auto", default="auto"
         Share of training clips below the threshold, in (0, 0.5]; ``"auto"`` is one in ten of those held out.
+    threshold : {"quantile", "gamma"}, default="quantile"
+        Whether the threshold is a quantile of scores, or that of a gamma distribution fitted to those of held-out clips.
     random_state : int, RandomState instance or None, default=None
         Chooses the clips held out, and seeds detectors whose own `random_state` is None.
     n_jobs : int or None, default=None
@@ -102,6 +104,7 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         group_columns: Sequence[str] = ("machine_type",),
         held_out: float = 0.2,
         contamination: float | str = "auto",
+        threshold: str = "quantile",
         random_state: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
@@ -112,6 +115,7 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         self.group_columns = group_columns
         self.held_out = held_out
         self.contamination = contamination
+        self.threshold = threshold
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose

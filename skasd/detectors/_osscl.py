@@ -122,6 +122,8 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
     contamination : float or "auto", default="auto"
         Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` sets it where one in ten clips falls below it
         that were held out, or of the training clips if none were.
+    threshold : {"quantile", "gamma"}, default="quantile"
+        Whether the threshold is a quantile of scores, or that of a gamma distribution fitted to those of held-out clips.
     random_state : int, RandomState instance or None, default=None
         Seeds weights, batches and mixing; global generators stay untouched.
     n_jobs : int or None, default=-1
@@ -230,6 +232,7 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
         device: str = "auto",
         callbacks: Any = None,
         contamination: float | str = "auto",
+        threshold: str = "quantile",
         random_state: Any = None,
         n_jobs: int | None = -1,
         verbose: int = 0,
@@ -268,6 +271,7 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
         self.device = device
         self.callbacks = callbacks
         self.contamination = contamination
+        self.threshold = threshold
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose

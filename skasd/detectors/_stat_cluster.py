@@ -136,6 +136,8 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         Called during the training.
     contamination : float or "auto", default="auto"
         Share of training clips below the threshold, in (0, 0.5]; ``"auto"`` is one in ten.
+    threshold : {"quantile", "gamma"}, default="quantile"
+        Whether the threshold is a quantile of scores, or that of a gamma distribution fitted to those of held-out clips.
     random_state : int, RandomState instance or None, default=None
         Seeds clusters, weights, batches and mixing; global generators stay untouched.
     n_jobs : int or None, default=-1
@@ -238,6 +240,7 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         device: str = "auto",
         callbacks: Any = None,
         contamination: float | str = "auto",
+        threshold: str = "quantile",
         random_state: Any = None,
         n_jobs: int | None = -1,
         verbose: int = 0,
@@ -281,6 +284,7 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         self.device = device
         self.callbacks = callbacks
         self.contamination = contamination
+        self.threshold = threshold
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose

@@ -51,6 +51,8 @@ class TWFRDetector(BaseDetector):
     contamination : float or "auto", default="auto"
         Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` sets the threshold where one in ten normal
         clips falls below it that the mixtures did not learn from: of the clips that they did, far fewer would.
+    threshold : {"quantile", "gamma"}, default="quantile"
+        Whether the threshold is a quantile of scores, or that of a gamma distribution fitted to those of held-out clips.
     random_state : int, RandomState instance or None, default=None
         Seeds mixtures of several components; global generators stay untouched.
     n_jobs : int or None, default=-1
@@ -119,6 +121,7 @@ class TWFRDetector(BaseDetector):
         group_columns: Sequence[str] = ("machine_type", "section"),
         frontend: LogMelTransformer | None = None,
         contamination: float | str = "auto",
+        threshold: str = "quantile",
         random_state: Any = None,
         n_jobs: int | None = -1,
         verbose: int = 0,
@@ -130,6 +133,7 @@ class TWFRDetector(BaseDetector):
         self.group_columns = group_columns
         self.frontend = frontend
         self.contamination = contamination
+        self.threshold = threshold
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose

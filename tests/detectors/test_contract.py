@@ -13,7 +13,9 @@ from sklearn.metrics import roc_auc_score
 from sklearn.utils.estimator_checks import check_estimator
 
 import skasd.detectors
+from skasd._threshold import alarm_threshold
 from skasd.base import BaseDetector
+from skasd.clips import check_clips
 from skasd.datasets import make_machine_clips
 from skasd.detectors import EnsembleDetector, OSSCLDetector, StatClusterDetector, TWFRDetector
 from skasd.features import LogMelTransformer
@@ -184,6 +186,17 @@ def test_offset_decision_and_prediction_belong_together(detector, train):
     np.testing.assert_array_equal(decision, fitted.score_samples(train) - fitted.offset_)
     np.testing.assert_array_equal(fitted.predict(train), np.where(decision >= 0, 1, -1))
     assert (fitted.predict(train) == -1).mean() == 0.25
+
+
+@each_detector
+@pytest.mark.filterwarnings("ignore:No gamma distribution fits")  # forty scores of a small network may lean to the left
+def test_threshold_may_be_that_of_a_gamma_distribution(detector, train):
+    by_quantile, by_gamma = clone(detector).fit(train), clone(detector).set_params(threshold="gamma").fit(train)
+    np.testing.assert_array_equal(by_gamma.score_samples(train), by_quantile.score_samples(train))
+    expected = alarm_threshold(by_gamma._held_out_score(check_clips(by_gamma, train, reset=False)), 0.1, "gamma")
+    assert by_gamma.offset_ == pytest.approx(-expected)
+    with pytest.raises(ValueError, match="threshold='beta' is unknown; expected one of 'quantile', 'gamma'"):
+        clone(detector).set_params(threshold="beta").fit(train)
 
 
 @pytest.mark.parametrize("detector", HOLDS_OUT)
