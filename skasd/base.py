@@ -21,9 +21,10 @@ _FALSE_ALARM_SHARE = 0.1  # of contamination="auto"; the baselines of the challe
 class BaseDetector(OutlierMixin, BaseEstimator, ABC):
     """What every detector shares; each line here is carried by all of them.
 
-    A detector writes ``__init__`` (with `contamination` and `threshold`) and two hooks: ``_fit(clips)`` learns from normal clips and sets
-    attributes that end in "_"; ``_anomaly_score(clips)`` gives one number per clip, high for anomalous ones. One that
-    knows how its training clips score when they are left out of the training says so in ``_held_out_score(clips)``. With
+    A detector writes ``__init__`` (with `contamination` and `threshold`) and two hooks: ``_fit(clips)`` learns from normal
+    clips and sets attributes that end in "_"; ``_anomaly_score(clips)`` gives one number per clip, high for anomalous ones.
+    One that knows how its training clips score when they are left out of the training says so in
+    ``_held_out_score(clips)``. With
     :math:`A` the anomaly score,
 
     - ``score_samples`` is :math:`-A`: high is normal;

@@ -1,8 +1,9 @@
 """Detectors: fit on normal clips, then score, decide and explain new ones."""
 
+from skasd.detectors._autoencoder import AutoencoderDetector
 from skasd.detectors._ensemble import EnsembleDetector
 from skasd.detectors._osscl import OSSCLDetector
 from skasd.detectors._stat_cluster import StatClusterDetector
 from skasd.detectors._twfr import TWFRDetector
 
-__all__ = ["EnsembleDetector", "OSSCLDetector", "StatClusterDetector", "TWFRDetector"]
+__all__ = ["AutoencoderDetector", "EnsembleDetector", "OSSCLDetector", "StatClusterDetector", "TWFRDetector"]

@@ -66,7 +66,9 @@ class NetworkInputs:
             n_timepoints = _n_timepoints(_waveforms(clips), frontend)
         if clips.kind == "waveform":
             size = (frontend.n_mels, frontend._definition().n_frames(n_timepoints or 1))
-        return cls(frontend, names, n_timepoints, size, _dtype(clips) if precision == "auto" else np.dtype(np.float32))
+        return cls(
+            frontend, names, n_timepoints, size, dtype_of(clips) if precision == "auto" else np.dtype(np.float32)
+        )
 
     def of(self, clips: Clips, *, n_jobs: int | None, verbose: int, title: str) -> Iterator[dict[str, np.ndarray]]:
         """Inputs of each clip in order; a clip that cannot be read gives None, and an error after the last."""
@@ -147,7 +149,8 @@ def _median(lengths: list[int]) -> int:
     return int(np.sort(lengths)[(len(lengths) - 1) // 2])
 
 
-def _dtype(clips: Clips) -> np.dtype:
+def dtype_of(clips: Clips) -> np.dtype:
+    """Of a network for these clips: float64 where they are, else float32."""
     first = clips.items[0]
     is_double = isinstance(first, np.ndarray) and first.dtype.kind in "fiu" and first.dtype.itemsize == 8
     return np.dtype(np.float64 if is_double else np.float32)

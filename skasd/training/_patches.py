@@ -47,10 +47,18 @@ class PatchStore:
                 self._append(frames, sum(lengths))
                 lengths.append(len(frames))
         self._finish(sum(lengths))
-        self.first_frame = np.cumsum(lengths)
-        firsts = [patch_starts(n_frames, self.length, self.step) for n_frames in lengths[1:]]
-        self.start = np.concatenate([begin + first for begin, first in zip(self.first_frame, firsts, strict=False)])
-        self.clip = np.repeat(np.arange(len(firsts)), [len(first) for first in firsts])
+        edges = np.cumsum(lengths)
+        self._first, self._last = edges[:-1], edges[1:]
+        self._place()
+
+    def _place(self) -> None:
+        """Where the patches of the clips begin."""
+        n_frames = self._last - self._first
+        starts = [
+            first + patch_starts(n, self.length, self.step) for first, n in zip(self._first, n_frames, strict=True)
+        ]
+        self.start = np.concatenate(starts)
+        self.clip = np.repeat(np.arange(len(starts)), [len(some) for some in starts])
 
     def _append(self, frames: np.ndarray, n_before: int) -> None:
         if n_before == 0:
@@ -84,8 +92,18 @@ class PatchStore:
 
     def clips(self) -> Iterator[np.ndarray]:
         """Spectrograms (F, T) of the clips one by one, as they came in."""
-        for first, last in zip(self.first_frame[:-1], self.first_frame[1:], strict=True):
+        for first, last in zip(self._first, self._last, strict=True):
             yield self._frames[first:last].T
+
+    def part(self, clips: np.ndarray) -> "PatchStore":
+        """Some of the clips, given by their positions in ascending order; their frames are not copied."""
+        part = PatchStore(len(clips), self.memory_budget, length=self.length, step=self.step)
+        part.is_mapped = self.is_mapped
+        first, last = self._first[clips[0]], self._last[clips[-1]]
+        part._frames = self._frames[first:last]
+        part._first, part._last = self._first[clips] - first, self._last[clips] - first
+        part._place()
+        return part
 
     def on(self, device: torch.device, dtype: torch.dtype, label: np.ndarray) -> "PatchClips":
         """The patches for a training on a device, with the class (n_clips,) of each clip."""
@@ -94,6 +112,11 @@ class PatchStore:
         if not self.is_mapped:
             frames, start = frames.to(device), start.to(device)
         return PatchClips(frames, start, of_patch, self.length, dtype, self.is_mapped)
+
+    @property
+    def n_bands(self) -> int:
+        """F."""
+        return self._frames.shape[1]
 
     def rows_of(self, clips: np.ndarray) -> np.ndarray:
         """Patches of some clips, given by their positions."""

@@ -17,7 +17,7 @@ from skasd._threshold import alarm_threshold
 from skasd.base import BaseDetector
 from skasd.clips import check_clips
 from skasd.datasets import make_machine_clips
-from skasd.detectors import EnsembleDetector, OSSCLDetector, StatClusterDetector, TWFRDetector
+from skasd.detectors import AutoencoderDetector, EnsembleDetector, OSSCLDetector, StatClusterDetector, TWFRDetector
 from skasd.features import LogMelTransformer
 
 SMALL_FRONT_END = LogMelTransformer(n_fft=256, hop_length=128, n_mels=16, pad_mode="constant", short_clips="tile")
@@ -29,6 +29,7 @@ SMALL = {
     "device": "cpu",
     "random_state": 0,
 }
+OF_PATCHES = {"frontend": SMALL_FRONT_END, "max_epochs": 2, "device": "cpu", "random_state": 0}
 DETECTORS = [
     pytest.param(TWFRDetector(), id="TWFR, auto"),
     pytest.param(TWFRDetector(r=1.0), id="TWFR, mean"),
@@ -46,6 +47,12 @@ DETECTORS = [
         id="spectrum classifier",
         marks=pytest.mark.slow,
     ),
+    pytest.param(AutoencoderDetector(**OF_PATCHES), id="autoencoder"),
+    pytest.param(
+        AutoencoderDetector("mahalanobis", shrinkage=1e-3, **OF_PATCHES),
+        id="autoencoder, Mahalanobis",
+        marks=pytest.mark.slow,
+    ),
     pytest.param(
         EnsembleDetector([("mean", TWFRDetector(r=1.0)), ("loud", TWFRDetector(r=0.5))], random_state=0), id="ensemble"
     ),
@@ -56,6 +63,7 @@ HOLDS_OUT = [  # sets its threshold on clips that it did not learn from
 ]
 CHANGES_SCORES = {
     TWFRDetector: ("reg_covar", 5.0),
+    AutoencoderDetector: ("learning_rate", 0.01),
     OSSCLDetector: ("learning_rate", 0.01),
     StatClusterDetector: ("learning_rate", 0.01),
     EnsembleDetector: ("mean__reg_covar", 5.0),

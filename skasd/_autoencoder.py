@@ -1,0 +1,151 @@
+"""What the autoencoder of the challenge baselines minimises, and what its residuals say of a clip.
+
+N. Harada et al., "First-shot anomaly sound detection for machine condition monitoring: a domain generalization baseline",
+EUSIPCO 2023, arXiv:2303.00455.
+
+Axes: B patches, P frames of a patch, F mel bands, R rows (frames of all patches).
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from skasd.networks import DenseAutoencoder
+from skasd.training import PatchStore, Training, TrainingOptions, seeded, torch_dtype, train
+
+_MOMENTUM, _EPS = 0.01, 1e-3  # of batch normalisation in the baselines
+RESIDUALS = ("clip_mean", "frame", "frame_minimum")
+CENTERINGS = ("batch", "global")
+
+
+class AutoencoderObjective(nn.Module):
+    """Mean squared error of reconstructions.
+
+    Parameters
+    ----------
+    network : DenseAutoencoder
+        Patches to themselves.
+    """
+
+    def __init__(self, network: DenseAutoencoder) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: dict[str, Tensor], label: Tensor, generator: torch.Generator) -> Tensor:
+        """Loss of a batch of patches (B, P, F)."""
+        return self.validation_loss(inputs, label)
+
+    def validation_loss(self, inputs: dict[str, Tensor], label: Tensor) -> Tensor:
+        """The same of clips held out."""
+        patch = inputs["patch"].flatten(1)
+        return functional.mse_loss(self.network(patch).to(patch.dtype), patch)
+
+
+class Residuals(nn.Module):
+    """What a network leaves unexplained.
+
+    Parameters
+    ----------
+    network : DenseAutoencoder
+        Patches to themselves.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, patch: Tensor) -> Tensor:
+        """Patches (B, P, F) less their reconstructions."""
+        return patch - self.network(patch.flatten(1)).view_as(patch)
+
+
+def train_autoencoder(
+    store: PatchStore, label: np.ndarray, dtype: np.dtype, training: TrainingOptions, *, seed: int
+) -> Training:
+    """Build the autoencoder for these patches and train it.
+
+    Parameters
+    ----------
+    store : PatchStore
+        Patches of P frames.
+    label : ndarray of shape (n_clips,), int64
+        Clips are held out by the same share of each.
+    dtype : dtype
+        Of the network.
+    training : TrainingOptions
+        How it is trained.
+    seed : int
+        Of weights and order of patches.
+    """
+    with seeded(seed):
+        network = DenseAutoencoder(store.length * store.n_bands, momentum=_MOMENTUM, eps=_EPS)
+        return train(AutoencoderObjective(network).to(torch_dtype(dtype)), store, label, training, seed=seed)
+
+
+def covariance_of_batches(batches: Iterable[np.ndarray], *, centering: str = "batch") -> np.ndarray:
+    r"""Covariance (F, F) of the rows of residuals, as the baselines take it or as textbooks do.
+
+    Parameters
+    ----------
+    batches : iterable of ndarray of shape (n_patches, P, F)
+        Residuals, in the batches of the training.
+    centering : {"batch", "global"}, default="batch"
+        ``"batch"``: each batch is centred by its own mean, and the sum of all products divided by the number of *patches*
+        less one, as in the code of the baselines: about P times the covariance, and too small where a batch has few rows.
+        ``"global"``: of all rows about their mean, divided by their number less one.
+
+    Examples
+    --------
+    >>> rows = np.tile(np.arange(5.0), 2).reshape(2, 5, 1)
+    >>> covariance_of_batches([rows])[0, 0], covariance_of_batches([rows], centering="global")[0, 0].round(4)
+    (np.float64(20.0), np.float64(2.2222))
+    """
+    total: np.ndarray | float = 0.0
+    sums: np.ndarray | float = 0.0
+    n_patches = n_rows = 0
+    for residual in batches:
+        rows = residual.reshape(-1, residual.shape[2]).astype(np.float64)
+        centred = rows - rows.mean(axis=0) if centering == "batch" else rows
+        total = total + centred.T @ centred
+        sums = sums + rows.sum(axis=0)
+        n_patches, n_rows = n_patches + len(residual), n_rows + len(rows)
+    if centering == "batch":
+        return np.asarray(total) / max(n_patches - 1, 1)
+    return (np.asarray(total) - np.outer(sums, sums) / n_rows) / max(n_rows - 1, 1)
+
+
+def shrunk_inverse(covariance: np.ndarray, shrinkage: float) -> np.ndarray:
+    r"""Inverse of :math:`\Sigma + \lambda \frac{\mathrm{tr} \Sigma}{F} I`; the pseudo-inverse where there is none."""
+    n_bands = len(covariance)
+    return np.linalg.pinv(covariance + shrinkage * np.trace(covariance) / n_bands * np.eye(n_bands), hermitian=True)
+
+
+def mahalanobis_score(residual: np.ndarray, inverses: np.ndarray, form: str = "clip_mean") -> float:
+    r"""Squared length of the residual of a clip in units of its spread, of the domain in which it is shorter.
+
+    Parameters
+    ----------
+    residual : ndarray of shape (n_patches, P, F)
+        Of the clip.
+    inverses : ndarray of shape (n_domains, F, F)
+        Of the covariances of the domains.
+    form : {"clip_mean", "frame", "frame_minimum"}, default="clip_mean"
+        With :math:`r_i` the rows of the residual and :math:`\bar r` their mean, ``"clip_mean"``:
+        :math:`\min_d \bar r^\top \Sigma_d^{-1} \bar r`, which is what the baselines compute; ``"frame"``:
+        :math:`\min_d \frac{1}{R} \sum_i r_i^\top \Sigma_d^{-1} r_i`; ``"frame_minimum"``: the minimum of each row.
+
+    Examples
+    --------
+    >>> residual = np.array([[[1.0, 0.0], [-1.0, 0.0], [2.0, 1.0], [0.0, -1.0]]])
+    >>> inverse = np.diag([2.0, 0.5])[None]
+    >>> float(mahalanobis_score(residual, inverse)), float(mahalanobis_score(residual, inverse, "frame"))
+    (0.5, 3.25)
+    """
+    rows = residual.reshape(-1, residual.shape[2]).astype(np.float64)
+    if form == "clip_mean":
+        rows = rows.mean(axis=0, keepdims=True)
+    lengths = np.einsum("rf,dfg,rg->dr", rows, inverses, rows, optimize=True)  # (n_domains, R)
+    return float(lengths.min(axis=0).mean() if form == "frame_minimum" else lengths.mean(axis=1).min())

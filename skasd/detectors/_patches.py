@@ -1,0 +1,131 @@
+"""Clips as patches: their spectrograms, and what a network makes of all patches of each.
+
+Axes: F mel bands, T frames, P frames of a patch, B patches.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from torch import Tensor, nn
+
+from skasd.clips import ClipReader, Clips
+from skasd.features import LogMelTransformer
+from skasd.training import evaluated
+from skasd.training._patches import patch_starts, repeated
+
+_PATCHES_AT_A_TIME = 512
+
+
+def checked_frontend(frontend: Any, default: LogMelTransformer) -> LogMelTransformer:
+    """The front end given, or the default; raise if it is none."""
+    if frontend is None:
+        return default
+    if not isinstance(frontend, LogMelTransformer):
+        what = type(frontend).__name__
+        raise TypeError(f"frontend={frontend!r} is a {what}; a LogMelTransformer or None is expected.")
+    frontend._check_parameters()
+    return frontend
+
+
+def spectrograms_of(
+    clips: Clips,
+    function: Callable[[np.ndarray], np.ndarray],
+    frontend: LogMelTransformer,
+    *,
+    n_jobs: int | None,
+    verbose: int,
+) -> Iterator[np.ndarray | None]:
+    """`function` of the spectrogram (F, T) of each clip in order, holding a few at a time.
+
+    A clip that cannot be read, or a feature that has other bands than the first, gives None, and an error after the last.
+    """
+    if clips.kind == "feature":
+        first = clips.items[0]
+        same = _SameBands(function, len(first) if np.ndim(first) == 2 else None)
+        return clips.map(same, ClipReader(), n_jobs=n_jobs, verbose=verbose, title="features")
+    return clone(frontend).set_params(n_jobs=n_jobs, verbose=verbose).map(clips, function)
+
+
+class _SameBands:
+    """A function of features that refuses those of another number of bands."""
+
+    def __init__(self, function: Callable[[np.ndarray], np.ndarray], n_bands: int | None) -> None:
+        self.function, self.n_bands = function, n_bands
+
+    def __call__(self, feature: np.ndarray) -> np.ndarray:
+        if self.n_bands is not None and len(feature) != self.n_bands:
+            raise ValueError(f"has {len(feature)} bands where {self.n_bands} are expected")
+        return self.function(feature)
+
+
+class OneOfSeveral(nn.Module):
+    """Several networks, of which each batch names the one that it is for.
+
+    Parameters
+    ----------
+    networks : sequence of nn.Module
+        Patches (B, P, F) to outputs (B, ...).
+    """
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        """Output of the network `number` for the patches `patch`."""
+        return self.networks[int(batch["number"])](batch["patch"])
+
+
+def outputs_of_clips(
+    networks: Sequence[nn.Module],
+    numbers: Iterable[int],
+    spectrograms: Iterable[np.ndarray | None],
+    *,
+    length: int,
+    step: int,
+    device: torch.device,
+) -> Iterator[np.ndarray]:
+    """Output (n_patches, ...) of the network of each clip for its patches (n_patches, P, F), in order.
+
+    Parameters
+    ----------
+    networks : sequence of nn.Module
+        In evaluation mode; patches (B, P, F) to an output (B, ...).
+    numbers : iterable of int
+        Which of them each clip is for.
+    spectrograms : iterable of ndarray of shape (F, T), or None
+        Of clips of any length; those of fewer than P frames are repeated. None is passed over.
+    length, step : int
+        P, and frames from one patch to the next.
+    device : torch.device
+        Where the networks run.
+    """
+    n_parts: deque[int] = deque()
+
+    def batches() -> Iterator[dict[str, np.ndarray]]:
+        for number, spectrogram in zip(numbers, spectrograms, strict=True):
+            if spectrogram is not None:
+                parts = _parts(spectrogram, length, step)
+                n_parts.append(len(parts))
+                yield from ({"patch": part, "number": np.array(number)} for part in parts)
+
+    made: list[np.ndarray] = []
+    for output in evaluated(OneOfSeveral(networks), batches(), device):
+        made.append(output)
+        if len(made) == n_parts[0]:
+            n_parts.popleft()
+            yield np.concatenate(made)
+            made = []
+
+
+def _parts(spectrogram: np.ndarray, length: int, step: int) -> list[np.ndarray]:
+    """Patches (B, P, F) of a clip, so many at a time."""
+    frames = np.ascontiguousarray(repeated(spectrogram, length).T)  # (T, F)
+    start = patch_starts(len(frames), length, step)
+    view = np.lib.stride_tricks.sliding_window_view(frames, length, axis=0)  # (T - P + 1, F, P)
+    cuts = range(0, len(start), _PATCHES_AT_A_TIME)
+    return [np.ascontiguousarray(view[start[cut : cut + _PATCHES_AT_A_TIME]].swapaxes(1, 2)) for cut in cuts]
