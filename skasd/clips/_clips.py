@@ -164,7 +164,10 @@ def _attempt(function: Callable, read: Callable, item: Any) -> tuple[Any, str | 
         return None, str(error)
     except (TypeError, RuntimeError, OSError, MemoryError) as error:
         return None, f"cannot be read: {error}"
-    return function(values), None
+    try:
+        return function(values), None
+    except ValueError as error:  # of a clip that can be read, but not used
+        return None, str(error)
 
 
 def _run(tasks: list[tuple], n_jobs: int | None) -> Iterator[Any]:

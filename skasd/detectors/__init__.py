@@ -2,8 +2,16 @@
 
 from skasd.detectors._autoencoder import AutoencoderDetector
 from skasd.detectors._ensemble import EnsembleDetector
+from skasd.detectors._joint_ae_cnn import JointAECNNDetector
 from skasd.detectors._osscl import OSSCLDetector
 from skasd.detectors._stat_cluster import StatClusterDetector
 from skasd.detectors._twfr import TWFRDetector
 
-__all__ = ["AutoencoderDetector", "EnsembleDetector", "OSSCLDetector", "StatClusterDetector", "TWFRDetector"]
+__all__ = [
+    "AutoencoderDetector",
+    "EnsembleDetector",
+    "JointAECNNDetector",
+    "OSSCLDetector",
+    "StatClusterDetector",
+    "TWFRDetector",
+]

@@ -103,30 +103,36 @@ class MedianFilter(ClipTransformer):
             raise ValueError(
                 f"There is no {self.feature!r} to filter: {held}. Put a LogMelTransformer before the MedianFilter."
             )
-        filtered = clips.map(
-            partial(_filtered, size=self.size, axis=_AXES[self.axis], patch_length=self.patch_length),
+        results = clips.map(
+            partial(filtered, size=self.size, axis=self.axis, patch_length=self.patch_length),
             ClipReader(),
             n_jobs=self.n_jobs,
             verbose=self.verbose,
             title="median filter",
         )
-        values = stacked(filtered, len(clips))
+        values = stacked(results, len(clips))
         return (
             into_container(values, clips, str(self.feature)) if clips.kind == "feature" else equal_shapes(values)[:, 0]
         )
 
     def _check_parameters(self) -> None:
-        check_integer("size", self.size, low=1)
-        if self.size % 2 == 0:
-            raise ValueError(f"size={self.size} is even; a window with a middle has an odd size.")
+        check_window("size", self.size)
         check_option("axis", self.axis, _AXES)
         if self.patch_length is not None:
             check_integer("patch_length", self.patch_length, low=1)
 
 
-def _filtered(values: np.ndarray, *, size: int, axis: int, patch_length: int | None) -> np.ndarray:
+def check_window(name: str, size: int) -> None:
+    """Raise unless the parameter of this name is the size of a window with a middle."""
+    check_integer(name, size, low=1)
+    if size % 2 == 0:
+        raise ValueError(f"{name}={size} is even; a window with a middle has an odd size.")
+
+
+def filtered(values: np.ndarray, *, size: int, axis: str = "time", patch_length: int | None = None) -> np.ndarray:
+    """Running median of a spectrogram (n_mels, n_frames) over frames or bands, of the whole or of patches of it."""
     values = np.atleast_2d(values)  # a waveform is one band
-    window = (1, size) if axis == 1 else (size, 1)
+    window = (1, size) if _AXES[axis] == 1 else (size, 1)
     n_frames = values.shape[1]
     edges = range(0, n_frames, patch_length or n_frames)
     patches = [values[:, start : start + (patch_length or n_frames)] for start in edges]

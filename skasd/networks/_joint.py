@@ -101,3 +101,16 @@ def gamp(x: Tensor) -> Tensor:
 def flattened(patch: Tensor) -> Tensor:
     """Values (B, F P) of patches (B, P, F), the frames of a band together."""
     return patch.transpose(1, 2).flatten(1)
+
+
+def running_median(patch: Tensor, size: int) -> Tensor:
+    """Median over so many frames of each band of patches (B, P, F), which are reflected at their ends.
+
+    As ``scipy.ndimage.median_filter`` with ``mode="mirror"`` does it; `size` is odd.
+    """
+    n_frames = patch.shape[1]
+    place = torch.arange(-(size // 2), n_frames + size // 2, device=patch.device)
+    period = max(2 * (n_frames - 1), 1)
+    mirrored = place.remainder(period)
+    source = torch.minimum(mirrored, period - mirrored) if n_frames > 1 else torch.zeros_like(place)
+    return patch[:, source].unfold(1, size, 1).median(dim=3).values

@@ -5,7 +5,15 @@ batches there, and gives back the averaged objective. What happens beside the st
 """
 
 from skasd.training._averaging import Learner
-from skasd.training._callbacks import CosineSchedule, HalvingSchedule, KeepBest, Progress, StopOnNaN, WeightAveraging
+from skasd.training._callbacks import (
+    CosineSchedule,
+    HalvingSchedule,
+    KeepBest,
+    NormWarmUp,
+    Progress,
+    StopOnNaN,
+    WeightAveraging,
+)
 from skasd.training._data import Batches, ClipStore, Rows, TrainingClips
 from skasd.training._evaluate import evaluated
 from skasd.training._memory import reused_memory
@@ -20,6 +28,7 @@ __all__ = [
     "HalvingSchedule",
     "KeepBest",
     "Learner",
+    "NormWarmUp",
     "PatchClips",
     "PatchStore",
     "Progress",

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from skorch.callbacks import Callback
+from torch.nn.modules.batchnorm import _BatchNorm
 from tqdm import tqdm
 
 from skasd.training._data import Batches
@@ -86,6 +87,32 @@ class HalvingSchedule(Callback):
 
 def _n_steps(net: Any) -> int:
     return int(net.module_.n_steps)
+
+
+class NormWarmUp(Callback):
+    """Running statistics of batch normalisation that are plain means over the first steps.
+
+    A running mean that gives each new batch a tenth begins at 0 and 1 and needs dozens of steps to forget it; trainings of
+    few clips have no more. Here the batch of step t, counted from 0, gets the share 1 / (t + 1) until that is below the
+    usual one.
+    """
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Look for the layers."""
+        layers = [module for module in net.module_.student.modules() if isinstance(module, _BatchNorm)]
+        self._usual = [(layer, layer.momentum) for layer in layers if layer.momentum is not None]
+
+    def on_batch_begin(self, net: Any, training: bool = False, **kwargs: Any) -> None:
+        """Set the share of the batch that comes."""
+        step = _n_steps(net)
+        if training and self._usual and step <= 1 / min(momentum for _, momentum in self._usual):
+            for layer, momentum in self._usual:
+                layer.momentum = max(momentum, 1 / (step + 1))
+
+    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Set all shares as they were."""
+        for layer, momentum in self._usual:
+            layer.momentum = momentum
 
 
 class WeightAveraging(Callback):

@@ -13,7 +13,15 @@ from torch import nn
 from skasd._device import check_device, torch_device
 from skasd._parameters import check_integer, check_number, check_option
 from skasd.training._averaging import Learner
-from skasd.training._callbacks import CosineSchedule, HalvingSchedule, KeepBest, Progress, StopOnNaN, WeightAveraging
+from skasd.training._callbacks import (
+    CosineSchedule,
+    HalvingSchedule,
+    KeepBest,
+    NormWarmUp,
+    Progress,
+    StopOnNaN,
+    WeightAveraging,
+)
 from skasd.training._data import SAMPLINGS, ClipStore, Rows
 from skasd.training._memory import reused_memory
 from skasd.training._net import TrainingNet
@@ -209,6 +217,8 @@ def _net(
     autocast: torch.dtype | None,
 ) -> TrainingNet:
     own = [_schedule(options), WeightAveraging(), StopOnNaN()]
+    if not options.compile:  # a new share would compile everything anew
+        own.append(NormWarmUp())
     if learner.best is not None:
         own.append(KeepBest(options.patience))
     if options.verbose >= 1:

@@ -17,7 +17,14 @@ from skasd._threshold import alarm_threshold
 from skasd.base import BaseDetector
 from skasd.clips import check_clips
 from skasd.datasets import make_machine_clips
-from skasd.detectors import AutoencoderDetector, EnsembleDetector, OSSCLDetector, StatClusterDetector, TWFRDetector
+from skasd.detectors import (
+    AutoencoderDetector,
+    EnsembleDetector,
+    JointAECNNDetector,
+    OSSCLDetector,
+    StatClusterDetector,
+    TWFRDetector,
+)
 from skasd.features import LogMelTransformer
 
 SMALL_FRONT_END = LogMelTransformer(n_fft=256, hop_length=128, n_mels=16, pad_mode="constant", short_clips="tile")
@@ -30,6 +37,15 @@ SMALL = {
     "random_state": 0,
 }
 OF_PATCHES = {"frontend": SMALL_FRONT_END, "max_epochs": 2, "device": "cpu", "random_state": 0}
+TINY_JOINT = {
+    **OF_PATCHES,
+    "learning_rate": 0.01,
+    "width": 0.1,
+    "max_epochs": 1,
+    "patch_length": 8,
+    "median_filter": 3,
+    "batch_size": 64,
+}
 DETECTORS = [
     pytest.param(TWFRDetector(), id="TWFR, auto"),
     pytest.param(TWFRDetector(r=1.0), id="TWFR, mean"),
@@ -53,6 +69,7 @@ DETECTORS = [
         id="autoencoder, Mahalanobis",
         marks=pytest.mark.slow,
     ),
+    pytest.param(JointAECNNDetector(**TINY_JOINT), id="autoencoder and classifier"),
     pytest.param(
         EnsembleDetector([("mean", TWFRDetector(r=1.0)), ("loud", TWFRDetector(r=0.5))], random_state=0), id="ensemble"
     ),
@@ -64,6 +81,7 @@ HOLDS_OUT = [  # sets its threshold on clips that it did not learn from
 CHANGES_SCORES = {
     TWFRDetector: ("reg_covar", 5.0),
     AutoencoderDetector: ("learning_rate", 0.01),
+    JointAECNNDetector: ("learning_rate", 0.001),
     OSSCLDetector: ("learning_rate", 0.01),
     StatClusterDetector: ("learning_rate", 0.01),
     EnsembleDetector: ("mean__reg_covar", 5.0),

@@ -26,6 +26,7 @@ def options(**given):
         ("validation_fraction", 0.6),
         ("patience", 0),
         ("sampling", "weighted"),
+        ("schedule", "linear"),
         ("precision", "float16"),
         ("compile", "yes"),
     ],

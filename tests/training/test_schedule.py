@@ -1,7 +1,7 @@
 import pytest
 from skorch.callbacks import Callback
 
-from skasd.training import CosineSchedule
+from skasd.training import CosineSchedule, HalvingSchedule
 from tests.training.tiny import fit
 
 
@@ -47,3 +47,26 @@ def test_a_start_is_taken():
 def test_the_optimiser_follows_the_schedule():
     used = UsedRates()
     assert rates(callbacks=[used]) == used.of_epoch
+
+
+@pytest.mark.parametrize(
+    "count, rate", [(0, 1e-5), (29, 1e-5), (30, 5e-6), (60, 2.5e-6), (89, 2.5e-6), (90, 1.25e-6), (10_000, 1.25e-6)]
+)
+def test_published_rates_that_are_halved(count, rate):
+    assert HalvingSchedule(1e-5, "epoch").rate(count) == pytest.approx(rate)
+
+
+def test_rate_is_halved_after_epochs():
+    used = UsedRates()
+    made = rates(max_epochs=31, learning_rate=0.02, schedule="halved_epochs", callbacks=[used])
+    assert made == used.of_epoch == pytest.approx([0.02] * 30 + [0.01])
+
+
+def test_rate_is_halved_after_steps():
+    used = UsedRates()
+    fit(max_epochs=12, learning_rate=0.02, schedule="halved_steps", batch_size=2, callbacks=[used])
+    assert used.of_epoch == pytest.approx([0.02] * 5 + [0.01] * 5 + [0.005] * 2)  # after the last of six steps an epoch
+
+
+def test_rate_may_stay():
+    assert rates(max_epochs=32, learning_rate=0.02, schedule="constant") == pytest.approx([0.02] * 32)

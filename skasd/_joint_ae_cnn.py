@@ -1,0 +1,234 @@
+"""What the joint system of an autoencoder and a classifier minimises, and how it scores a clip.
+
+X. Cai et al., "A contrastive semi-supervised learning framework for anomaly sound detection", DCASE Workshop 2021.
+
+Axes: B patches, P frames of a patch, F mel bands, K classes, D features.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from skasd._parameters import check_integer, check_number, check_option
+from skasd.augmentations import Mixing, draw_mixing, masked_frames, shifted_frames
+from skasd.losses import two_view_loss
+from skasd.losses._two_views import TWO_VIEW_FORMS
+from skasd.networks import JointNet
+from skasd.networks._joint import BACKBONES, POOLINGS, flattened, running_median
+from skasd.training import PatchStore, Training, TrainingOptions, seeded, torch_dtype, train
+
+
+@dataclass(frozen=True)
+class JointOptions:
+    """Networks, losses and augmentation; the names are those of the detector, which tells what they mean."""
+
+    backbone: str = "mobilenet_v2"
+    width: float = 1.0
+    image_channels: int = 1
+    pooling: str = "gamp"
+    dropout: float = 0.5
+    autoencoder: bool = True
+    normalise_features: bool = False
+    reconstruction_weight: float = 1.0
+    contrastive_weight: float = 1.0
+    contrastive_form: str = "symmetric"
+    normalise_projection: bool = True
+    temperature: float = 0.07
+    mixup_alpha: float | None = None
+    time_mask: int = 0
+    frame_shift: int = 0
+    median_filter: int | None = 31
+    median_level: str = "clip"
+
+    @property
+    def patch_median(self) -> int | None:
+        """Window of the running median of each patch; None where clips are filtered, or nothing is."""
+        return self.median_filter if self.median_level == "patch" else None
+
+    @classmethod
+    def of(cls, estimator: Any) -> "JointOptions":
+        """Options from the parameters of an estimator, checked."""
+        given = vars(estimator)
+        options = cls(**{name: given[name] for name in cls.__dataclass_fields__})
+        options._check()
+        return options
+
+    def _check(self) -> None:
+        check_option("backbone", self.backbone, BACKBONES)
+        check_number("width", self.width, low=0, above=True)
+        check_integer("image_channels", self.image_channels, low=1)
+        check_option("pooling", self.pooling, POOLINGS)
+        check_number("dropout", self.dropout, low=0, high=0.99)
+        for name in ("autoencoder", "normalise_features", "normalise_projection"):
+            check_option(name, getattr(self, name), (True, False))
+        for name in ("reconstruction_weight", "contrastive_weight"):
+            check_number(name, getattr(self, name), low=0)
+        check_option("contrastive_form", self.contrastive_form, TWO_VIEW_FORMS)
+        check_number("temperature", self.temperature, low=0, above=True)
+        if self.mixup_alpha is not None:
+            check_number("mixup_alpha", self.mixup_alpha, low=0, above=True)
+        for name in ("time_mask", "frame_shift"):
+            check_integer(name, getattr(self, name), low=0)
+
+
+class JointObjective(nn.Module):
+    r"""Both networks, and the loss of a batch.
+
+    .. math:: L = \mathrm{CE}(\ell, y) + w_r \mathrm{MSE}(\hat x, x) + w_c L_{\mathrm{contrast}}(u, p)
+
+    Parameters
+    ----------
+    network : JointNet
+        Classifier and autoencoder.
+    options : JointOptions
+        Weights, contrast and augmentation.
+    """
+
+    def __init__(self, network: JointNet, options: JointOptions) -> None:
+        super().__init__()
+        self.network, self.options = network, options
+
+    def forward(self, inputs: dict[str, Tensor], label: Tensor, generator: torch.Generator) -> Tensor:
+        """Loss of a batch of training patches."""
+        patch, mixing = self._augmented(inputs["patch"], generator)
+        features = self.network.features(patch)
+        logits = self.network.logits(self._given(features))
+        loss = functional.cross_entropy(logits, label)
+        if self.options.mixup_alpha is not None:
+            loss = torch.lerp(
+                functional.cross_entropy(logits, label[mixing.partner]), loss, mixing.share.to(loss.dtype)
+            )
+        return loss if self.network.autoencoder is None else loss + self._tied(patch, features)
+
+    def filtered(self, patch: Tensor) -> Tensor:
+        """Patches (B, P, F) as both networks see them."""
+        size = self.options.patch_median
+        return patch if size is None else running_median(patch, size)
+
+    def _augmented(self, patch: Tensor, generator: torch.Generator) -> tuple[Tensor, Mixing]:
+        options, patch = self.options, self.filtered(patch)
+        mixing = Mixing(torch.ones(()), torch.arange(len(patch)))
+        if options.mixup_alpha is not None:
+            mixing = draw_mixing(len(patch), options.mixup_alpha, generator)
+            patch = mixing(patch)
+        if options.time_mask:
+            patch = masked_frames(patch, options.time_mask, generator)
+        if options.frame_shift:
+            patch = shifted_frames(patch, options.frame_shift, generator)
+        return patch, mixing
+
+    def _tied(self, patch: Tensor, features: Tensor) -> Tensor:
+        """Loss of the autoencoder, and the contrast that ties it to the features (B, D)."""
+        network, options = self.network, self.options
+        values = flattened(patch)
+        code = network.autoencoder.encoder(values)  # type: ignore[union-attr]
+        reconstruction = network.autoencoder.decoder(self._given(code))  # type: ignore[union-attr]
+        loss = options.reconstruction_weight * functional.mse_loss(reconstruction.to(values.dtype), values)
+        if not options.contrastive_weight:
+            return loss
+        views = network.views(features, code)
+        if options.normalise_projection:
+            views = functional.normalize(views[0]), functional.normalize(views[1])
+        contrast = two_view_loss(*views, temperature=options.temperature, form=options.contrastive_form)
+        return loss + options.contrastive_weight * contrast
+
+    def _given(self, vector: Tensor) -> Tensor:
+        """What classifier and decoder are given of features or code."""
+        return functional.normalize(vector) if self.options.normalise_features else vector
+
+    def validation_loss(self, inputs: dict[str, Tensor], label: Tensor) -> Tensor:
+        """Cross-entropy of patches as they are."""
+        features = self.network.features(self.filtered(inputs["patch"]))
+        return functional.cross_entropy(self.network.logits(self._given(features)), label)
+
+
+class PatchOutputs(nn.Module):
+    """All that scores need of a patch, side by side.
+
+    Parameters
+    ----------
+    objective : JointObjective
+        Trained.
+    """
+
+    def __init__(self, objective: JointObjective) -> None:
+        super().__init__()
+        self.objective = objective
+
+    def forward(self, patch: Tensor) -> Tensor:
+        """Logits, features and squared error (B, K + D + 1) of patches (B, P, F); the error 0 without an autoencoder."""
+        patch = self.objective.filtered(patch)
+        network, given = self.objective.network, self.objective._given
+        features = network.features(patch)
+        error = torch.zeros_like(features[:, :1])
+        if network.autoencoder is not None:
+            values = flattened(patch)
+            reconstruction = network.autoencoder.decoder(given(network.autoencoder.encoder(values)))
+            error = (reconstruction - values).square().mean(dim=1, keepdim=True)
+        return torch.cat([network.logits(given(features)), features, error], dim=1)
+
+
+def train_joint(
+    store: PatchStore,
+    label: np.ndarray,
+    *,
+    dtype: np.dtype,
+    options: JointOptions,
+    training: TrainingOptions,
+    seed: int,
+) -> Training:
+    """Build the networks for these patches and train them.
+
+    Parameters
+    ----------
+    store : PatchStore
+        Patches.
+    label : ndarray of shape (n_clips,), int64
+        Classes, counted from 0.
+    dtype : dtype
+        Of the networks.
+    options : JointOptions
+        Networks, losses and augmentation.
+    training : TrainingOptions
+        How they are trained.
+    seed : int
+        Of weights, order of patches and augmentation.
+    """
+    with seeded(seed):
+        network = JointNet(
+            store.n_bands,
+            store.length,
+            int(label.max()) + 1,
+            backbone=options.backbone,
+            width=options.width,
+            image_channels=options.image_channels,
+            pooling=options.pooling,
+            dropout=options.dropout,
+            has_autoencoder=options.autoencoder,
+        )
+        objective = JointObjective(network, options).to(torch_dtype(dtype))
+        return train(objective, store, label, training, seed=seed)
+
+
+def log_odds(logits: np.ndarray, is_own: np.ndarray) -> np.ndarray:
+    r"""Logarithm (n,) of the odds against the own classes, :math:`\ln((1 - p) / p)`, from logits so that it never saturates.
+
+    .. math:: A = \ln \sum_{k \notin Y} e^{z_k} - \ln \sum_{k \in Y} e^{z_k}
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n, K)
+        :math:`z`, of patches.
+    is_own : ndarray of shape (K,), bool
+        Classes :math:`Y` that belong to what a patch claims to be, of which there is one as a rule; and others.
+
+    Examples
+    --------
+    >>> log_odds(np.array([[2.0, 0.0, -1.0], [40.0, 0.0, 0.0]]), np.array([True, False, False])).round(6)
+    array([ -1.686738, -39.306853])
+    """
+    return np.logaddexp.reduce(logits[:, ~is_own], axis=1) - np.logaddexp.reduce(logits[:, is_own], axis=1)
