@@ -1,0 +1,249 @@
+import numpy as np
+import pytest
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
+from sklearn.pipeline import make_pipeline
+
+from skasd.datasets import make_machine_clips
+from skasd.detectors import JointAECNNDetector
+from skasd.features import LogMelTransformer, MedianFilter
+from skasd.scoring import KNNScorer
+
+FRONT_END = LogMelTransformer(n_fft=256, hop_length=128, n_mels=16)
+SMALL = {
+    "frontend": FRONT_END,
+    "width": 0.1,
+    "patch_length": 16,
+    "median_filter": 3,
+    "max_epochs": 2,
+    "learning_rate": 0.003,
+    "device": "cpu",
+    "random_state": 0,
+}
+
+
+def small(**settings):
+    return JointAECNNDetector(**{**SMALL, **settings})
+
+
+@pytest.fixture(scope="module")
+def machines():
+    return make_machine_clips(("fan",), n_sections=2, n_train=20, target_share=0.3, duration=1.0, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def train(machines):
+    return machines.data[machines.data["split"] == "train"]
+
+
+@pytest.fixture(scope="module")
+def test(machines):
+    return machines.data[machines.data["split"] == "test"]
+
+
+@pytest.fixture(scope="module")
+def fitted(train):
+    return small().fit(train)
+
+
+def test_ten_seconds_are_31_patches():
+    detector = JointAECNNDetector(width=0.1, max_epochs=1, device="cpu", random_state=0)
+    clips = np.random.default_rng(0).standard_normal((3, 160_000)).astype(np.float32)
+    detector.fit(clips)
+    (spectrogram,) = detector._spectrograms(_as_clips(detector, clips[:1]))
+    assert spectrogram.shape == (128, 311)
+    assert detector._step * 30 + detector._length == 304
+    assert len(list(_patches(detector, spectrogram))) == 31
+
+
+def _as_clips(detector, X):
+    from skasd.clips import check_clips
+
+    return check_clips(detector, X, reset=False)
+
+
+def _patches(detector, spectrogram):
+    from skasd.detectors._patches import _parts
+
+    for part in _parts(spectrogram, detector._length, detector._step):
+        yield from part
+
+
+def test_sections_are_the_classes(fitted):
+    assert fitted.classes_.tolist() == ["fan/00", "fan/01"]
+    assert fitted.label_source_ == "columns"
+
+
+def test_label_score_is_the_mean_of_the_odds_of_the_patches(fitted, test):
+    import torch
+
+    clip = test.iloc[:1]
+    (spectrogram,) = fitted._spectrograms(_as_clips(fitted, clip))
+    patches = torch.from_numpy(np.array(list(_patches(fitted, spectrogram))))
+    network = fitted.network_
+    with torch.no_grad():
+        z = network.logits(network.features(patches)).double()
+    own = fitted.classes_.tolist().index("fan/" + clip["section"].iloc[0])
+    expected = (z[:, 1 - own] - z[:, own]).mean().item()
+    assert -fitted.score_samples(clip)[0] == pytest.approx(expected, rel=1e-3, abs=1e-4)
+
+
+def test_predicted_score_is_the_lowest_of_all_labels(train, test):
+    predicted = small(score_with="predicted").fit(train).score_samples(test)
+    by_label = small(score_with="label").fit(train)
+    each = [by_label.score_samples(test.assign(section=section)) for section in ("00", "01")]
+    np.testing.assert_allclose(predicted, np.max(each, axis=0), rtol=1e-6)
+
+
+def test_reconstruction_score_is_the_error_of_the_autoencoder(train, test):
+    import torch
+
+    detector = small(score_with="reconstruction").fit(train)
+    (spectrogram,) = detector._spectrograms(_as_clips(detector, test.iloc[:1]))
+    patches = torch.from_numpy(np.array(list(_patches(detector, spectrogram)))).transpose(1, 2).flatten(1)
+    with torch.no_grad():
+        error = (detector.network_.autoencoder(patches) - patches).square().mean().item()
+    assert -detector.score_samples(test.iloc[:1])[0] == pytest.approx(error, rel=1e-3)
+
+
+@pytest.mark.parametrize("scorer", [None, IsolationForest(random_state=0)], ids=str)
+def test_embedding_score_is_that_of_the_back_end_of_the_machine(scorer, train, test):
+    detector = small(score_with="embedding", scorer=scorer).fit(train)
+    assert sorted(detector.scorer_) == ["", "fan/00", "fan/01"]
+    rows = (train["section"] == "00").to_numpy()
+    of_test = test[test["section"] == "00"]
+    expected = KNNScorer() if scorer is None else scorer
+    options = {"domain": train["domain"][rows]} if scorer is None else {}
+    expected.fit(detector.transform(train[rows]).astype(np.float64), **options)
+    made = expected.score_samples(detector.transform(of_test).astype(np.float64))
+    np.testing.assert_allclose(detector.score_samples(of_test), made, rtol=1e-3, atol=1e-6)
+
+
+def test_how_many_patches_go_together_changes_nothing(fitted, test, monkeypatch):
+    expected = fitted.score_samples(test)
+    monkeypatch.setattr("skasd.detectors._patches._PATCHES_AT_A_TIME", 3)
+    np.testing.assert_allclose(fitted.score_samples(test), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_finer_step_when_scoring_sees_more_patches(train, test):
+    coarse, fine = small().fit(train), small(score_step=1).fit(train)
+    scores = coarse.score_samples(test), fine.score_samples(test)
+    assert not np.array_equal(*scores)
+    assert np.corrcoef(*scores)[0, 1] > 0.5
+
+
+def test_a_clip_said_twice_scores_about_the_same(fitted, test):
+    waveforms = [np.tile(waveform, 2) for waveform in test["waveform"]]
+    once, twice = fitted.score_samples(test), fitted.score_samples(test.assign(waveform=waveforms))
+    assert np.corrcoef(once, twice)[0, 1] > 0.9
+
+
+def test_one_machine_alone_is_clustered_and_scored_by_embedding(train, test):
+    alone = train[train["section"] == "00"]
+    detector = small().fit(alone)
+    assert detector.label_source_ == "clusters"
+    assert len(detector.classes_) > 1
+    assert "" in detector.scorer_
+    assert np.isfinite(detector.score_samples(test[test["section"] == "00"])).all()
+    with pytest.raises(ValueError, match="score_with='label' asks how well a clip fits its machine and no other"):
+        small(score_with="label").fit(alone)
+
+
+def test_the_filter_may_be_a_step_of_a_pipeline(train, test):
+    inside = small().fit(train).score_samples(test)
+    pipeline = make_pipeline(FRONT_END, MedianFilter(3), small(median_filter=None))
+    np.testing.assert_allclose(pipeline.fit(train).score_samples(test), inside, rtol=1e-5)
+
+
+def test_the_filter_changes_scores(fitted, train, test):
+    unfiltered = small(median_filter=None).fit(train).score_samples(test)
+    by_patch = small(median_level="patch").fit(train).score_samples(test)
+    assert not np.allclose(unfiltered, fitted.score_samples(test))
+    assert not np.allclose(by_patch, fitted.score_samples(test))
+
+
+def test_autoencoder_does_not_change_what_the_classifier_has_learnt(fitted, test):
+    import copy
+
+    bare = copy.deepcopy(fitted)
+    bare._evaluator.objective.network.autoencoder = None
+    np.testing.assert_array_equal(bare.score_samples(test), fitted.score_samples(test))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("paper", {"contrastive_form": "one_way", "contrastive_weight": 1.0, "schedule": "halved_epochs"}),
+        ("code", {"contrastive_weight": 0.0005, "learning_rate": 1e-5, "schedule": "halved_steps"}),
+        ("baseline_2021", {"width": 0.5, "image_channels": 3, "autoencoder": False, "median_filter": None}),
+    ],
+)
+def test_documented_settings(name, expected, train, test):
+    detector = JointAECNNDetector(**JointAECNNDetector.settings(name))
+    assert expected.items() <= detector.get_params().items()
+    quick = {key: SMALL[key] for key in ("frontend", "width", "patch_length", "max_epochs", "device", "random_state")}
+    assert np.isfinite(detector.set_params(**quick).fit(train).score_samples(test)).all()
+
+
+def test_settings_of_no_publication_are_refused():
+    with pytest.raises(ValueError, match="name='repository' is unknown; expected one of 'paper', 'code'"):
+        JointAECNNDetector.settings("repository")
+
+
+def test_published_number_of_parameters():
+    clips = np.random.default_rng(0).standard_normal((4, 33_280)).astype(np.float32)
+    detector = JointAECNNDetector(n_clusters=2, max_epochs=1, device="cpu", random_state=0).fit(clips)
+    n_classes = len(detector.classes_)
+    expected = 2_223_296 + 1281 * n_classes + 2_208_792 + 461_824
+    assert sum(parameter.numel() for parameter in detector.network_.parameters()) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "option", [{"backbone": "efficientnet_b0"}, {"mixup_alpha": 0.5}, {"time_mask": 4, "frame_shift": 4}]
+)
+def test_options_train(option, train, test):
+    assert np.isfinite(small(**option).fit(train).score_samples(test)).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"score_with": "section"}, ValueError, "score_with='section' is unknown"),
+        ({"score_with": "reconstruction", "autoencoder": False}, ValueError, "needs an autoencoder"),
+        ({"median_filter": 4}, ValueError, "median_filter=4 is even"),
+        ({"median_level": "frame"}, ValueError, "median_level='frame' is unknown"),
+        ({"patch_length": 0}, ValueError, "patch_length=0 is too small"),
+        ({"patch_step": 1.5}, TypeError, "patch_step=1.5"),
+        ({"score_step": 0}, ValueError, "score_step=0 is too small"),
+        ({"backbone": "resnet"}, ValueError, "backbone='resnet' is unknown"),
+        ({"width": 0}, ValueError, "width=0"),
+        ({"pooling": "max"}, ValueError, "pooling='max' is unknown"),
+        ({"dropout": 1.5}, ValueError, "dropout=1.5"),
+        ({"contrastive_form": "both"}, ValueError, "contrastive_form='both' is unknown"),
+        ({"temperature": 0}, ValueError, "temperature=0"),
+        ({"mixup_alpha": 0}, ValueError, "mixup_alpha=0"),
+        ({"time_mask": -1}, ValueError, "time_mask=-1 is too small"),
+        ({"scorer": 3}, TypeError, "scorer=3 has no"),
+        ({"label_columns": "section"}, TypeError, "label_columns='section' is a str"),
+        ({"schedule": "linear"}, ValueError, "schedule='linear' is unknown"),
+    ],
+)
+def test_bad_parameters_are_refused(settings, error, message, train):
+    with pytest.raises(error, match=message):
+        small(**settings).fit(train)
+
+
+def test_an_unknown_section_is_refused(fitted, test):
+    with pytest.raises(ValueError, match="Machine 'fan/07' of clip 0"):
+        fitted.score_samples(test.assign(section="07"))
+
+
+@pytest.mark.slow
+def test_faults_are_found():
+    clips = make_machine_clips(("gearbox", "fan"), n_train=40, severity=3.0, duration=2.0, random_state=0)
+    is_test = (clips.data["split"] == "test").to_numpy()
+    train, test, y = clips.data[~is_test], clips.data[is_test], clips.target[is_test]
+    score = small(max_epochs=8, score_with="embedding").fit(train).score_samples(test)
+    gearbox = (test["machine_type"] == "gearbox").to_numpy()
+    assert roc_auc_score(y[gearbox], score[gearbox]) > 0.7
