@@ -16,7 +16,7 @@ from torch.nn import functional
 from skasd.networks import DenseAutoencoder
 from skasd.training import PatchStore, Training, TrainingOptions, seeded, torch_dtype, train
 
-_MOMENTUM, _EPS = 0.01, 1e-3  # of batch normalisation in the baselines
+_EPS = 1e-3  # of batch normalisation in the baselines
 RESIDUALS = ("clip_mean", "frame", "frame_minimum")
 CENTERINGS = ("batch", "global")
 
@@ -81,7 +81,8 @@ def train_autoencoder(
         Of weights and order of patches.
     """
     with seeded(seed):
-        network = DenseAutoencoder(store.length * store.n_bands, momentum=_MOMENTUM, eps=_EPS)
+        network = DenseAutoencoder(store.length * store.n_bands, eps=_EPS)
+        network.begin_at(torch.from_numpy(store.mean_frame()).repeat(store.length))
         return train(AutoencoderObjective(network).to(torch_dtype(dtype)), store, label, training, seed=seed)
 
 

@@ -47,7 +47,15 @@ class ClipClasses:
     is_clustered: bool
 
     @classmethod
-    def of(cls, machine: np.ndarray, statistics: np.ndarray, n_clusters: int | None, *, seed: int) -> "ClipClasses":
+    def of(
+        cls,
+        machine: np.ndarray,
+        statistics: np.ndarray,
+        n_clusters: int | None,
+        *,
+        domain: np.ndarray | None = None,
+        seed: int,
+    ) -> "ClipClasses":
         """Classes of training clips.
 
         Parameters
@@ -57,14 +65,17 @@ class ClipClasses:
         statistics : ndarray of shape (n, d)
             What the clips sound like, for clusters.
         n_clusters : int or None
-            Clusters of each machine; None makes clusters only of clips that have fewer than two labels.
+            Clusters of each machine and domain; None makes clusters only of clips that have fewer than two labels.
+        domain : ndarray of shape (n,), str, or None, default=None
+            ``"source"`` or ``"target"``; never put into one cluster if there are both.
         seed : int
             Of the clustering.
         """
         is_clustered = n_clusters is not None or len(np.unique(machine)) < 2
         names = machine
         if is_clustered:
-            names = pseudo_labels(statistics, machine, _CLUSTERS if n_clusters is None else n_clusters, seed=seed)
+            n_clusters = _CLUSTERS if n_clusters is None else n_clusters
+            names = pseudo_labels(statistics, machine, n_clusters, domain=domain, seed=seed)
         unique, first, label = np.unique(names, return_index=True, return_inverse=True)
         return cls(unique, machine[first], label.astype(np.int64), is_clustered)
 
@@ -74,8 +85,10 @@ def machine_names(clips: Clips, label_columns: Sequence[str] | None) -> np.ndarr
     return clips.group_names(() if label_columns is None else label_columns, USUAL_COLUMNS)
 
 
-def pseudo_labels(statistics: np.ndarray, group: np.ndarray, n_clusters: int, *, seed: int) -> np.ndarray:
-    """Names (n,) of clusters of the clips, found in each group for itself.
+def pseudo_labels(
+    statistics: np.ndarray, group: np.ndarray, n_clusters: int, *, domain: np.ndarray | None = None, seed: int
+) -> np.ndarray:
+    """Names (n,) of clusters of the clips, found in each group and domain for itself.
 
     Parameters
     ----------
@@ -85,14 +98,18 @@ def pseudo_labels(statistics: np.ndarray, group: np.ndarray, n_clusters: int, *,
         What is never put into one cluster: the machine. Names begin with it.
     n_clusters : int
         Clusters of each group, at most one for every two of its clips.
+    domain : ndarray of shape (n,), str, or None, default=None
+        Not told apart, and not named, where all are of one.
     seed : int
         Of the clustering.
 
     Returns
     -------
     names : ndarray of shape (n,), str
-        "fan/00 | cluster 2", or "cluster 2" where the group is "".
+        "fan/00 | target | cluster 2", or "cluster 2" where the group is "" and there is one domain.
     """
     clusterer = StatisticalClusterer(n_clusters=n_clusters, min_share=0, random_state=seed)
-    clusterer.fit(statistics, machine_type=group)
+    clusterer.fit(
+        statistics, machine_type=group, domain=domain if domain is not None and len(set(domain)) > 1 else None
+    )
     return clusterer.cluster_names_[clusterer.labels_]

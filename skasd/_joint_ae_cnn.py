@@ -210,6 +210,8 @@ def train_joint(
             dropout=options.dropout,
             has_autoencoder=options.autoencoder,
         )
+        if network.autoencoder is not None:
+            network.autoencoder.begin_at(torch.from_numpy(store.mean_frame()).repeat_interleave(store.length))
         objective = JointObjective(network, options).to(torch_dtype(dtype))
         return train(objective, store, label, training, seed=seed)
 

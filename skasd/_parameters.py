@@ -33,3 +33,16 @@ def check_option(name: str, value: Any, options: Iterable[Any]) -> None:
     options = list(options)
     if not any(value is option or (type(value) is type(option) and value == option) for option in options):
         raise ValueError(f"{name}={value!r} is unknown; expected one of {', '.join(map(repr, options))}.")
+
+
+def checked_names(name: str, values: Any, n_clips: int) -> np.ndarray:
+    """Names (n_clips,) of a parameter that has one for each clip; raise unless it does."""
+    names = np.asarray(values, dtype=object)
+    if names.ndim != 1:
+        raise TypeError(f"{name}={values!r}; a sequence of {n_clips} names is expected, one for each clip.")
+    if len(names) != n_clips:
+        raise ValueError(f"{name} has {len(names)} names and there are {n_clips} clips; one for each is expected.")
+    strange = [value for value in names if not isinstance(value, str)]
+    if strange:
+        raise ValueError(f"{name} holds {strange[0]!r}; a name is expected for each clip.")
+    return names.astype(str)

@@ -51,6 +51,10 @@ class SpectrumOptions:
         check_integer("embedding_dim", self.embedding_dim, low=2)
         check_option("head", self.head, HEADS)
         check_integer("n_subclusters", self.n_subclusters, low=1)
+        if self.dynamic_scale is True and self.head == "adaproj":
+            raise ValueError(
+                "dynamic_scale=True is for head='sub_cluster_adacos' and 'adacos'; of 'adaproj' it is fixed."
+            )
         for name in ("trainable_centers", "dynamic_scale", "feature_exchange", "statistics_exchange", "subspace_loss"):
             check_option(name, getattr(self, name), (True, False))
         check_number("mixup_probability", self.mixup_probability, low=0, high=1)

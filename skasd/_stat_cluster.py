@@ -75,6 +75,10 @@ class Projector(nn.Module):
         """Embeddings (B, D) of unit length: the first layer."""
         return functional.normalize(self.first(self.network(inputs)))
 
+    def drop_rest(self) -> None:
+        """Forget the layers that only the first stage needs."""
+        del self.rest
+
     def contrasted(self, inputs: dict[str, Tensor]) -> Tensor:
         """What is contrasted (B, D): the last layer."""
         return self.rest(self.first(self.network(inputs)))
@@ -209,7 +213,10 @@ def train_clusters(
         head = ArcFaceHead(options.embedding_dim, int(label.max()) + 1, margin=options.margin, scale=options.scale)
         means = torch.from_numpy(_class_means(statistics, label))
         objective = ClusterObjective(network, head, options, means).to(torch_dtype(dtype))
-        return train(objective, store, label, training, seed=seed)
+        trained = train(objective, store, label, training, seed=seed)
+        if isinstance(network, Projector):
+            network.drop_rest()
+        return trained
 
 
 def _first_stage(training: TrainingOptions) -> TrainingOptions:

@@ -61,6 +61,17 @@ def test_clusters_are_found_within_machines():
     np.testing.assert_array_equal(made.machine[made.label], machine)
 
 
+def test_clusters_are_found_within_domains():
+    statistics, _ = planted()
+    domain = np.where(np.arange(80) % 8, "source", "target")
+    names = pseudo_labels(statistics, np.full(80, "fan/00"), 2, domain=domain, seed=0)
+    expected = [f"fan/00 | {name} | cluster {number}" for name in ("source", "target") for number in (0, 1)]
+    assert sorted(set(names)) == expected
+    assert all(domain[row] in name for row, name in enumerate(names))
+    one = pseudo_labels(statistics, np.full(80, "fan/00"), 2, domain=np.full(80, "source"), seed=0)
+    assert sorted(set(one)) == ["fan/00 | cluster 0", "fan/00 | cluster 1"]
+
+
 def test_clusters_of_a_machine_do_not_depend_on_other_machines():
     statistics, _ = planted()
     machine = np.array(["fan/00", "pump/01"])[np.arange(80) % 2]

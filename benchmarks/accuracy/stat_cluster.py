@@ -59,7 +59,7 @@ SYSTEMS = {
         [("ssl", StatClusterDetector("ssl", n_ffts=WINDOWS, **MANY)), ("twfr", TWFRDetector())]
     ),
 }
-HIDDEN = ("2 metadata", "3 ssl", "3 ssl, three windows", "4 ensemble of 3 and TWFR")  # with attributes and without
+HIDDEN = ("2 metadata", "3 ssl", "3 ssl, three windows")  # with attributes and without
 
 
 def valves():

@@ -14,6 +14,7 @@ from skasd.clips._audio import ClipReader, as_float, why_not_finite
 
 _FEW_CLIPS = 4  # for so few, starting threads takes longer than it saves
 _CLIPS_PER_TASK = 8
+_DOMAINS = ("source", "target")
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Clips:
         if isinstance(item, str | os.PathLike):
             return os.fspath(item)
         if self.table is not None:
-            return f"clip {position} (index {self.table.index[position]!r} of the table)"
+            label = self.table.index[position]
+            return f"clip {position} (index {label.item() if isinstance(label, np.generic) else label!r} of the table)"
         return f"clip {position}"
 
     def take(self, positions: np.ndarray) -> Self:
@@ -85,10 +87,18 @@ class Clips:
         return names.astype(str)
 
     def domains(self) -> np.ndarray:
-        """``"target"`` for each clip that the table says is of that domain, else ``"source"``; shape (n_clips,)."""
+        """Domain (n_clips,) of each clip: what the table says, ``"source"`` where it says nothing."""
         domains = np.full(len(self), "source", dtype=object)
-        if self.table is not None and "domain" in self.table.columns:
-            domains[(self.table["domain"] == "target").to_numpy(dtype=bool, na_value=False)] = "target"
+        if self.table is None or "domain" not in self.table.columns:
+            return domains
+        for position, cell in enumerate(self.table["domain"]):
+            if pd.isna(cell) or cell == "":
+                continue
+            if cell not in _DOMAINS:
+                raise ValueError(
+                    f"Column 'domain' holds {cell!r} for {self.name(position)}; 'source', 'target' or nothing is expected."
+                )
+            domains[position] = cell
         return domains
 
     def map(

@@ -5,10 +5,9 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.decomposition import PCA
-from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skasd._parameters import check_integer, check_number, check_option
+from skasd._parameters import check_integer, check_number, check_option, checked_names
 from skasd._random import local_random_state
 from skasd._threads import one_blas_thread
 from skasd.clustering._models import METHODS, Clusters, Counts, find_clusters
@@ -183,8 +182,11 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
         labels = np.empty(len(X), dtype=np.int64)
         for machine, domain in {(str(machine), str(domain)) for machine, domain in zip(machines, domains, strict=True)}:
             if (machine, domain) not in self._clusters:
-                known = ", ".join(" | ".join(group) for group in self._clusters)
-                raise ValueError(f"No clips of {machine} | {domain} were given to fit, but of: {known}.")
+                known = ", ".join(map(_spelt, self._clusters))
+                raise ValueError(
+                    f"No clips of {_spelt((machine, domain))} were given to fit, but of: {known}. Give machine_type and "
+                    "domain as in fit."
+                )
             rows = (machines == machine) & (domains == domain)
             clusters = self._clusters[machine, domain]
             labels[rows] = self._first[machine, domain] + clusters.assign(self._spaces[machine].reduced(X[rows]))
@@ -227,12 +229,10 @@ class _Space:
         return self.pca.transform(self._scaled(X))[:, : self.n_dimensions]
 
 
+def _spelt(group: tuple[str, str]) -> str:
+    """Machine type and domain, as far as they are known."""
+    return " | ".join(name for name in group if name) or "no machine type and domain"
+
+
 def _names(X: np.ndarray, names: Any, parameter: str) -> np.ndarray:
-    if names is None:
-        return np.full(len(X), "")
-    names = column_or_1d(names, dtype=object)
-    check_consistent_length(X, names)
-    strange = [name for name in names if not isinstance(name, str)]
-    if strange:
-        raise ValueError(f"{parameter} holds {strange[0]!r}; a name is expected for each clip.")
-    return names.astype(str)
+    return np.full(len(X), "") if names is None else checked_names(parameter, names, len(X))

@@ -115,10 +115,11 @@ class AutoencoderDetector(BaseDetector):
     and :math:`\bar r` their mean, the scores are :math:`\overline{r^2}` and, as the code of [2]_ computes it,
     :math:`\min_d \bar r^\top \Sigma_d^{-1} \bar r`: residuals of opposite signs cancel over the clip.
 
-    Departures from the baselines: clips are held out, not patches, so that no frame of a clip that is trained on is
-    validated on; the epoch with the lowest held-out loss is kept; thresholds are of clips, where those of 2023 and later are
-    of the mean of 256 patches, far below; without target clips, or where covariances cannot be inverted, the source's and a
-    pseudo-inverse take their place.
+    Departures from the baselines: the last layer begins at the mean frame, without which levels far from 0 dB take tens of
+    thousands of steps; running statistics take in a tenth of each batch, not a hundredth; clips are held out, not patches,
+    so that no frame of a clip that is trained on is validated on; the epoch with the lowest held-out loss is kept;
+    thresholds are of clips, where those of 2023 and later are of the mean of 256 patches, far below; without target clips,
+    or where covariances cannot be inverted, the source's and a pseudo-inverse take their place.
 
     References
     ----------

@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import _BaseComposition
 from tqdm import tqdm
 
 from skasd._clip_classes import USUAL_COLUMNS
-from skasd._parameters import check_number, check_option
+from skasd._parameters import check_integer, check_number, check_option
 from skasd._random import local_random_state
 from skasd.base import BaseDetector
 from skasd.clips import Clips
@@ -18,6 +18,8 @@ from skasd.clips import Clips
 _COMBINE = ("mean", "rank")
 _ALL = ""  # scale over all machine types
 _FEWEST = 3  # clips held out of a group, for a scale of its own
+_FEWEST_LEFT = 2  # clips of a section and domain that a detector learns from while others are held out
+_MACHINE_COLUMNS = ("machine_type", "section")
 
 
 class EnsembleDetector(_BaseComposition, BaseDetector):
@@ -38,8 +40,8 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
     group_columns : sequence of str, default=("machine_type",)
         Columns of the clip table within which scores are put on one scale; it may lack them.
     held_out : float, default=0.2
-        Share of the normal clips of each group, at least one clip, that sets the scale: each detector is fitted to the
-        others, scores these, and is then fitted to all.
+        Share of the normal clips of each section and domain that sets the scale, at least one clip where three or more are
+        there: each detector is fitted to the others, scores these, and is then fitted to all.
     contamination : float or "auto", default="auto"
         Share of training clips below the threshold, in (0, 0.5]; ``"auto"`` is one in ten of those held out.
     threshold : {"quantile", "gamma"}, default="quantile"
@@ -72,9 +74,10 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
 
     .. math:: A = \frac{\sum_s w_s (A_s - m_s) / \sigma_s}{\sum_s w_s}.
 
-    A rank is the share of the n held-out clips with a score as low, interpolated; beyond the lowest and the highest it goes
-    on by :math:`1 / n` for each standard deviation, so that anomalies still differ. A group of which fewer than three clips
-    were held out takes the scale of all. The report [1]_ says neither how scores were scaled nor what the weights were.
+    A rank is the share of the n held-out clips with a score as low, interpolated; beyond the lowest and the highest, by
+    :math:`\delta` standard deviations, it goes on by :math:`\frac{1}{n} \frac{\delta}{1 + \delta}`, so that anomalies still
+    differ, and none counts more than one rank. A group of which fewer than three clips were held out takes the scale of all.
+    The report [1]_ says neither how scores were scaled nor what the weights were.
 
     References
     ----------
@@ -155,7 +158,9 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         members = [_seeded(clone(estimator), generator) for _, estimator in self.estimators]
         self._combine, self._group_columns = self.combine, tuple(self.group_columns)
         groups = clips.group_names(self._group_columns, USUAL_COLUMNS)
-        kept = _held_out(groups, self.held_out, generator)
+        machines = clips.group_names(_MACHINE_COLUMNS, USUAL_COLUMNS)
+        strata = np.array([" | ".join(names) for names in zip(groups, machines, clips.domains(), strict=True)])
+        kept = _held_out(strata, machines, self.held_out, generator)
         learnt = np.setdiff1d(np.arange(len(clips)), kept)
         tasks = [joblib.delayed(_fitted_and_scored)(member, clips, learnt, kept) for member in members]
         done = list(tqdm(self._parallel()(tasks), "detectors", len(tasks), disable=self.verbose < 1))
@@ -198,7 +203,11 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         self._validate_names(names)
         check_option("combine", self.combine, _COMBINE)
         check_number("held_out", self.held_out, low=0, high=0.5, above=True)
-        weights = np.ones(len(names)) if self.weights is None else np.asarray(self.weights, dtype=float)
+        if not isinstance(self.group_columns, list | tuple):
+            what = type(self.group_columns).__name__
+            raise TypeError(f"group_columns={self.group_columns!r} is a {what}; a tuple of column names is expected.")
+        check_integer("verbose", self.verbose, low=0)
+        weights = _numbers(self.weights, len(names))
         if weights.shape != (len(names),) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
             raise ValueError(
                 f"weights={self.weights!r}; {len(names)} numbers of at least 0 are expected, one for each of {names}, not "
@@ -207,12 +216,26 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         return weights / weights.sum()
 
 
+def _numbers(weights: Any, n_weights: int) -> np.ndarray:
+    """Weights as numbers, or none where they are no numbers."""
+    if weights is None:
+        return np.ones(n_weights)
+    try:
+        return np.asarray(weights, dtype=float)
+    except (TypeError, ValueError):
+        return np.empty(0)
+
+
 def _checked_names(estimators: Any) -> list[str]:
     is_list = isinstance(estimators, list | tuple) and len(estimators) > 0
     if not is_list or any(not isinstance(pair, list | tuple) or len(pair) != 2 for pair in estimators):
         raise ValueError(f"estimators={estimators!r}; a list of (name, detector) is expected.")
     for name, estimator in estimators:
         lacking = [verb for verb in ("fit", "score_samples", "get_params") if not hasattr(estimator, verb)]
+        if isinstance(estimator, type):
+            raise TypeError(
+                f"{name!r} of estimators is the class {estimator.__name__}; give a detector: {estimator.__name__}()."
+            )
         if lacking:
             raise TypeError(
                 f"{name!r} of estimators is {estimator!r} and has no {', '.join(lacking)}; give a detector."
@@ -227,20 +250,25 @@ def _seeded(estimator: Any, generator: np.random.RandomState) -> Any:
     return estimator.set_params(**{name: int(generator.randint(2**31 - 1)) for name in names})
 
 
-def _held_out(groups: np.ndarray, share: float, generator: np.random.RandomState) -> np.ndarray:
-    """Positions of the clips held out: of each group of at least two."""
+def _held_out(strata: np.ndarray, machines: np.ndarray, share: float, generator: np.random.RandomState) -> np.ndarray:
+    """Positions of the clips held out: a share of each stratum, of which two clips are left to learn from.
+
+    Where no stratum has three, one clip of a machine that has at least two.
+    """
     chosen: list[np.ndarray] = []
-    for group in np.unique(groups):
-        rows = np.flatnonzero(groups == group)
-        n_kept = min(max(1, round(share * len(rows))), len(rows) - 1)
+    for stratum in np.unique(strata):
+        rows = np.flatnonzero(strata == stratum)
+        n_kept = min(max(1, round(share * len(rows))), max(0, len(rows) - _FEWEST_LEFT))
         chosen.append(generator.permutation(rows)[:n_kept])
     kept = np.sort(np.concatenate(chosen))
-    if not len(kept):
+    if len(kept):
+        return kept
+    name, count = max(zip(*np.unique(machines, return_counts=True), strict=True), key=lambda pair: pair[1])
+    if count < 2:
         raise ValueError(
-            "fit was given 1 sample, or 1 of each group of the group_columns; at least two of one are needed, of which one "
-            "sets the scale."
+            "fit was given 1 sample, or 1 of each machine; at least two of one are needed, of which one sets the scale."
         )
-    return kept
+    return generator.permutation(np.flatnonzero(machines == name))[:1]
 
 
 def _container(clips: Clips) -> Any:
@@ -264,7 +292,7 @@ def _standardised(score: np.ndarray, normal: np.ndarray) -> np.ndarray:
 
 
 def _ranks(score: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """Share of the sorted normal scores below each score, and on beyond both ends."""
+    """Share of the sorted normal scores below each score, and on beyond both ends, by at most one more rank."""
     rank = np.interp(score, normal, np.arange(1, len(normal) + 1)) / len(normal)
     beyond = (score - score.clip(normal[0], normal[-1])) / (normal.std() if normal.std() > 0 else 1)
-    return rank + beyond / len(normal)
+    return rank + beyond / (1 + np.abs(beyond)) / len(normal)

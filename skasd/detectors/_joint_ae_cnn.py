@@ -23,6 +23,7 @@ from skasd.detectors._patches import checked_frontend, outputs_of_clips, spectro
 from skasd.features import LogMelTransformer
 from skasd.features._median_filter import check_window, filtered
 from skasd.features._network_inputs import dtype_of
+from skasd.features._osscl_training import refuse_one_clip
 from skasd.networks import folded
 from skasd.scoring import KNNScorer, check_scorer
 from skasd.training import PatchStore, TrainingOptions
@@ -45,8 +46,8 @@ class JointAECNNDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     label_columns : sequence of str or None, default=("machine_type", "section")
         Columns of the clip table that make the class of a clip; it may lack these two. None makes clusters.
     n_clusters : int or None, default=None
-        Into how many clusters of like sound the clips of each machine are split, each a class of its own. None makes
-        clusters, 16 at most, only where the label columns give fewer than two classes.
+        Into how many clusters of like sound the clips of each machine and domain are split, each a class of its own. None
+        makes clusters, 16 at most, only where the label columns give fewer than two classes.
     score_with : {"auto", "label", "predicted", "embedding", "reconstruction"}, default="auto"
         ``"label"``: the odds against what the table says that the clip is. ``"predicted"``: the same for what it fits best.
         ``"embedding"``: how far the mean of the features of its patches is from those of normal clips, by the `scorer`; of
@@ -163,8 +164,9 @@ class JointAECNNDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     Departures from the paper: one network for all clips given, so give the clips of one machine type for its setting; the
     filter runs over the clip, not each patch; the views are scaled to unit length before they are contrasted, without which
-    the loss falls by growing them; training and scoring see the same patches, which in the code they do not; the last epoch
-    is kept, where the code keeps the best by test AUC. :meth:`settings` gives the paper's and the code's choices.
+    the loss falls by growing them; the autoencoder begins at the mean frame; training and scoring see the same patches,
+    which in the code they do not; the last epoch is kept, where the code keeps the best by test AUC. :meth:`settings` gives
+    the paper's and the code's choices.
 
     References
     ----------
@@ -327,8 +329,7 @@ class JointAECNNDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
 
     def _fit(self, clips: Clips) -> None:
         self._check_parameters()
-        if len(clips) < 2:
-            raise ValueError("1 sample, that is normal clip, given to fit; batch normalisation needs at least 2.")
+        refuse_one_clip(clips)
         seed = local_random_state(self.random_state).randint(2**31 - 1)
         self._learn_settings()
         machines, domains = machine_names(clips, self._label_columns), clips.domains()
@@ -337,7 +338,7 @@ class JointAECNNDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
         ) as store:
             store.fill(self._spectrograms(clips))
             levels = np.array([spectrogram.mean(axis=1) for spectrogram in store.clips()], dtype=np.float64)
-            classes = ClipClasses.of(machines, levels, self.n_clusters, seed=seed)
+            classes = ClipClasses.of(machines, levels, self.n_clusters, domain=domains, seed=seed)
             training = train_joint(
                 store,
                 classes.label,

@@ -33,6 +33,8 @@ def refuse_unknown_machines(
     name = str(names[position])
     if not name:
         what = f"X names no machine, and fit was given clips of {known}"
+    elif known == [""]:
+        what = f"{clips.name(position)} is of machine {name!r}, and fit was given clips of no machine"
     else:
         what = f"Machine {name!r} of {clips.name(position)} was not among those given to fit: {known}"
     hint = " Sections are text, such as '00': read tables with dtype=str." if _is_numbered(known) else ""

@@ -47,8 +47,8 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
     label_columns : sequence of str or None, default=("machine_type", "section")
         Columns of the clip table that make the class of a clip; it may lack these two. None makes clusters.
     n_clusters : int or None, default=None
-        Into how many clusters of like sound the clips of each machine are split, each a class of its own. None makes
-        clusters, 16 at most, only where the label columns give fewer than two classes.
+        Into how many clusters of like sound the clips of each machine and domain are split, each a class of its own. None
+        makes clusters, 16 at most, only where the label columns give fewer than two classes.
     score_with : {"auto", "label", "predicted", "embedding"}, default="auto"
         What the score may know. ``"label"``: how well the clip fits the machine that the table says it is.
         ``"predicted"``: how well it fits the machine that it fits best. ``"embedding"``: how far its embedding is from those

@@ -1,5 +1,6 @@
 """StatClusterDetector: where nobody wrote down how a machine ran, clips that sound alike are classes to tell apart."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
@@ -21,7 +22,7 @@ from skasd.detectors._machines import refuse_unknown_machines
 from skasd.detectors._stat_cluster_labels import Labels, attributes_of, labels_of
 from skasd.features import LogMelTransformer
 from skasd.features._network_inputs import NetworkInputs, default_frontend, usable_branches
-from skasd.features._osscl_training import stacked_batches
+from skasd.features._osscl_training import refuse_one_clip, stacked_batches
 from skasd.features._statistics import ClipStatistics
 from skasd.networks import folded
 from skasd.networks._osscl import BRANCH_INPUTS
@@ -65,7 +66,8 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         Makes the clusters; None takes one as it comes.
     contrast : {"supcon", "prototype", "two_stage", "off"}, default="supcon"
         Beside the classification: a contrast of clips of equal and other classes; or of clips with prototypes made of the
-        statistics of the classes; or of clips alone first, and classification after. Not of ``"ssl"``.
+        statistics of the classes; or, in two stages, of clips alone first, for a third of `max_epochs` at five times the
+        `learning_rate`, and then classification alone. Not of ``"ssl"``.
     contrastive_weight : float, default=0.1
         Weight :math:`w` of the contrast.
     temperature : float, default=0.1
@@ -86,11 +88,12 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     head : {"sub_cluster_adacos", "adacos", "adaproj"}, default="sub_cluster_adacos"
         Loss of ``"ssl"``.
     n_subclusters : int, default=16
-        Centres of each class of ``"ssl"``.
+        Centres of each class of ``"ssl"``; ``"adacos"`` has one.
     trainable_centers : bool, default=True
         Whether these are learnt.
     dynamic_scale : bool, default=False
-        Whether the scale of ``"ssl"`` follows the batches; for replication, since it saturates with sub-clusters.
+        Whether the scale of ``"ssl"`` follows the batches; for replication, since it saturates with sub-clusters. Not of
+        ``"adaproj"``.
     mixup_probability : float, default=0.5
         Share of the clips of ``"ssl"`` that are mixed with another.
     feature_exchange : bool, default=False
@@ -103,8 +106,9 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     label_text : {"off", "init", "align"}, default="off"
         Whether the spelling of the classes of ``"ssl"`` is where their centres begin, or is aligned with, in training only.
     scorer : estimator or None, default=None
-        Back end, one for each machine, and one of all clips for those of no machine: one of :mod:`skasd.scoring`, or an
-        outlier detector or density model of scikit-learn. None takes :class:`skasd.scoring.KMeansScorer`.
+        Back end, one for each machine of at least two clips, and one of all clips for the others: one of
+        :mod:`skasd.scoring`, or an outlier detector or density model of scikit-learn. None takes
+        :class:`skasd.scoring.KMeansScorer`.
     frontend : LogMelTransformer or None, default=None
         As in :class:`OSSCLDetector`; of the statistics too.
     max_epochs : int or None, default=None
@@ -133,7 +137,7 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     device : str, default="auto"
         ``"cpu"``; or a torch device such as ``"cuda"``; or ``"auto"``, an accelerator where there is one.
     callbacks : list of skorch callbacks or None, default=None
-        Called during the training.
+        Called during the training; of two stages, the second.
     contamination : float or "auto", default="auto"
         Share of training clips below the threshold, in (0, 0.5]; ``"auto"`` is one in ten.
     threshold : {"quantile", "gamma"}, default="quantile"
@@ -158,7 +162,7 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
     scorer_ : dict of str to BackEnd
         Fitted back ends by machine, and one for all clips ("").
     history_ : list of dict
-        Epoch, mean loss, learning rate and seconds of each epoch.
+        Epoch, mean loss, learning rate and seconds of each epoch; of two stages, the second.
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
     n_features_in_ : int
@@ -312,8 +316,7 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 
     def _fit(self, clips: Clips) -> None:
         self._check_parameters()
-        if len(clips) < 2:
-            raise ValueError("1 sample, that is normal clip, given to fit; batch normalisation needs at least 2.")
+        refuse_one_clip(clips)
         self._seed = local_random_state(self.random_state).randint(2**31 - 1)
         self._learn_inputs(clips)
         machines, domains = clips.group_names(_MACHINE_COLUMNS, _MACHINE_COLUMNS), clips.domains()
@@ -322,6 +325,7 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             store.fill(self._with_statistics(clips, rows))
             statistics = self._statistics.of_machines(np.array(rows), machines)
             labels = self._labels(machines, domains, attributes_of(clips), statistics)
+            _warn_of_one_class(labels)
             training = self._train(store, labels, statistics)
             self._keep(training, labels)
             embedding = self._embedding_of(store.clips())
@@ -433,6 +437,15 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
             check_scorer(self.scorer)
         if self.n_jobs is not None:
             check_integer("n_jobs", self.n_jobs, low=-np.inf, other="None")
+
+
+def _warn_of_one_class(labels: Labels) -> None:
+    if len(labels.names) == 1 and set(labels.source.values()) == {"domain"}:
+        warnings.warn(
+            f"All clips are of one class, {str(labels.names[0])!r}, and there is nothing to tell apart: no attributes, and one "
+            "domain of one machine. system='auto' makes clusters.",
+            stacklevel=4,
+        )
 
 
 def _options(kind: Any, estimator: Any) -> Any:

@@ -60,7 +60,7 @@ class OSSCLFit:
             check_integer("n_jobs", estimator.n_jobs, low=-np.inf, other="None")
         training = TrainingOptions.of(estimator)
         seed = local_random_state(estimator.random_state).randint(2**31 - 1)
-        _refuse_one_clip(clips)
+        refuse_one_clip(clips)
         branches = usable_branches(estimator.branches, clips)
         names = tuple(dict.fromkeys(BRANCH_INPUTS[branch] for branch in branches))
         all_names = tuple(dict.fromkeys((*names, "log_mel")))
@@ -83,7 +83,8 @@ class OSSCLFit:
         levels: list[np.ndarray] = []
         store.fill(_with_levels(self.read(clips, "reading"), levels, self.names))
         statistics = np.array(levels, dtype=np.float64)
-        classes = ClipClasses.of(self.machines(clips), statistics, self.n_clusters, seed=self.seed)
+        machines, domain = self.machines(clips), clips.domains()
+        classes = ClipClasses.of(machines, statistics, self.n_clusters, domain=domain, seed=self.seed)
         training = train_osscl(
             store,
             classes.label,
@@ -129,6 +130,7 @@ def _with_levels(
         yield {name: clip[name] for name in names}
 
 
-def _refuse_one_clip(clips: Clips) -> None:
+def refuse_one_clip(clips: Clips) -> None:
+    """Raise for a single training clip, of which batch normalisation can make nothing."""
     if len(clips) < 2:
         raise ValueError("1 sample, that is normal clip, given to fit; batch normalisation needs at least 2.")

@@ -41,8 +41,8 @@ class TFgramTransformer(ClipTransformer):
     label_columns : sequence of str or None, default=("machine_type", "section")
         Columns of the clip table that make the class of a clip; it may lack these two. None makes clusters.
     n_clusters : int or None, default=None
-        Into how many clusters of like sound the clips of each machine are split, each a class of its own. None makes
-        clusters, 16 at most, only where the label columns give fewer than two classes.
+        Into how many clusters of like sound the clips of each machine and domain are split, each a class of its own. None
+        makes clusters, 16 at most, only where the label columns give fewer than two classes.
     frontend : LogMelTransformer or None, default=None
         Says how many bands and frames the image has, how long clips are, and makes the log-mel of that branch; None takes
         that of [1]_: 128 Slaney bands, 2048 / 512 samples.

@@ -95,8 +95,8 @@ def adapted_scale(cosine: Tensor, target: Tensor, scale: Tensor | float) -> Tens
               B = \frac{1}{n} \sum_i \sum_{j \ne y_i} e^{s' \cos \theta_{ij}}
 
     with :math:`\theta` the median angle to the own class, of an even number the mean of the middle two. Of several
-    sub-clusters [2]_ sums the angles, and takes all centres into B: the sum of many angles is always beyond a quarter of a
-    turn, so that this scale says nothing about them. Use the fixed scale.
+    sub-clusters [2]_ sums the angles, and takes all centres into B: the sum of many angles is in practice always beyond a
+    quarter of a turn, so that this scale says nothing about them. Use the fixed scale.
 
     Parameters
     ----------
@@ -126,6 +126,9 @@ def adapted_scale(cosine: Tensor, target: Tensor, scale: Tensor | float) -> Tens
     return (largest + mean_sum.log()) / angle.quantile(0.5).clamp(max=_QUARTER_TURN).cos()
 
 
+_LEAST_SCALE = adacos_scale(3)
+
+
 class SubClusterAdaCosHead(nn.Module):
     """Sub-cluster AdaCos: several centres of each class on the unit sphere. With one of each, it is AdaCos.
 
@@ -140,7 +143,8 @@ class SubClusterAdaCosHead(nn.Module):
     trainable : bool, default=True
         Whether the centres are learnt; else they stay where they were drawn.
     dynamic_scale : bool, default=False
-        Whether the scale follows the batches, see :func:`adapted_scale`.
+        Whether the scale follows the batches, see :func:`adapted_scale`, as long as it stays above that of three centres; of
+        two classes it would fall to zero, and below.
     """
 
     scale: Tensor
@@ -173,6 +177,6 @@ class SubClusterAdaCosHead(nn.Module):
     def forward(self, embedding: Tensor, target: Tensor) -> Tensor:
         """Loss of embeddings (B, D) of which `target` (B, C) tells the shares of the classes."""
         cosine = self.cosine(embedding)
-        if self.dynamic_scale and self.training:
-            self.scale.copy_(adapted_scale(cosine.detach(), target, self.scale))
+        if self.dynamic_scale and self.training and cosine.shape[1] > 1:  # one class has no other to be told from
+            self.scale.copy_(adapted_scale(cosine.detach(), target, self.scale).clamp(min=_LEAST_SCALE))
         return soft_cross_entropy(sub_cluster_log_probability(cosine, scale=self.scale.clone()), target)

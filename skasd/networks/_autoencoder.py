@@ -9,6 +9,7 @@ Axes: B patches, N values of a patch, D numbers in the middle.
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 _HIDDEN_LAYERS = 4  # on either side of the middle
@@ -38,6 +39,11 @@ class DenseAutoencoder(nn.Module):
         hidden = [width] * _HIDDEN_LAYERS
         self.encoder = _layers([n_values, *hidden, bottleneck_dim], momentum, eps)
         self.decoder = nn.Sequential(_layers([bottleneck_dim, *hidden], momentum, eps), nn.Linear(width, n_values))
+
+    def begin_at(self, patch: Tensor) -> None:
+        """Reproduce everything as this patch (N,) in the beginning: levels in dB are far from 0, and steps are small."""
+        with torch.no_grad():
+            self.decoder[-1].bias.copy_(patch)  # type: ignore[operator]
 
     def forward(self, patch: Tensor) -> Tensor:
         """Reconstructions (B, N) of patches (B, N)."""

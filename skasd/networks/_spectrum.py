@@ -1,8 +1,8 @@
 """The two branches of a self-supervised classifier: the spectrum of a whole clip, and its magnitude spectrogram.
 
 K. Wilkinghoff, "Self-supervised learning for anomalous sound detection", ICASSP 2024, arXiv:2312.09578, in the sizes of
-T. Fujimura et al., ASDKit, arXiv:2507.10264: no bias anywhere and no affine batch normalisation, with which a network could
-map everything to one place.
+T. Fujimura et al., ASDKit, arXiv:2507.10264: no bias and no affine batch normalisation, with which a network could map
+everything to one place; but for the attention over bands that can be added.
 
 Axes: B clips, C channels, N time points, K frequency bins, T frames, D dimensions of the embedding.
 """
@@ -22,7 +22,7 @@ _SMALLEST_KERNEL = 4
 _HIDDEN_LAYERS = 5
 _STAGES = (16, 32, 64, 128)  # channels of the residual stages, of two blocks each
 _FROM_HZ = 200.0
-_FEWEST_FRAMES = 11  # of which the stem leaves one
+_FEWEST_FRAMES = 11  # and bins, of which the stem leaves one
 FREQUENCY_ATTENTIONS = ("off", "gate", "token")
 
 
@@ -120,7 +120,7 @@ class SpectrogramBranch(nn.Module):
     ) -> None:
         super().__init__()
         self.n_fft = n_fft
-        self.first_bin = min(int(_FROM_HZ * n_fft / sample_rate) + 1, n_fft // 2)
+        self.first_bin = min(int(_FROM_HZ * n_fft / sample_rate) + 1, n_fft // 2 + 1 - _FEWEST_FRAMES)
         self.register_buffer("window", torch.hann_window(n_fft), persistent=False)
         n_bins = n_fft // 2 + 1 - self.first_bin
         self.norm = nn.BatchNorm1d(n_bins, affine=False)

@@ -1,7 +1,7 @@
 """Distances between embeddings, and the nearest of many without a matrix of all of them.
 
-An embedding that is exactly that of a known clip is taken for that clip, and compared with the others, since the distance
-to itself says nothing.
+An embedding that is that of a known clip, but for rounding, is taken for that clip, and compared with the others, since the
+distance to itself says nothing.
 """
 
 import numpy as np
@@ -11,6 +11,7 @@ from sklearn.utils import gen_batches
 METRICS = ("cosine", "chord", "euclidean")
 _CLIPS_AT_A_TIME = 4096
 _RESOLUTION = 1e-6  # of the difference of unit vectors that a network made in float32
+_SAME = 1e-5  # times the length: farther than rounding moves an embedding made among other clips or on another device
 
 
 def scaled(embedding: np.ndarray, metric: str) -> np.ndarray:
@@ -26,6 +27,11 @@ def distance(euclidean: np.ndarray, metric: str) -> np.ndarray:
     return euclidean**2 / 2 if metric == "cosine" else euclidean
 
 
+def are_same(nearest: np.ndarray, x: np.ndarray, metric: str) -> np.ndarray:
+    """Whether scaled embeddings x (n_clips, embedding_dim) are those of the known clips at the distances (n_clips,)."""
+    return nearest <= _SAME * (np.linalg.norm(x, axis=1) if metric == "euclidean" else 1)
+
+
 class KnownEmbeddings:
     """Embeddings of training clips, searched through in parts, so that memory does not grow with their number.
 
@@ -35,10 +41,12 @@ class KnownEmbeddings:
         Scaled.
     metric : {"cosine", "chord", "euclidean"}
         Of the distances.
+    are_clips : bool, default=True
+        Whether they are clips, one of which a new embedding may be; or centres, say.
     """
 
-    def __init__(self, embedding: np.ndarray, metric: str) -> None:
-        self.embedding, self.metric = embedding, metric
+    def __init__(self, embedding: np.ndarray, metric: str, *, are_clips: bool = True) -> None:
+        self.embedding, self.metric, self.are_clips = embedding, metric, are_clips
         self._index = NearestNeighbors(algorithm="brute", metric="euclidean").fit(embedding)
 
     def __len__(self) -> int:
@@ -68,12 +76,11 @@ class KnownEmbeddings:
         return np.concatenate([self._mean_distance(x[part], n_neighbors) for part in parts])
 
     def _mean_distance(self, x: np.ndarray, n_neighbors: int) -> np.ndarray:
-        found, which = self._index.kneighbors(x, min(n_neighbors + 1, len(self)))
-        is_same = np.all(self.embedding[which] == x[:, None], axis=2)
+        found, _ = self._index.kneighbors(x, min(n_neighbors + 1, len(self)))
+        is_same = are_same(found[:, 0], x, self.metric) & self.are_clips
         if self.metric != "euclidean":
             found[found < _RESOLUTION] = 0
-        rows = np.flatnonzero(is_same.any(axis=1))
-        found[rows, is_same[rows].argmax(axis=1)] = np.inf
+        found[is_same, 0] = np.inf
         nearest = distance(np.sort(found, axis=1)[:, :n_neighbors], self.metric)
         n_found = np.isfinite(nearest).sum(axis=1)
         total = np.where(np.isfinite(nearest), nearest, 0).sum(axis=1)

@@ -43,9 +43,9 @@ class KMeansScorer(BaseScorer):
     -----
     .. math:: A(x) = \min\left(\min_k 1 - x \cdot \mu_k,\ \min_{j \in \mathrm{target}} 1 - x \cdot e_j\right)
 
-    with all embeddings and the centres :math:`\mu_k` of unit length. An embedding that is exactly that of a training clip of
-    the target domain is taken for that clip, and compared with the others. Departure from some published code, which leaves
-    the centres as k-means found them: shorter than one, they make all source clips look anomalous.
+    with all embeddings and the centres :math:`\mu_k` of unit length. An embedding that is that of a training clip of the
+    target domain, but for rounding, is taken for that clip, and compared with the others. Departure from some published
+    code, which leaves the centres as k-means found them: shorter than one, they make all source clips look anomalous.
 
     References
     ----------
@@ -72,7 +72,8 @@ class KMeansScorer(BaseScorer):
         x = scaled(embedding, "cosine")
         centers = self._centers_of(x[~is_target])
         self.centers_ = np.concatenate([centers, x[is_target]])
-        self._known = KnownEmbeddings(self.centers_, "cosine")
+        kinds = (centers, False), (x[is_target], True)
+        self._known = [KnownEmbeddings(some, "cosine", are_clips=clips) for some, clips in kinds if len(some)]
 
     def _centers_of(self, source: np.ndarray) -> np.ndarray:
         if not len(source):
@@ -87,4 +88,5 @@ class KMeansScorer(BaseScorer):
             return scaled(kmeans.fit(source).cluster_centers_, "cosine")
 
     def _anomaly_score(self, embedding: np.ndarray) -> np.ndarray:
-        return finite(self._known.mean_distance(scaled(embedding, "cosine"), 1))
+        x = scaled(embedding, "cosine")
+        return finite(np.min([known.mean_distance(x, 1) for known in self._known], axis=0))

@@ -47,8 +47,8 @@ class KNNScorer(BaseScorer):
 
     .. math:: A(x) = \min_d \frac{1}{|N_d(x)|} \sum_{j \in N_d(x)} \mathrm{dist}(x, e_j),
 
-    An embedding that is exactly that of a training clip is taken for that clip, and compared with the others. The published
-    code divides chords by two, which changes no order.
+    An embedding that is that of a training clip, but for rounding, is taken for that clip, and compared with the others.
+    The published code divides chords by two, which changes no order.
 
     References
     ----------
@@ -87,7 +87,8 @@ class KNNScorer(BaseScorer):
         check_smote(self.smote_ratio, self.smote_neighbors)
         known, generator = scaled(embedding, self.metric), local_random_state(self.random_state)
         target = grown_target(known, is_target, self.smote_ratio, self.smote_neighbors, generator)
-        domains = (known[~is_target], scaled(target, self.metric))
+        made = scaled(target[np.count_nonzero(is_target) :], self.metric)
+        domains = (known[~is_target], np.concatenate([known[is_target], made]))
         self._domains = [KnownEmbeddings(domain, self.metric) for domain in domains if len(domain)]
 
     def _anomaly_score(self, embedding: np.ndarray) -> np.ndarray:

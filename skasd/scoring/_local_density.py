@@ -8,7 +8,7 @@ from sklearn.metrics import pairwise_distances_chunked
 
 from skasd._parameters import check_integer, check_option
 from skasd._random import local_random_state
-from skasd.scoring._distance import METRICS, KnownEmbeddings, distance, finite, scaled
+from skasd.scoring._distance import METRICS, KnownEmbeddings, are_same, distance, finite, scaled
 from skasd.scoring._scorer import BaseScorer
 from skasd.scoring._smote import check_smote, grown_target
 
@@ -55,8 +55,8 @@ class LocalDensityScorer(BaseScorer):
 
     .. math:: A(x) = \min_j \frac{\mathrm{dist}(x, e_j)}{c_j}.
 
-    An embedding that is exactly that of a training clip is taken for that clip, and compared with the others. Departure from
-    the published code: equal training clips count as one, so that no :math:`c_j` is zero.
+    An embedding that is that of a training clip, but for rounding, is taken for that clip, and compared with the others.
+    Departure from the published code: equal training clips count as one, so that no :math:`c_j` is zero.
 
     References
     ----------
@@ -117,6 +117,6 @@ class LocalDensityScorer(BaseScorer):
         """Smallest relative distance (n_part,) of a part (n_part, n_known) of all distances."""
         relative = distance(euclidean, self.metric) / self._spread
         nearest = euclidean.argmin(axis=1)
-        is_same = np.all(self._known[nearest] == x[start : start + len(nearest)], axis=1)
+        is_same = are_same(euclidean.min(axis=1), x[start : start + len(nearest)], self.metric)
         relative[is_same, nearest[is_same]] = np.inf
         return relative.min(axis=1)

@@ -5,10 +5,9 @@ from typing import Any, Self, final
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skasd._parameters import check_number
+from skasd._parameters import check_number, checked_names
 from skasd._threads import one_blas_thread
 
 _FALSE_ALARM_SHARE = 0.1  # of contamination="auto"
@@ -118,9 +117,8 @@ class BaseScorer(OutlierMixin, BaseEstimator, ABC):
 def _is_target(X: np.ndarray, domain: Any) -> np.ndarray:
     if domain is None:
         return np.zeros(len(X), dtype=bool)
-    domain = column_or_1d(domain, dtype=object)
-    check_consistent_length(X, domain)
+    domain = checked_names("domain", domain, len(X))
     unknown = [name for name in domain if name not in _DOMAINS]
     if unknown:
-        raise ValueError(f"domain holds {unknown[0]!r}; each clip is of the 'source' or of the 'target'.")
-    return np.asarray(domain == "target", dtype=bool)
+        raise ValueError(f"domain holds {str(unknown[0])!r}; each clip is of the 'source' or of the 'target'.")
+    return domain == "target"

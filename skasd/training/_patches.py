@@ -113,6 +113,14 @@ class PatchStore:
             frames, start = frames.to(device), start.to(device)
         return PatchClips(frames, start, of_patch, self.length, dtype, self.is_mapped)
 
+    def mean_frame(self) -> np.ndarray:
+        """Mean (F,) of the frames of all clips."""
+        sums = [
+            self._frames[first:last].sum(axis=0, dtype=np.float64)
+            for first, last in zip(self._first, self._last, strict=True)
+        ]
+        return np.sum(sums, axis=0) / (self._last - self._first).sum()
+
     @property
     def n_bands(self) -> int:
         """F."""

@@ -5,13 +5,22 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skasd.datasets import make_machine_clips
-from skasd.detectors import EnsembleDetector, TWFRDetector
+from skasd.detectors import EnsembleDetector, StatClusterDetector, TWFRDetector
 from skasd.features import LogMelTransformer
 from skasd.metrics import auc_scorer
 from skasd.model_selection import DCASESplit
+from skasd.scoring import KNNScorer
 
 MEAN, LOUD = TWFRDetector(r=1.0), TWFRDetector(r=0.5)
 BOTH = [("mean", MEAN), ("loud", LOUD)]
+SMALL_NETWORK = StatClusterDetector(
+    branches=("log_mel",),
+    bottlenecks=((1, 16, 1, 2),),
+    embedding_dim=16,
+    frontend=LogMelTransformer(n_fft=256, hop_length=128, n_mels=16, pad_mode="constant", short_clips="tile"),
+    max_epochs=1,
+    device="cpu",
+)
 
 
 class Level(BaseEstimator):
@@ -67,7 +76,7 @@ def test_weighted_mean_of_standardised_scores():
 
 def test_ranks_among_the_normal_clips():
     ranks = published(combine="rank")._combined(np.array([[0.0, 1.5, 3, 3 + np.sqrt(1.25)]] * 2), NO_GROUPS)
-    first = [1 / 4, 2.5 / 4, 1, 1 + 1 / 4]
+    first = [1 / 4, 2.5 / 4, 1, 1 + 1 / 8]  # one standard deviation beyond is half a rank more
     of_second = published([0, 1], combine="rank")._combined(np.array([[0.0, 1.5, 3, 3 + np.sqrt(1.25)]] * 2), NO_GROUPS)
     np.testing.assert_allclose(2 * ranks - of_second, first)
 
@@ -155,6 +164,15 @@ def test_nested_parameters_and_members_can_be_set():
     assert clone(detector).get_params()["loud__r"] == 0.0
 
 
+def test_a_pipeline_that_ends_in_a_network_may_be_a_member(train):
+    pipeline = make_pipeline(SMALL_NETWORK.frontend, SMALL_NETWORK)
+    detector = EnsembleDetector([("network", pipeline), ("mean", MEAN)], random_state=0)
+    detector.set_params(network__statclusterdetector__scorer=KNNScorer(), network__statclusterdetector__max_epochs=2)
+    fitted = detector.fit(train)
+    assert np.isfinite(fitted.score_samples(train)).all()
+    assert len(fitted.named_estimators_["network"][-1].history_) == 2
+
+
 def test_grid_search_chooses_weights_and_members(machines):
     grid = {"weights": [None, [1, 0]], "loud__r": [0.5, 0.0]}
     search = GridSearchCV(
@@ -186,6 +204,20 @@ def test_a_bad_clip_is_named_by_its_place_among_all(train):
         ({"weights": [1, -1]}, ValueError, "numbers of at least 0"),
         ({"weights": [0, 0]}, ValueError, "not all 0"),
         ({"weights": [1, np.nan]}, ValueError, "2 numbers"),
+        ({"weights": ["a", 1]}, ValueError, r"weights=\['a', 1\]; 2 numbers"),
+        ({"weights": {"mean": 1}}, ValueError, r"weights=\{'mean': 1\}; 2 numbers"),
+        (
+            {"group_columns": "machine_type"},
+            TypeError,
+            "group_columns='machine_type' is a str; a tuple of column names",
+        ),
+        ({"group_columns": None}, TypeError, "group_columns=None is a NoneType"),
+        ({"verbose": None}, TypeError, "verbose=None is a NoneType"),
+        (
+            {"estimators": [("mean", TWFRDetector)]},
+            TypeError,
+            r"'mean' of estimators is the class TWFRDetector; give a",
+        ),
     ],
 )
 def test_bad_parameters_are_refused(settings, error, message, train):
@@ -193,6 +225,23 @@ def test_bad_parameters_are_refused(settings, error, message, train):
         EnsembleDetector(**{"estimators": BOTH, **settings}).fit(train)
 
 
+@pytest.mark.parametrize("loud", [1e6, 1e300])
+def test_no_single_loud_score_sways_a_mean_of_ranks(loud):
+    ranks = published(combine="rank")._combined(np.array([[loud], [10.0]]), NO_GROUPS[:1])
+    mean = published()._combined(np.array([[loud], [10.0]]), NO_GROUPS[:1])
+    assert ranks[0] <= 1.25
+    assert mean[0] > 1e4
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_no_section_or_domain_is_held_out_as_a_whole(seed, train):
+    few = train[train["machine_type"] == "fan"].iloc[:13]
+    sections, domains = ["00"] * 12 + ["01"], ["source"] * 9 + ["target"] * 4
+    few = few.assign(section=sections, domain=domains)
+    detector = EnsembleDetector([("network", SMALL_NETWORK)], random_state=seed).fit(few)
+    assert 1 <= len(detector._held_out_scores) <= 4
+
+
 def test_a_single_clip_is_refused(train):
-    with pytest.raises(ValueError, match="fit was given 1 sample, or 1 of each group of the group_columns"):
+    with pytest.raises(ValueError, match="fit was given 1 sample, or 1 of each machine"):
         EnsembleDetector([("level", Level())]).fit(train[:1])

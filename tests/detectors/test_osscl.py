@@ -148,12 +148,18 @@ def test_one_machine_alone_is_clustered(train):
     fan = train[(train["machine_type"] == "fan") & (train["section"] == "00")]
     detector = small(n_clusters=None).fit(fan)
     assert detector.label_source_ == "clusters"
-    assert all(name.startswith("fan/00 | cluster") for name in detector.classes_)
+    assert all(
+        name.startswith(("fan/00 | source | cluster", "fan/00 | target | cluster")) for name in detector.classes_
+    )
 
 
 def test_each_machine_can_be_split_into_clusters(train, test):
     detector = small(n_clusters=2).fit(train)
-    assert detector.classes_.tolist()[:3] == ["fan/00 | cluster 0", "fan/00 | cluster 1", "fan/01 | cluster 0"]
+    assert detector.classes_.tolist()[:3] == [
+        "fan/00 | source | cluster 0",
+        "fan/00 | source | cluster 1",
+        "fan/00 | target | cluster 0",
+    ]
     by_label = small(n_clusters=2, score_with="label").fit(train)
     np.testing.assert_array_equal(detector.score_samples(test), by_label.score_samples(test))
 

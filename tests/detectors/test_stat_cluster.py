@@ -5,14 +5,17 @@ import pandas as pd
 import pytest
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import LocalOutlierFactor
 
 from skasd.clustering import StatisticalClusterer
 from skasd.datasets import make_machine_clips
 from skasd.detectors import StatClusterDetector
 from skasd.features import LogMelTransformer
+from skasd.metrics import auc_scorer
+from skasd.model_selection import NormalOnlySplit
 from skasd.networks import OSSCLNet, SpectrumNet
-from skasd.scoring import KMeansScorer, KNNScorer
+from skasd.scoring import GMMScorer, KMeansScorer, KNNScorer, LocalDensityScorer
 
 FRONT_END = LogMelTransformer(n_fft=256, hop_length=128, n_mels=16, pad_mode="constant", short_clips="tile")
 
@@ -192,3 +195,46 @@ def test_scores_do_not_depend_on_the_device(train, test):
     moved = copy.copy(detector)
     moved.device = "cuda"
     np.testing.assert_allclose(moved.score_samples(test), detector.score_samples(test), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scorer", [None, KNNScorer(), LocalDensityScorer()], ids=str)
+def test_training_clips_score_alike_alone_and_among_others(scorer, train):
+    """The published network in float32, whose embeddings depend on the batch in their last bits."""
+    front_end = LogMelTransformer(n_fft=256, hop_length=128, n_mels=32)
+    detector = StatClusterDetector(
+        branches=("log_mel",), frontend=front_end, scorer=scorer, max_epochs=2, device="cpu", random_state=0
+    )
+    clips = train.assign(domain=np.where(np.arange(len(train)) % 3, "source", "target"))
+    together = detector.fit(clips).score_samples(clips)
+    alone = np.concatenate([detector.score_samples(clips.iloc[row : row + 1]) for row in range(len(clips))])
+    np.testing.assert_allclose(alone, together, rtol=1e-2, atol=1e-6)
+
+
+def test_a_single_class_is_warned_about(train):
+    fans = train[train["machine_type"] == "fan"].assign(attributes="", domain="source")
+    with pytest.warns(UserWarning, match="All clips are of one class, 'fan/00 | source', and there is nothing to tell"):
+        small("metadata").fit(fans)
+
+
+def test_adaproj_has_no_dynamic_scale(train):
+    with pytest.raises(ValueError, match="dynamic_scale=True is for head='sub_cluster_adacos' and 'adacos'"):
+        small("ssl", head="adaproj", dynamic_scale=True).fit(train)
+
+
+def test_a_domain_of_another_spelling_is_refused(train):
+    with pytest.raises(
+        ValueError, match=r"Column 'domain' holds 'Target' for clip 0 .*; 'source', 'target' or nothing"
+    ):
+        small().fit(train.assign(domain="Target"))
+
+
+def test_grid_search_chooses_scorers_and_what_is_in_them(train):
+    grid = [
+        {"scorer": [KNNScorer(), GMMScorer(), LocalOutlierFactor(3, novelty=True)]},
+        {"scorer": [KNNScorer()], "scorer__n_neighbors": [2], "clusterer__max_clusters": [2]},
+    ]
+    y = np.where(np.arange(len(train)) % 4, 1, -1)
+    detector = small(clusterer=StatisticalClusterer())
+    search = GridSearchCV(detector, grid, scoring=auc_scorer, cv=NormalOnlySplit(2), error_score="raise").fit(train, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).sum() == 4

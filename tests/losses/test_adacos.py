@@ -93,9 +93,20 @@ def test_median_of_an_even_number_of_angles_is_the_mean_of_the_middle_two():
 
 @pytest.mark.parametrize("cosine", [0.0, 0.5, -0.9])
 def test_dynamic_scale_of_sub_clusters_is_saturated_whatever_the_angle(cosine):
-    """The sum of sixteen angles is beyond a quarter of a turn even where each of them is small."""
+    """The sum of sixteen angles is beyond a quarter of a turn ."""
     scale = adapted_scale(torch.full((4, 41, 16), cosine, dtype=torch.float64), torch.eye(41)[:4], 3.0)
     assert scale.item() == pytest.approx(9.172817 + math.sqrt(2) * 3.0 * cosine, abs=1e-6)
+
+
+@pytest.mark.parametrize(("n_classes", "n_subclusters"), [(1, 1), (2, 1), (1, 4), (2, 4)])
+def test_dynamic_scale_of_few_classes_stays_above_zero(n_classes, n_subclusters):
+    made = head(n_classes, n_subclusters, dynamic_scale=True)
+    for seed in range(5):
+        embedding = torch.randn(8, 5, generator=torch.Generator().manual_seed(seed))
+        target = one_hot(*(np.arange(8) % n_classes), n_classes=n_classes).float()
+        loss = made(embedding, target)
+        assert torch.isfinite(loss)
+        assert made.scale >= adacos_scale(3) * (1 - 1e-6)
 
 
 def test_dynamic_scale_is_for_training_alone():

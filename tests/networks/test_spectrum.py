@@ -93,11 +93,21 @@ def test_every_parameter_has_a_gradient():
 
 
 def test_spectrum_of_a_tone_has_one_bin():
-    spectrum = torch.fft.rfft(sine()).abs()[0]
+    branch, seen = SpectrumBranch(160_000).double().eval(), []
+    branch.convolutions[0].register_forward_hook(lambda _, inputs, __: seen.append(inputs[0][0, 0].detach().clone()))
+    branch(sine())
+    (spectrum,) = seen
+    assert spectrum.shape == (80_001,)
     assert spectrum.argmax().item() == 10_000
     assert spectrum[10_000].item() == pytest.approx(80_000)
     spectrum[10_000] = 0
     assert spectrum.max() < 1e-6
+
+
+@pytest.mark.parametrize("sample_rate", [400, 1000, 4000])
+def test_any_sample_rate_leaves_bins_enough(sample_rate):
+    branch = SpectrogramBranch(sample_rate, 256).eval()
+    assert branch(noise(1, 4000)).shape == (1, 128)
 
 
 def test_spectrum_branch_sees_the_magnitude_alone():

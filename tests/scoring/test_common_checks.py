@@ -87,16 +87,28 @@ def test_about_one_in_ten_training_clips_is_below_the_threshold(scorer):
 
 @every_scorer
 @pytest.mark.parametrize(
-    ("domain", "message"),
+    ("domain", "error", "message"),
     [
-        (["source"] * 59, "inconsistent numbers of samples"),
-        (["source"] * 59 + ["Target"], "domain holds 'Target'; each clip is of the 'source' or of the 'target'"),
-        (["source"] * 59 + [None], "domain holds None"),
+        (["source"] * (len(X) - 1), ValueError, "domain has .* names and there are .* clips; one for each is expected"),
+        ([*["source"] * (len(X) - 1), "Target"], ValueError, "domain holds 'Target'; each clip is of the 'source' or"),
+        ([*["source"] * (len(X) - 1), None], ValueError, "domain holds None; a name is expected for each clip"),
+        ("source", TypeError, "domain='source'; a sequence of .* names is expected"),
     ],
 )
-def test_strange_domains_are_refused(scorer, domain, message):
-    with pytest.raises(ValueError, match=message):
+def test_strange_domains_are_refused(scorer, domain, error, message):
+    with pytest.raises(error, match=message):
         clone(scorer).fit(X, domain=domain)
+
+
+@every_scorer
+def test_training_clips_are_known_but_for_rounding(scorer):
+    rng = np.random.default_rng(0)
+    embedding = rng.standard_normal((200, 64))
+    domain = np.where(np.arange(200) % 10, "source", "target")
+    fitted = clone(scorer).fit(embedding, domain=domain)
+    exact = fitted.score_samples(embedding)
+    rounded = fitted.score_samples(embedding * (1 + 1e-7 * rng.standard_normal(embedding.shape)))
+    np.testing.assert_allclose(rounded, exact, rtol=1e-3)
 
 
 @every_scorer
