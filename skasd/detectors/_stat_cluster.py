@@ -442,8 +442,8 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
 def _warn_of_one_class(labels: Labels) -> None:
     if len(labels.names) == 1 and set(labels.source.values()) == {"domain"}:
         warnings.warn(
-            f"All clips are of one class, {str(labels.names[0])!r}, and there is nothing to tell apart: no attributes, and one "
-            "domain of one machine. system='auto' makes clusters.",
+            f"All clips are of one class, {str(labels.names[0])!r}, and there is nothing to tell apart: no attributes, and "
+            "one domain of one machine. system='auto' makes clusters.",
             stacklevel=4,
         )
 
