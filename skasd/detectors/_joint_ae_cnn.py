@@ -7,16 +7,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
 
 from skasd._clip_classes import ClipClasses, check_class_parameters, machine_names
 from skasd._device import torch_device
 from skasd._joint_ae_cnn import JointOptions, PatchOutputs, log_odds, train_joint
 from skasd._parameters import check_integer, check_option
 from skasd._random import local_random_state
-from skasd.base import BaseDetector
-from skasd.clips import Clips, check_clips
+from skasd.clips import Clips
+from skasd.detectors._embedding import EmbeddingDetector
 from skasd.detectors._machine_scorers import distance, fitted_back_ends
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.detectors._patches import checked_frontend, outputs_of_clips, spectrograms_of
@@ -33,7 +31,7 @@ _TOP_DB = 120.0
 _FLOOR = float(np.finfo(np.float64).eps)  # of the power, in the baselines
 
 
-class JointAECNNDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetector):
+class JointAECNNDetector(EmbeddingDetector):
     r"""Classifier of sections, tied to an autoencoder, on patches of a median-filtered log-mel.
 
     MobileNetV2 tells apart the sections, or machines, that patches of two seconds come from; a dense autoencoder reproduces
@@ -305,28 +303,6 @@ class JointAECNNDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
             chosen["frontend"] = LogMelTransformer(amin=_FLOOR)
         return chosen
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
-    def transform(self, X: Any) -> np.ndarray:
-        """Embeddings of the clips.
-
-        Parameters
-        ----------
-        X : array, list of paths or clip table
-            Clips.
-
-        Returns
-        -------
-        embedding : ndarray of shape (n_clips, n_features)
-            Mean over the patches of a clip of what the classifier is given.
-        """
-        check_is_fitted(self)
-        clips = check_clips(self, X, reset=False, feature=self._input_feature)
-        return self._outputs(self._spectrograms(clips), len(clips)).embedding
-
     def _fit(self, clips: Clips) -> None:
         self._check_parameters()
         refuse_one_clip(clips)
@@ -382,6 +358,10 @@ class JointAECNNDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Base
     def _spectrograms(self, clips: Clips) -> Any:
         median = np.asarray if self._median is None else partial(filtered, size=self._median, axis="time")
         return spectrograms_of(clips, median, self._frontend, n_jobs=self.n_jobs, verbose=self.verbose)
+
+    def _embedding(self, clips: Clips) -> np.ndarray:
+        """Means over the patches of each clip of what the classifier is given."""
+        return self._outputs(self._spectrograms(clips), len(clips)).embedding
 
     def _outputs(self, spectrograms: Iterable[np.ndarray | None], n_clips: int) -> "_Outputs":
         made = outputs_of_clips(

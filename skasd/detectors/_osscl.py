@@ -6,16 +6,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.mixture import GaussianMixture
-from sklearn.utils.validation import check_is_fitted
 from torch.nn import functional
 
 from skasd._device import torch_device
 from skasd._osscl import OSSCLOptions
 from skasd._parameters import check_option
-from skasd.base import BaseDetector
-from skasd.clips import Clips, check_clips
+from skasd.clips import Clips
+from skasd.detectors._embedding import EmbeddingDetector
 from skasd.detectors._machine_scorers import distance, fitted_back_ends
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.features import LogMelTransformer
@@ -29,7 +27,7 @@ _SCORE_WITH = ("auto", "label", "predicted", "embedding")
 _CLIPS_PER_BATCH = 32  # when scoring: large enough for speed, and the same for all, so that rounding is too
 
 
-class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetector):
+class OSSCLDetector(EmbeddingDetector):
     r"""One-stage supervised contrastive detector.
 
     A network learns to tell the machines of normal clips apart [1]_; a clip is anomalous when it does not look like the
@@ -276,29 +274,6 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
-    def transform(self, X: Any) -> np.ndarray:
-        """Embeddings of the clips.
-
-        Parameters
-        ----------
-        X : array, list of paths or clip table
-            Clips.
-
-        Returns
-        -------
-        embedding : ndarray of shape (n_clips, embedding_dim)
-            Of unit length.
-        """
-        check_is_fitted(self)
-        clips = check_clips(self, X, reset=False, feature=self._input_feature)
-        embedding, _ = self._outputs(self._fit_of.read(clips, "embedding"))
-        return embedding
-
     def _fit(self, clips: Clips) -> None:
         self._check_parameters()
         fit = self._fit_of = OSSCLFit.of(self, clips, OSSCLOptions.of(self))
@@ -358,6 +333,9 @@ class OSSCLDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetec
     def _knows_labels(self) -> bool:
         """Whether the classes tell machines apart, which a label names."""
         return len(np.unique(self._machine_of_class)) > 1
+
+    def _embedding(self, clips: Clips) -> np.ndarray:
+        return self._outputs(self._fit_of.read(clips, "embedding"))[0]
 
     def _outputs(self, inputs: Iterable[dict[str, np.ndarray] | None]) -> tuple[np.ndarray, np.ndarray]:
         """Embeddings (n_clips, embedding_dim) and cosines with the class centres (n_clips, n_classes)."""

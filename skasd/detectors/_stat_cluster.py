@@ -6,17 +6,15 @@ from contextlib import closing
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
 
 from skasd._device import torch_device
 from skasd._parameters import check_integer, check_option
 from skasd._random import local_random_state
 from skasd._spectrum import SpectrumOptions, train_spectrum
 from skasd._stat_cluster import ClusterOptions, train_clusters
-from skasd.base import BaseDetector
-from skasd.clips import Clips, check_clips
+from skasd.clips import Clips
 from skasd.clustering import StatisticalClusterer
+from skasd.detectors._embedding import EmbeddingDetector
 from skasd.detectors._machine_scorers import distance, fitted_back_ends
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.detectors._stat_cluster_labels import Labels, attributes_of, labels_of
@@ -40,7 +38,7 @@ _CLIPS_PER_BATCH = 32
 _EPOCHS, _EPOCHS_OF_SSL = 10, 16
 
 
-class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetector):
+class StatClusterDetector(EmbeddingDetector):
     r"""The systems of DCASE 2024 that learn from attributes, or from clusters where there are none.
 
     A network learns to tell the classes of normal clips apart: machine, domain, and the attribute string of the clip table;
@@ -292,27 +290,6 @@ class StatClusterDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
-
-    def transform(self, X: Any) -> np.ndarray:
-        """Embeddings of the clips.
-
-        Parameters
-        ----------
-        X : array, list of paths or clip table
-            Clips.
-
-        Returns
-        -------
-        embedding : ndarray of shape (n_clips, n_branches * embedding_dim)
-            Of unit length; one branch unless ``system="ssl"``.
-        """
-        check_is_fitted(self)
-        return self._embedding(check_clips(self, X, reset=False, feature=self._input_feature))
 
     def _fit(self, clips: Clips) -> None:
         self._check_parameters()
