@@ -52,7 +52,7 @@ SYSTEMS = {
         [
             ("clusters", StatClusterDetector("clusters", **FEW)),
             ("metadata", StatClusterDetector("metadata", **FEW)),
-            ("ssl", StatClusterDetector("ssl", n_ffts=WINDOWS, **MANY)),
+            ("ssl", StatClusterDetector("ssl", **MANY)),
         ]
     ),
     "4 ensemble of 3 and TWFR": lambda: EnsembleDetector(

@@ -19,9 +19,11 @@ from skasd.detectors._machine_scorers import distance, fitted_back_ends
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.detectors._stat_cluster_labels import Labels, attributes_of, labels_of
 from skasd.features import LogMelTransformer
+from skasd.features._mel_cpu import log_mel
 from skasd.features._network_inputs import NetworkInputs, default_frontend, usable_branches
 from skasd.features._osscl_training import refuse_one_clip, stacked_batches
 from skasd.features._statistics import ClipStatistics
+from skasd.features._twfr import or_published
 from skasd.networks import folded
 from skasd.networks._osscl import BRANCH_INPUTS
 from skasd.scoring import KMeansScorer, check_scorer
@@ -108,7 +110,8 @@ class StatClusterDetector(EmbeddingDetector):
         :mod:`skasd.scoring`, or an outlier detector or density model of scikit-learn. None takes
         :class:`skasd.scoring.KMeansScorer`.
     frontend : LogMelTransformer or None, default=None
-        As in :class:`OSSCLDetector`; of the statistics too.
+        Makes the log-mels of waveforms, those of the statistics too. None takes that of :class:`OSSCLDetector` for the
+        network, and for the statistics that of :class:`TWFRDetector`, whose frames are half as long: impulses smear less.
     max_epochs : int or None, default=None
         Passes over the training clips; None takes 16 for ``"ssl"``, as a later toolkit has it, and 10 for the others, whose
         number is not published.
@@ -321,7 +324,9 @@ class StatClusterDetector(EmbeddingDetector):
         else:
             self._branches = usable_branches(self.branches, clips)
             self._names = tuple(dict.fromkeys(BRANCH_INPUTS[branch] for branch in self._branches))
-        names = tuple(dict.fromkeys((*self._names, "log_mel")))
+        own = self.frontend is not None or clips.kind == "feature"
+        self._statistics_of = None if own else or_published(None)._definition()
+        names = tuple(dict.fromkeys((*self._names, "log_mel" if own else "waveform")))
         self._inputs = NetworkInputs.learn(clips, names, default_frontend(self.frontend), self.precision)
         self._n_jobs, self._verbose = self.n_jobs, self.verbose
 
@@ -331,7 +336,9 @@ class StatClusterDetector(EmbeddingDetector):
             if clip is None:
                 yield None
                 continue
-            rows.append(self._statistics.of_clip(clip["log_mel"]))
+            definition = self._statistics_of
+            spectrogram = clip["log_mel"] if definition is None else log_mel(clip["waveform"], definition)
+            rows.append(self._statistics.of_clip(spectrogram))
             yield {name: clip[name] for name in self._names}
 
     def _read(self, clips: Clips, title: str) -> Iterator[dict[str, np.ndarray] | None]:
