@@ -315,6 +315,7 @@ class JointAECNNDetector(EmbeddingDetector):
             store.fill(self._spectrograms(clips))
             levels = np.array([spectrogram.mean(axis=1) for spectrogram in store.clips()], dtype=np.float64)
             classes = ClipClasses.of(machines, levels, self.n_clusters, domain=domains, seed=seed)
+            self._refuse_one_machine(classes)
             training = train_joint(
                 store,
                 classes.label,
@@ -347,8 +348,11 @@ class JointAECNNDetector(EmbeddingDetector):
         self.network_ = training.objective.network
         self._evaluator = folded(PatchOutputs(training.objective))
         self.classes_, self._machine_of_class = classes.names, classes.machine
+        self._machines = np.unique(classes.machine)
         self.label_source_ = "clusters" if classes.is_clustered else "columns"
         self.history_ = training.history
+
+    def _refuse_one_machine(self, classes: ClipClasses) -> None:
         if self.score_with in ("label", "predicted") and len(np.unique(classes.machine)) < 2:
             raise ValueError(
                 f"score_with={self.score_with!r} asks how well a clip fits its machine and no other, and all clips are of "
@@ -373,7 +377,6 @@ class JointAECNNDetector(EmbeddingDetector):
             device=torch_device(self.device),
         )
         n_classes = len(self.classes_)
-        self._machines = np.unique(self._machine_of_class)
         clips = [self._of_clip(output, n_classes) for output in made]
         odds, embedding, error = (np.array(values) for values in zip(*clips, strict=True))
         self._n_features_out = embedding.shape[1]
