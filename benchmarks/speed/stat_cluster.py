@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from training import clips, environment, peak_bytes, scoring, table
 
-BRANCHES, EPOCHS, BATCH = ("log_mel", "tgram"), 10, 64
+BRANCHES, EPOCHS, BATCH = ("log_mel", "tgram"), 8, 64
 N_KNOWN, N_NEW, DIM = 100_000, 10_000, 128
 
 
