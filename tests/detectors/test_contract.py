@@ -43,6 +43,7 @@ TINY_JOINT = {
     "width": 0.1,
     "max_epochs": 1,
     "patch_length": 8,
+    "patch_step": 64,
     "median_filter": 3,
     "batch_size": 64,
 }
