@@ -22,6 +22,7 @@ _SMALLEST_KERNEL = 4
 _HIDDEN_LAYERS = 5
 _STAGES = (16, 32, 64, 128)  # channels of the residual stages, of two blocks each
 _FROM_HZ = 200.0
+_NARROW = 2
 _FEWEST_FRAMES = 11  # and bins, of which the stem leaves one
 FREQUENCY_ATTENTIONS = ("off", "gate", "token")
 
@@ -134,6 +135,7 @@ class SpectrogramBranch(nn.Module):
         )
         self.stages = nn.Sequential(*_blocks(_STAGES))
         n_left = _left_of(n_bins)
+        self.is_narrow = n_left <= _NARROW
         self.project = nn.Sequential(
             nn.BatchNorm1d(_STAGES[-1] * n_left, affine=False),
             nn.Linear(_STAGES[-1] * n_left, embedding_dim, bias=False),
@@ -143,8 +145,18 @@ class SpectrogramBranch(nn.Module):
         """Embeddings (B, D) of waveforms (B, N), whose spectrograms (B, K, T) may be changed before."""
         spectrogram = self.spectrogram(waveform)
         x = self.images(spectrogram if change is None else change(spectrogram))
-        x = self.stages(self.stem(x))  # (B, C, T / 32, K / 32)
+        x = self._through_stages(self.stem(x))  # (B, C, T / 32, K / 32)
         return self.project(x.amax(dim=2).flatten(1))
+
+    def _through_stages(self, x: Tensor) -> Tensor:
+        """Maps of the last stage; in full precision where they are one or two bins wide.
+
+        On a CPU, bfloat16 convolutions of so narrow maps read memory that nobody wrote, in torch 2.13 at least.
+        """
+        if not self.is_narrow:
+            return self.stages(x)
+        with torch.autocast(x.device.type, enabled=False):
+            return self.stages(x.to(next(self.stages.parameters()).dtype))
 
     def images(self, spectrogram: Tensor) -> Tensor:
         """Images (B, 1 or 2, T, K) of spectrograms (B, K, T)."""

@@ -193,3 +193,13 @@ def test_spectrograms_may_be_changed_before_they_are_normalised():
     plain, changed = network.parts(clip), network.parts(clip, lambda spectrogram: 2 * spectrogram)
     torch.testing.assert_close(changed[0], plain[0])  # that of the spectrum
     torch.testing.assert_close(changed[1], network.branches[1](2 * clip))
+
+
+def test_narrow_maps_are_finite_in_bfloat16_whatever_was_in_memory_before():
+    for seed in range(20):
+        torch.manual_seed(seed)
+        branch = SpectrogramBranch(16_000, 64)
+        poison = [torch.full((n,), torch.nan) for n in (200_000, 50_000, 10_000, 4000, 1000) * 6]
+        del poison
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.isfinite(branch(noise(8, 16_000, seed=seed))).all()
