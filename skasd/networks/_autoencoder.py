@@ -26,19 +26,15 @@ class DenseAutoencoder(nn.Module):
         Of the hidden layers.
     bottleneck_dim : int, default=8
         Numbers in the middle.
-    momentum : float, default=0.1
-        Of the running statistics of batch normalisation: the share of each new batch.
     eps : float, default=1e-5
-        Added to variances.
+        Added to the variances of batch normalisation.
     """
 
-    def __init__(
-        self, n_values: int, *, width: int = 128, bottleneck_dim: int = 8, momentum: float = 0.1, eps: float = 1e-5
-    ) -> None:
+    def __init__(self, n_values: int, *, width: int = 128, bottleneck_dim: int = 8, eps: float = 1e-5) -> None:
         super().__init__()
         hidden = [width] * _HIDDEN_LAYERS
-        self.encoder = _layers([n_values, *hidden, bottleneck_dim], momentum, eps)
-        self.decoder = nn.Sequential(_layers([bottleneck_dim, *hidden], momentum, eps), nn.Linear(width, n_values))
+        self.encoder = _layers([n_values, *hidden, bottleneck_dim], eps)
+        self.decoder = nn.Sequential(_layers([bottleneck_dim, *hidden], eps), nn.Linear(width, n_values))
 
     def begin_at(self, patch: Tensor) -> None:
         """Reproduce everything as this patch (N,) in the beginning: levels in dB are far from 0, and steps are small."""
@@ -50,8 +46,8 @@ class DenseAutoencoder(nn.Module):
         return self.decoder(self.encoder(patch))
 
 
-def _layers(widths: Sequence[int], momentum: float, eps: float) -> nn.Sequential:
+def _layers(widths: Sequence[int], eps: float) -> nn.Sequential:
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(widths):
-        layers += [nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out, eps=eps, momentum=momentum), nn.ReLU()]
+        layers += [nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out, eps=eps), nn.ReLU()]
     return nn.Sequential(*layers)

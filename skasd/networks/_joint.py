@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from skasd.networks._autoencoder import DenseAutoencoder
 from skasd.networks._efficientnet import EfficientNetB0
-from skasd.networks._mobilenet import LAST_CHANNELS, MobileNetV2
+from skasd.networks._mobilenet import MobileNetV2
 
 BACKBONES: dict[str, Callable[[int, float], nn.Module]] = {
     "mobilenet_v2": MobileNetV2,
@@ -63,7 +63,7 @@ class JointNet(nn.Module):
         super().__init__()
         self.image_channels, self.pooling = image_channels, pooling
         self.backbone = BACKBONES[backbone](image_channels, width).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        n_features = max(LAST_CHANNELS, int(LAST_CHANNELS * width)) if backbone == "mobilenet_v2" else LAST_CHANNELS
+        n_features = self.backbone[-1][0].out_channels  # of the last convolution, which rounds its width
         self.dropout, self.to_logits = nn.Dropout(dropout), nn.Linear(n_features, n_classes)
         nn.init.normal_(self.to_logits.weight, std=0.01)
         nn.init.zeros_(self.to_logits.bias)

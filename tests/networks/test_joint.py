@@ -97,6 +97,12 @@ def test_without_an_autoencoder_the_logits_are_the_same():
     assert torch.equal(whole.logits(whole.features(patch)), bare.logits(bare.features(patch)))
 
 
+@pytest.mark.parametrize("width", [0.1, 1.33])
+def test_any_width_of_the_backbone_fits_the_classifier(width):
+    network = JointNet(16, 8, 2, width=width, has_autoencoder=False).eval()
+    assert network.logits(network.features(noise(2, 8, 16))).shape == (2, 2)
+
+
 def test_repeated_channels_are_one_image():
     network = JointNet(16, 8, 2, width=0.5, image_channels=3, pooling="mean", has_autoencoder=False).eval()
     assert network.features(noise(3, 8, 16)).shape == (3, 1280)
