@@ -41,3 +41,4 @@ class EfficientNetB0(nn.Sequential):
                 layers.append(InvertedResidual(n_in, n_out, expansion, first, "silu", size, squeeze=True))
                 n_in = n_out
         super().__init__(*layers, convolution(n_in, LAST_CHANNELS, 1, 1, "silu"))
+        self.n_features = LAST_CHANNELS

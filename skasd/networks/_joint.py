@@ -10,12 +10,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from skasd.networks._autoencoder import DenseAutoencoder
 from skasd.networks._efficientnet import EfficientNetB0
 from skasd.networks._mobilenet import MobileNetV2
 
-BACKBONES: dict[str, Callable[[int, float], nn.Module]] = {
+BACKBONES: dict[str, Callable[[int, float], MobileNetV2 | EfficientNetB0]] = {
     "mobilenet_v2": MobileNetV2,
     "efficientnet_b0": lambda n_channels, _: EfficientNetB0(n_channels),
 }
@@ -62,8 +63,9 @@ class JointNet(nn.Module):
     ) -> None:
         super().__init__()
         self.image_channels, self.pooling = image_channels, pooling
-        self.backbone = BACKBONES[backbone](image_channels, width).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        n_features = self.backbone[-1][0].out_channels  # of the last convolution, which rounds its width
+        self.backbone = BACKBONES[backbone](image_channels, width)
+        convert_conv2d_weight_memory_format(self.backbone, torch.channels_last)
+        n_features = self.backbone.n_features
         self.dropout, self.to_logits = nn.Dropout(dropout), nn.Linear(n_features, n_classes)
         nn.init.normal_(self.to_logits.weight, std=0.01)
         nn.init.zeros_(self.to_logits.bias)

@@ -37,8 +37,9 @@ class MobileNetV2(nn.Sequential):
                 n_block_out = rounded(n_out * width)
                 layers.append(InvertedResidual(n_in, n_block_out, expansion, stride if index == 0 else 1))
                 n_in = n_block_out
-        n_out = max(LAST_CHANNELS, rounded(LAST_CHANNELS * width))
-        super().__init__(*layers, convolution(n_in, n_out, 1, 1, "relu6"))
+        n_features = max(LAST_CHANNELS, rounded(LAST_CHANNELS * width))
+        super().__init__(*layers, convolution(n_in, n_features, 1, 1, "relu6"))
+        self.n_features = n_features
         self.apply(_initialise)
 
 
