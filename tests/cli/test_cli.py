@@ -1,17 +1,46 @@
 import csv
+import io
 import re
 import shutil
 import subprocess
 import sys
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
+from typing import NamedTuple
+from unittest import mock
 
 import numpy as np
 import pytest
 import soundfile
 
+from skasd.cli import main
 from skasd.datasets import make_machine_clips, read_dcase_scores
 
 
-def skasd(*arguments, cwd=None):
+class Done(NamedTuple):
+    """What is left of a run: exit code, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def skasd(*arguments):
+    """Run the command line as a new process would, in this one: importing everything takes longer than most of them."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", ["skasd", *map(str, arguments)]),
+        warnings.catch_warnings(),
+        redirect_stdout(out),
+        redirect_stderr(err),
+        pytest.raises(SystemExit) as stop,
+    ):
+        warnings.simplefilter("default")
+        main()
+    return Done(stop.value.code or 0, out.getvalue(), err.getvalue())
+
+
+def skasd_process(*arguments, cwd=None):
     """Run the command line in a process of its own, as a user does."""
     command = [sys.executable, "-m", "skasd", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
@@ -51,7 +80,7 @@ def folders(tmp_path_factory):
 
 
 def test_demo_prints_the_table_and_writes_the_picture(tmp_path):
-    done = skasd("demo", cwd=tmp_path)
+    done = skasd_process("demo", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     rows = re.findall(r"(fan|pump|slider|valve|gearbox) +00 +30 +30 +([01]\.\d+)", done.stdout)
@@ -206,4 +235,4 @@ def test_no_command_prints_the_help():
 def test_version_is_printed():
     import skasd as package
 
-    assert skasd("--version").stdout.strip() == package.__version__
+    assert skasd_process("--version").stdout.strip() == package.__version__
