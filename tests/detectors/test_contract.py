@@ -127,7 +127,18 @@ def test_every_public_detector_is_tested():
     assert tested == set(skasd.detectors.__all__)
 
 
-@each_detector
+def is_slow_to_check(case):
+    """Whether it takes minutes: fifty layers, for each of hundreds of clips in dozens of checks."""
+    return isinstance(case.values[0], JointAECNNDetector)
+
+
+@pytest.mark.parametrize(
+    "detector",
+    [
+        pytest.param(*case.values, id=case.id, marks=pytest.mark.slow if is_slow_to_check(case) else case.marks)
+        for case in DETECTORS
+    ],
+)
 def test_every_common_check_passes(detector):
     if hasattr(detector, "learning_rate"):  # one frame of few bands says enough of clips of a few time points
         detector = clone(detector).set_params(frontend=LogMelTransformer(n_fft=16, hop_length=8, n_mels=8))
