@@ -1,8 +1,8 @@
 """Layers of convolutional networks whose gradients are fast on a CPU too.
 
-In bfloat16 and channels-last, torch's own gradients of three layers take most of a training step on a CPU: of PReLU, of
-batch normalisation, and of depthwise convolutions with a stride. Here they are the same sums, in another order. On other
-devices, and outside of training, torch's own operations run.
+In bfloat16 and channels-last, torch's own gradients of two layers take most of a training step on a CPU: of PReLU, and of
+depthwise convolutions with a stride. Here they are the same sums, in another order. On other devices, and outside of
+training, torch's own operations run.
 
 Axes: B clips, C channels, F mel bands, T frames.
 """
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.grad import conv2d_input, conv2d_weight
+from torch.nn.grad import conv2d_weight
 
 _ELEMENTS_IN_CACHE = 2**20  # of a gradient that is worked on at a time
 
@@ -39,18 +39,15 @@ class NormActivation(nn.Module):
             "silu": nn.SiLU,
             None: nn.Identity,
         }
-        self.activation, self.name = makers[activation](), activation
+        self.activation = makers[activation]()
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised and activated input, of the shape of the input."""
-        norm, activation = self.norm, self.activation
-        slope = activation.weight if isinstance(activation, nn.PReLU) else None
-        if self.training and _is_own(x) and x.numel() > x.shape[1]:  # torch refuses one value per channel
-            norm.num_batches_tracked.add_(1)  # type: ignore[union-attr]
-            statistics = (norm.running_mean, norm.running_var, norm.momentum, norm.eps)
-            return _NormActivation.apply(x, norm.weight, norm.bias, slope, self.name, *statistics)
-        x = norm(x)
-        return activation(x) if slope is None else functional.prelu(x, slope.to(x.dtype))
+        u = self.norm(x)
+        if not isinstance(self.activation, nn.PReLU):
+            return self.activation(u)
+        slope = self.activation.weight
+        return _ChannelPReLU.apply(u, slope) if self.training and _is_own(u) else functional.prelu(u, slope.to(u.dtype))
 
 
 def _is_own(x: Tensor) -> bool:
@@ -59,82 +56,27 @@ def _is_own(x: Tensor) -> bool:
     return fits and torch.is_grad_enabled() and not torch.compiler.is_compiling()
 
 
-# each activation without parameters, and the gradient of its input u
-_ACTIVATIONS: dict[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
-    "relu": (functional.relu, lambda gradient, u: torch.ops.aten.threshold_backward(gradient, u, 0)),
-    "relu6": (functional.relu6, lambda gradient, u: torch.ops.aten.hardtanh_backward(gradient, u, 0, 6)),
-    "silu": (functional.silu, torch.ops.aten.silu_backward),
-}
+class _ChannelPReLU(torch.autograd.Function):
+    r""":math:`\max(u, 0) + a \min(u, 0)` with a slope for each channel.
 
-
-class _NormActivation(torch.autograd.Function):
-    r"""With :math:`u = \gamma \hat x + \beta` and an activation y of u; of PReLU :math:`y = \max(u, 0) + a \min(u, 0)`.
-
-    The gradient is taken part by part, while the parts are in the cache.
+    The gradients are taken part by part, while the parts are in the cache.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        slope: Tensor | None,
-        name: str | None,
-        running_mean: Tensor,
-        running_var: Tensor,
-        momentum: float,
-        eps: float,
-    ) -> Tensor:
-        u, mean, inverse_std = torch.native_batch_norm(x, weight, bias, running_mean, running_var, True, momentum, eps)
-        ctx.save_for_backward(x, None if name is None else u, weight, slope, mean, inverse_std)
-        ctx.activation = name
-        if name is None:
-            return u
-        return _ACTIVATIONS[name][0](u) if slope is None else functional.prelu(u, slope.to(u.dtype))
+    def forward(ctx: Any, u: Tensor, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(u, slope)
+        return functional.prelu(u, slope.to(u.dtype))
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, u, weight, slope, mean, inverse_std = ctx.saved_tensors
-        x_rows, of_u, of_slope = _rows(x), _rows(gradients[0]), None
-        if u is not None and slope is None:
-            of_u = _ACTIVATIONS[ctx.activation][1](of_u, _rows(u))
-        elif u is not None:
-            of_u, of_slope = _through_prelu(_rows(u), of_u, slope)
-        centre = mean.to(x.dtype)  # subtracted first: what is large and cancels would be lost to rounding
-        rest = mean - centre
-        total, with_x = _sums_of_norm(x_rows, centre, of_u)
-        with_normalised = (with_x - rest * total) * inverse_std  # sum of the gradient times the normalised input
-        scale = weight * inverse_std
-        factor = -scale * inverse_std * with_normalised / len(x_rows)
-        constant = -scale * total / len(x_rows) - factor * rest
-        result = torch.empty_like(x, memory_format=torch.channels_last)
-        scale, factor, constant = (value.to(x.dtype) for value in (scale, factor, constant))
-        for x_part, part, out in _parts(x_rows, of_u, _rows(result)):
-            from_x = torch.addcmul(constant, torch.sub(x_part, centre, out=out), factor)
-            torch.addcmul(from_x, part, scale, out=out)
-        return result, with_normalised, total, of_slope, None, None, None, None, None
-
-
-def _through_prelu(u: Tensor, gradient: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients of u (B * F * T, C) and of the slope (C,)."""
-    of_u, sums = torch.empty_like(gradient), []
-    for u_part, part, out in _parts(u, gradient, of_u):
-        above = torch.ops.aten.threshold_backward(part, u_part, 0)  # the gradient where u > 0
-        below = part - above
-        torch.addcmul(above, below, slope.to(u.dtype), out=out)
-        sums.append(_column_sums(below.mul_(u_part)))
-    return of_u, torch.stack(sums).sum(dim=0)
-
-
-def _sums_of_norm(x: Tensor, centre: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums (C,) of a gradient (B * F * T, C), and of its products with the input less its centre."""
-    sums = []
-    for x_part, part in _parts(x, gradient):
-        products = torch.sub(x_part, centre).mul_(part)
-        sums.append((_column_sums(part), _column_sums(products)))
-    total, with_x = (torch.stack(values).sum(dim=0) for values in zip(*sums, strict=True))
-    return total, with_x
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        u, slope = ctx.saved_tensors
+        of_u, sums = torch.empty_like(u, memory_format=torch.channels_last), []
+        for u_part, part, out in _parts(_rows(u), _rows(gradients[0]), _rows(of_u)):
+            above = torch.ops.aten.threshold_backward(part, u_part, 0)  # the gradient where u > 0
+            below = part - above
+            torch.addcmul(above, below, slope.to(u.dtype), out=out)
+            sums.append(_column_sums(below.mul_(u_part)))
+        return of_u, torch.stack(sums).sum(dim=0)
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -180,7 +122,10 @@ class DepthwiseConv2d(nn.Conv2d):
 
 
 class _StridedDepthwise(torch.autograd.Function):
-    """The gradient of the input is that of a stride of 1, with zeros where the stride had passed over."""
+    """The gradient of the input is that of a stride of 1, with zeros where the stride had passed over.
+
+    It is filtered as forward, with the filter turned by half a circle; torch's own gradients take several times as long.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
@@ -195,9 +140,8 @@ class _StridedDepthwise(torch.autograd.Function):
         spread = torch.zeros_like(x, memory_format=torch.channels_last)
         spread[:, :, :: ctx.stride, :: ctx.stride] = gradient
         settings: dict[str, Any] = {"padding": weight.shape[2] // 2, "groups": len(weight)}
-        of_x = conv2d_input(x.shape, weight, spread, stride=1, **settings)
-        of_weight = conv2d_weight(x, weight.shape, gradient, stride=ctx.stride, **settings)
-        return of_x, of_weight, None
+        of_x = functional.conv2d(spread, weight.flip(2, 3), **settings)
+        return of_x, conv2d_weight(x, weight.shape, gradient, stride=ctx.stride, **settings), None
 
 
 class GlobalDepthwiseConv2d(nn.Module):

@@ -126,10 +126,9 @@ def test_expanded_gradient_of_a_sum_reaches_through_the_norm(activation):
     torch.testing.assert_close(layer.norm.bias.grad, plain.norm.bias.grad, **TOLERANCES[torch.float64])
 
 
-@ACTIVATIONS
-def test_own_gradients_of_the_norm_are_taken_in_training_of_channels_last_only(activation):
-    layer, x = NormActivation(5, activation), noise(2, 5, 3, 4, dtype=torch.float32)
-    own = "_NormActivationBackward"
+def test_own_gradients_of_prelu_are_taken_in_training_of_channels_last_only():
+    layer, x = NormActivation(5), noise(2, 5, 3, 4, dtype=torch.float32)
+    own = "_ChannelPReLUBackward"
     assert layer(x).grad_fn.name() == own
     assert layer(x.contiguous()).grad_fn.name() != own
     assert layer.eval()(x).grad_fn.name() != own
@@ -170,16 +169,15 @@ def test_norm_in_evaluation_equals_the_plain_one(activation, memory_format):
     assert all(torch.equal(values, result[name]) for name, values in before.items())
 
 
-@ACTIVATIONS
-def test_gradient_of_the_norm_agrees_with_finite_differences(activation):
-    layer = with_noise(NormActivation(3, activation))
+def test_gradient_of_norm_and_prelu_agrees_with_finite_differences():
+    layer = with_noise(NormActivation(3))
     x = noise(2, 3, 3, 2).requires_grad_()
 
     def output(x, *parameters):
         return torch.func.functional_call(layer, dict(zip(names, parameters, strict=True)), (x,))
 
     names, parameters = zip(*layer.named_parameters(), strict=True)
-    assert layer(x).grad_fn.name() == "_NormActivationBackward"
+    assert layer(x).grad_fn.name() == "_ChannelPReLUBackward"
     assert torch.autograd.gradcheck(output, (x, *parameters))
 
 
@@ -251,10 +249,9 @@ def test_input_without_gradient_leaves_those_of_the_parameters():
         torch.testing.assert_close(own.grad, other.grad, **TOLERANCES[torch.float64])
 
 
-@ACTIVATIONS
-def test_second_derivative_of_the_norm_is_refused(activation):
+def test_second_derivative_of_prelu_is_refused():
     x = noise(2, 5, 3, 4, dtype=torch.float32).requires_grad_()
-    output = NormActivation(5, activation)(x).pow(3).sum()
+    output = NormActivation(5)(x).pow(3).sum()
     with pytest.raises(RuntimeError, match="don't support automatic differentiation"):
         torch.autograd.grad(output, x, create_graph=True)
 
