@@ -5,8 +5,9 @@
 Each row is one JSON line: clips per second of ours and of the peer, their ratio, peak memory, versions and machine. The
 peer has the same networks, of torch's own layers in float32 and channels first, and a DataLoader whose items are
 overlapping pieces of waveforms, each of which is made into a log-mel when it is asked for, as the published code does.
-Neither filters. Sides take turns, each in a process of its own; "same allocator" gives the peer, from outside, the settings
-of the C library that we set from inside.
+With the median filter of the paper, the peer filters each batch of pieces and ours each clip once; without it, neither
+filters. Sides take turns, each in a process of its own; "same allocator" gives the peer, from outside, the settings of the C
+library that we set from inside.
 """
 
 import argparse
@@ -21,20 +22,20 @@ import numpy as np
 from training import REUSE, clips, environment, peak_bytes, table
 
 N_CLASSES, BATCH, LENGTH, STEP = 3, 32, 1024 + 63 * 512, 8 * 512
-EPOCHS = 2
+EPOCHS, MEDIAN = 2, 31
 
 
-def ours(n_clips):
+def ours(n_clips, median):
     """Clips per second of the epochs but the first."""
     from skasd.detectors import JointAECNNDetector
 
     waveforms, label = clips(n_clips)
-    settings = {"median_filter": None, "max_epochs": EPOCHS, "batch_size": BATCH, "random_state": 0, "device": "cpu"}
+    settings = {"median_filter": median, "max_epochs": EPOCHS, "batch_size": BATCH, "random_state": 0, "device": "cpu"}
     detector = JointAECNNDetector(**settings).fit(table(waveforms, label % N_CLASSES))
     return {"train": n_clips / float(np.median([epoch["dur"] for epoch in detector.history_[1:]]))}
 
 
-def peer(n_clips):
+def peer(n_clips, median):
     import torch
     from torch.nn import functional
     from torch.utils.data import DataLoader, Dataset
@@ -42,7 +43,7 @@ def peer(n_clips):
     from skasd._mel import MelDefinition
     from skasd.losses import two_view_loss
     from skasd.networks import JointNet, LogMelNet
-    from skasd.networks._joint import flattened
+    from skasd.networks._joint import flattened, running_median
 
     waveforms, label = clips(n_clips)
     n_pieces = (waveforms.shape[1] - LENGTH) // STEP + 1
@@ -65,6 +66,7 @@ def peer(n_clips):
     for _ in range(EPOCHS):
         start = time.perf_counter()
         for patch, target in DataLoader(Pieces(), BATCH, shuffle=True):
+            patch = patch if median is None else running_median(patch, median)
             image = patch.transpose(1, 2)[:, None].contiguous()
             features = network.backbone(image)
             features = features.mean(dim=2).mean(dim=2) + features.mean(dim=2).amax(dim=2)
@@ -110,18 +112,18 @@ def plain(module):
 SIDES = {"ours": ours, "peer": peer}
 
 
-def in_process(side, n_clips, settings):
-    command = [sys.executable, __file__, "--worker", side, str(n_clips)]
+def in_process(side, n_clips, median, settings):
+    command = [sys.executable, __file__, "--worker", side, str(n_clips), str(median or 0)]
     done = subprocess.run(command, env={**os.environ, **settings}, check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def rows(n_clips, rounds):
+def rows(n_clips, rounds, median):
     sides = {"ours": ("ours", {}), "as it is": ("peer", {}), "same allocator": ("peer", REUSE)}
     measured = {name: [] for name in sides}
     for _ in range(rounds):
         for name, (side, settings) in sides.items():
-            measured[name].append(in_process(side, n_clips, settings))
+            measured[name].append(in_process(side, n_clips, median, settings))
     medians = {
         name: {key: float(np.median([row[key] for row in some])) for key in some[0]} for name, some in measured.items()
     }
@@ -129,6 +131,7 @@ def rows(n_clips, rounds):
         mine, theirs = medians["ours"], medians[name]
         yield {
             "what": "training",
+            "median_filter": median,
             "peer": name,
             "unit": "clips/s",
             "ours": mine["train"],
@@ -146,14 +149,14 @@ def main():
     parser.add_argument("--out", type=Path, help="file to append the JSON lines to")
     parser.add_argument("--clips", type=int, default=48, help="clips of ten seconds, of 31 patches each")
     parser.add_argument("--rounds", type=int, default=2, help="processes of each side")
-    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
-        side, n_clips = arguments.worker
-        print(json.dumps({**SIDES[side](int(n_clips)), "peak": peak_bytes()}))
+        side, n_clips, median = arguments.worker
+        print(json.dumps({**SIDES[side](int(n_clips), int(median) or None), "peak": peak_bytes()}))
         return
     shared = environment()
-    for row in rows(arguments.clips, arguments.rounds):
+    for row in [*rows(arguments.clips, arguments.rounds, MEDIAN), *rows(arguments.clips, arguments.rounds, None)]:
         rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
         line = json.dumps({**rounded, **shared})
         print(line, flush=True)
