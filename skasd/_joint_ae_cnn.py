@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skasd._parameters import check_integer, check_number, check_option
-from skasd.augmentations import Mixing, draw_mixing, masked_frames, shifted_frames
+from skasd.augmentations import Mixing, draw_mixing, forget_clips, masked_frames, shifted_frames
 from skasd.losses import two_view_loss
 from skasd.losses._two_views import TWO_VIEW_FORMS
 from skasd.networks import JointNet
@@ -86,15 +86,17 @@ class JointObjective(nn.Module):
         Classifier and autoencoder.
     options : JointOptions
         Weights, contrast and augmentation.
+    augmenter : nn.Module or None, default=None
+        Of spectrograms (B, F, P), and their normalisation.
     """
 
-    def __init__(self, network: JointNet, options: JointOptions) -> None:
+    def __init__(self, network: JointNet, options: JointOptions, augmenter: nn.Module | None = None) -> None:
         super().__init__()
-        self.network, self.options = network, options
+        self.network, self.options, self.augmenter = network, options, augmenter
 
     def forward(self, inputs: dict[str, Tensor], label: Tensor, generator: torch.Generator) -> Tensor:
         """Loss of a batch of training patches."""
-        patch, mixing = self._augmented(inputs["patch"], generator)
+        patch, mixing = self._augmented(inputs["patch"], label, generator)
         features = self.network.features(patch)
         logits = self.network.logits(self._given(features))
         loss = functional.cross_entropy(logits, label)
@@ -104,13 +106,16 @@ class JointObjective(nn.Module):
             )
         return loss if self.network.autoencoder is None else loss + self._tied(patch, features)
 
-    def filtered(self, patch: Tensor) -> Tensor:
-        """Patches (B, P, F) as both networks see them."""
+    def seen(self, patch: Tensor, label: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """Patches (B, P, F) as both networks see them: filtered, and augmented if a generator is given."""
         size = self.options.patch_median
-        return patch if size is None else running_median(patch, size)
+        patch = patch if size is None else running_median(patch, size)
+        if self.augmenter is None:
+            return patch
+        return self.augmenter(patch.transpose(1, 2), label, generator).transpose(1, 2)
 
-    def _augmented(self, patch: Tensor, generator: torch.Generator) -> tuple[Tensor, Mixing]:
-        options, patch = self.options, self.filtered(patch)
+    def _augmented(self, patch: Tensor, label: Tensor, generator: torch.Generator) -> tuple[Tensor, Mixing]:
+        options, patch = self.options, self.seen(patch, label, generator)
         mixing = Mixing(torch.ones(()), torch.arange(len(patch)))
         if options.mixup_alpha is not None:
             mixing = draw_mixing(len(patch), options.mixup_alpha, generator)
@@ -142,7 +147,7 @@ class JointObjective(nn.Module):
 
     def validation_loss(self, inputs: dict[str, Tensor], label: Tensor) -> Tensor:
         """Cross-entropy of patches as they are."""
-        features = self.network.features(self.filtered(inputs["patch"]))
+        features = self.network.features(self.seen(inputs["patch"]))
         return functional.cross_entropy(self.network.logits(self._given(features)), label)
 
 
@@ -161,7 +166,7 @@ class PatchOutputs(nn.Module):
 
     def forward(self, patch: Tensor) -> Tensor:
         """Logits, features and squared error (B, K + D + 1) of patches (B, P, F); the error 0 without an autoencoder."""
-        patch = self.objective.filtered(patch)
+        patch = self.objective.seen(patch)
         network, given = self.objective.network, self.objective._given
         features = network.features(patch)
         error = torch.zeros_like(features[:, :1])
@@ -180,6 +185,7 @@ def train_joint(
     options: JointOptions,
     training: TrainingOptions,
     seed: int,
+    augmenter: nn.Module | None = None,
 ) -> Training:
     """Build the networks for these patches and train them.
 
@@ -197,6 +203,8 @@ def train_joint(
         How they are trained.
     seed : int
         Of weights, order of patches and augmentation.
+    augmenter : nn.Module or None, default=None
+        Of spectrograms.
     """
     with seeded(seed):
         network = JointNet(
@@ -211,9 +219,14 @@ def train_joint(
             has_autoencoder=options.autoencoder,
         )
         if network.autoencoder is not None:
-            network.autoencoder.begin_at(torch.from_numpy(store.mean_frame()).repeat_interleave(store.length))
-        objective = JointObjective(network, options).to(torch_dtype(dtype))
-        return train(objective, store, label, training, seed=seed)
+            frame = torch.from_numpy(store.mean_frame())
+            if augmenter is not None:
+                frame = augmenter.eval()(frame[None, :, None])[0, :, 0]
+            network.autoencoder.begin_at(frame.repeat_interleave(store.length))
+        objective = JointObjective(network, options, augmenter).to(torch_dtype(dtype))
+        trained = train(objective, store, label, training, seed=seed)
+        forget_clips(trained.objective)
+        return trained
 
 
 def log_odds(logits: np.ndarray, is_own: np.ndarray) -> np.ndarray:

@@ -90,6 +90,16 @@ class MelDefinition:
             mel_scale=self.mel_scale,
         )
 
+    def centers(self) -> np.ndarray:
+        """Centres (n_mels,) of the filters, in Hz.
+
+        >>> MelDefinition(n_mels=3, mel_scale="htk").centers().round()
+        array([ 614., 1768., 3934.])
+        """
+        f_max = self.sample_rate / 2 if self.f_max is None else self.f_max
+        low, high = (float(hz_to_mel(frequency, self.mel_scale)) for frequency in (self.f_min, f_max))
+        return mel_to_hz(np.linspace(low, high, self.n_mels + 2)[1:-1], self.mel_scale)
+
     def padded(self, waveform: np.ndarray) -> np.ndarray:
         """`waveform` of shape (n_timepoints,) with what is missing to the shortest clip, and the margin at both ends."""
         missing = self.shortest - len(waveform)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skasd._parameters import check_integer, check_number, check_option
-from skasd.augmentations import Mixing, draw_mixing
+from skasd.augmentations import Mixing, draw_mixing, forget_clips
 from skasd.losses import ArcFaceHead, arcmix_loss, noisy_arcmix_loss, supervised_contrastive_loss
 from skasd.networks import OSSCLNet
 from skasd.networks._mobilefacenet import check_bottlenecks
@@ -89,7 +89,7 @@ class OSSCLObjective(nn.Module):
         else:
             mixing = draw_mixing(len(label), options.mixup_alpha, generator)
             inputs = {name: mixing(values) for name, values in inputs.items()}
-        embedding = self.network(inputs)
+        embedding = self.network(inputs, label, generator)
         loss = self._classification(embedding, label, mixing)
         if options.contrastive_weight:
             contrastive = supervised_contrastive_loss(embedding, label, temperature=options.temperature)
@@ -119,6 +119,7 @@ def train_osscl(
     options: OSSCLOptions,
     training: TrainingOptions,
     seed: int,
+    augmenter: nn.Module | None = None,
 ) -> Training:
     """Build the network for these clips and train it.
 
@@ -142,6 +143,8 @@ def train_osscl(
         How it is trained.
     seed : int
         Of weights, order of clips and mixing.
+    augmenter : nn.Module or None, default=None
+        Of the log-mels.
     """
     with seeded(seed):
         network = OSSCLNet(
@@ -152,6 +155,7 @@ def train_osscl(
             perturbation_head=options.perturbation_head,
             bottlenecks=options.bottlenecks,
             channels_last=options.channels_last,
+            augmenter=augmenter,
         )
         head = ArcFaceHead(
             options.embedding_dim,
@@ -161,4 +165,6 @@ def train_osscl(
             n_subcenters=options.n_subcenters,
         )
         objective = OSSCLObjective(network, head, options).to(torch_dtype(dtype))
-        return train(objective, store, label, training, seed=seed)
+        trained = train(objective, store, label, training, seed=seed)
+        forget_clips(trained.objective)
+        return trained

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skasd._parameters import check_integer, check_number, check_option
+from skasd.augmentations import forget_clips
 from skasd.losses import ArcFaceHead, prototype_loss, supervised_contrastive_loss
 from skasd.networks import OSSCLNet
 from skasd.networks._mobilefacenet import check_bottlenecks
@@ -71,17 +72,21 @@ class Projector(nn.Module):
             nn.Linear(embedding_dim, embedding_dim),
         )
 
-    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+    def forward(
+        self, inputs: dict[str, Tensor], label: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Embeddings (B, D) of unit length: the first layer."""
-        return functional.normalize(self.first(self.network(inputs)))
+        return functional.normalize(self.first(self.network(inputs, label, generator)))
 
     def drop_rest(self) -> None:
         """Forget the layers that only the first stage needs."""
         del self.rest
 
-    def contrasted(self, inputs: dict[str, Tensor]) -> Tensor:
+    def contrasted(
+        self, inputs: dict[str, Tensor], label: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """What is contrasted (B, D): the last layer."""
-        return self.rest(self.first(self.network(inputs)))
+        return self.rest(self.first(self.network(inputs, label, generator)))
 
 
 class ContrastObjective(nn.Module):
@@ -101,7 +106,7 @@ class ContrastObjective(nn.Module):
 
     def forward(self, inputs: dict[str, Tensor], label: Tensor, generator: torch.Generator) -> Tensor:
         """Loss of a batch of training clips."""
-        return _contrast(self.network.contrasted(inputs), label, self.options)
+        return _contrast(self.network.contrasted(inputs, label, generator), label, self.options)
 
     def validation_loss(self, inputs: dict[str, Tensor], label: Tensor) -> Tensor:
         """The same of clips held out."""
@@ -138,7 +143,7 @@ class ClusterObjective(nn.Module):
 
     def forward(self, inputs: dict[str, Tensor], label: Tensor, generator: torch.Generator) -> Tensor:
         """Loss of a batch of training clips."""
-        options, embedding = self.options, self.network(inputs)
+        options, embedding = self.options, self.network(inputs, label, generator)
         loss = functional.cross_entropy(self.head(embedding, label), label)
         if self.to_prototypes is not None:
             prototypes = self.to_prototypes(self.statistics)
@@ -171,6 +176,7 @@ def train_clusters(
     options: ClusterOptions,
     training: TrainingOptions,
     seed: int,
+    augmenter: nn.Module | None = None,
 ) -> Training:
     """Build the network for these clips and train it, in one stage or in two.
 
@@ -196,6 +202,8 @@ def train_clusters(
         How it is trained; the first of two stages takes a third of the epochs, at five times the learning rate.
     seed : int
         Of weights and order of clips.
+    augmenter : nn.Module or None, default=None
+        Of the log-mels.
     """
     with seeded(seed):
         network: nn.Module = OSSCLNet(
@@ -205,6 +213,7 @@ def train_clusters(
             embedding_dim=options.embedding_dim,
             perturbation_head=False,
             bottlenecks=options.bottlenecks,
+            augmenter=augmenter,
         )
         if options.contrast == "two_stage":
             network = Projector(network, options.embedding_dim)  # type: ignore[arg-type]
@@ -216,6 +225,7 @@ def train_clusters(
         trained = train(objective, store, label, training, seed=seed)
         if isinstance(network, Projector):
             network.drop_rest()
+        forget_clips(trained.objective)
         return trained
 
 

@@ -109,7 +109,7 @@ def test_unit_vectors_may_go_into_classifier_and_decoder():
 
 def test_mixed_patches_have_mixed_labels():
     made = objective(has_autoencoder=False, autoencoder=False, mixup_alpha=0.5)
-    patch, mixing = made._augmented(PATCH, generator())
+    patch, mixing = made._augmented(PATCH, LABEL, generator())
     torch.testing.assert_close(patch, mixing(PATCH))
     logits = made.network.logits(made.network.features(patch))
     share = mixing.share.item()

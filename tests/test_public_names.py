@@ -117,6 +117,14 @@ def test_the_tables_of_the_guide_are_what_the_benchmark_makes_of_its_results(dat
     assert table in page_of("osscl")
 
 
+@pytest.mark.parametrize("data", ["toycar", "valve"])
+def test_the_tables_of_the_joint_system_are_what_the_benchmark_makes_of_its_results(data, benchmark_of):
+    benchmark, results = benchmark_of("joint_ae_cnn")
+    table = benchmark.table(results, data)
+    assert table.count("* -") > 4
+    assert table in page_of("joint_ae_cnn")
+
+
 @pytest.mark.parametrize("kind", ["table", "table_of_clusters"])
 def test_the_tables_of_the_2024_systems_are_what_the_benchmark_makes_of_its_results(kind, benchmark_of):
     benchmark, results = benchmark_of("stat_cluster")

@@ -1,5 +1,6 @@
 """Augmentations: tensors to tensors, with the generator given."""
 
+from skasd.augmentations._band_mask import band_mask, power_split
 from skasd.augmentations._exchange import (
     Exchange,
     draw_exchange,
@@ -7,17 +8,35 @@ from skasd.augmentations._exchange import (
     exchanged_statistics,
     exchanged_target,
 )
-from skasd.augmentations._frames import masked_frames, shifted_frames
+from skasd.augmentations._frames import linear_fader, masked_frames, shifted_frames
+from skasd.augmentations._log_mixup import MemoryBank, log_mixup_exp
 from skasd.augmentations._mixup import Mixing, draw_mixing
+from skasd.augmentations._normalisation import PostNormalisation, PreNormalisation
+from skasd.augmentations._resize_crop import Crops, draw_crops, resized_crops
+from skasd.augmentations._spectrum import SpectrumAugmentation, SpectrumAugmenter, TrainingSpectra, forget_clips
 
 __all__ = [
+    "Crops",
     "Exchange",
+    "MemoryBank",
     "Mixing",
+    "PostNormalisation",
+    "PreNormalisation",
+    "SpectrumAugmentation",
+    "SpectrumAugmenter",
+    "TrainingSpectra",
+    "band_mask",
+    "draw_crops",
     "draw_exchange",
     "draw_mixing",
     "exchanged_parts",
     "exchanged_statistics",
     "exchanged_target",
+    "forget_clips",
+    "linear_fader",
+    "log_mixup_exp",
     "masked_frames",
+    "power_split",
+    "resized_crops",
     "shifted_frames",
 ]

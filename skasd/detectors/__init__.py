@@ -1,6 +1,7 @@
 """Detectors: fit on normal clips, then score, decide and explain new ones."""
 
 from skasd.detectors._autoencoder import AutoencoderDetector
+from skasd.detectors._contrastive_spectrum import ContrastiveSpectrumDetector
 from skasd.detectors._ensemble import EnsembleDetector
 from skasd.detectors._joint_ae_cnn import JointAECNNDetector
 from skasd.detectors._osscl import OSSCLDetector
@@ -9,6 +10,7 @@ from skasd.detectors._twfr import TWFRDetector
 
 __all__ = [
     "AutoencoderDetector",
+    "ContrastiveSpectrumDetector",
     "EnsembleDetector",
     "JointAECNNDetector",
     "OSSCLDetector",

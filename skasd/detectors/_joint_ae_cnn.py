@@ -19,9 +19,10 @@ from skasd.detectors._machine_scorers import distance, fitted_back_ends
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.detectors._patches import checked_frontend, outputs_of_clips, spectrograms_of
 from skasd.features import LogMelTransformer
+from skasd.features._augmentation import check_augmentation, prepared
 from skasd.features._median_filter import check_window, filtered
+from skasd.features._network_fit import refuse_one_clip
 from skasd.features._network_inputs import dtype_of
-from skasd.features._osscl_training import refuse_one_clip
 from skasd.networks import folded
 from skasd.scoring import KNNScorer, check_scorer
 from skasd.training import PatchStore, TrainingOptions
@@ -88,6 +89,8 @@ class JointAECNNDetector(EmbeddingDetector):
         Patches are mixed with shares from a beta distribution with this parameter; None mixes none.
     time_mask, frame_shift : int, default=0
         Frames of each patch that are masked, and by how many it is shifted, at most.
+    augmentation : SpectrumAugmentation or None, default=None
+        Of the patches, before these, see :class:`skasd.augmentations.SpectrumAugmentation`.
     frontend : LogMelTransformer or None, default=None
         Makes the spectrograms of waveforms and files; None takes that of [1]_: 128 HTK bands without norm, 1024 / 512
         samples, not centred, 120 dB at most below the maximum. Not used on features.
@@ -213,6 +216,7 @@ class JointAECNNDetector(EmbeddingDetector):
         mixup_alpha: float | None = None,
         time_mask: int = 0,
         frame_shift: int = 0,
+        augmentation: Any = None,
         frontend: LogMelTransformer | None = None,
         max_epochs: int = 100,
         batch_size: int = 32,
@@ -257,6 +261,7 @@ class JointAECNNDetector(EmbeddingDetector):
         self.mixup_alpha = mixup_alpha
         self.time_mask = time_mask
         self.frame_shift = frame_shift
+        self.augmentation = augmentation
         self.frontend = frontend
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -323,6 +328,7 @@ class JointAECNNDetector(EmbeddingDetector):
                 options=JointOptions.of(self),
                 training=TrainingOptions.of(self),
                 seed=seed,
+                augmenter=prepared(self.augmentation, store.clips(), classes.label, self._frontend, self.patch_length),
             )
             self._keep(training, classes)
             outputs = self._outputs(store.clips(), len(clips))
@@ -428,6 +434,7 @@ class JointAECNNDetector(EmbeddingDetector):
         if self.score_step is not None:
             check_integer("score_step", self.score_step, low=1, other="None")
         JointOptions.of(self)
+        check_augmentation(self.augmentation)
         TrainingOptions.of(self)
         if self.n_jobs is not None:
             check_integer("n_jobs", self.n_jobs, low=-np.inf, other="None")

@@ -17,7 +17,9 @@ from skasd.detectors._embedding import EmbeddingDetector
 from skasd.detectors._machine_scorers import distance, fitted_back_ends
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.features import LogMelTransformer
-from skasd.features._osscl_training import OSSCLFit, stacked_batches
+from skasd.features._augmentation import check_augmentation
+from skasd.features._network_fit import NetworkFit, stacked_batches
+from skasd.features._osscl_training import run_osscl
 from skasd.losses import ArcFaceHead, arcface_logits
 from skasd.networks import OSSCLNet, folded
 from skasd.scoring import BackEnd, check_scorer
@@ -82,6 +84,8 @@ class OSSCLDetector(EmbeddingDetector):
     frontend : LogMelTransformer or None, default=None
         Makes the log-mels of waveforms and files; None takes that of [1]_: 128 Slaney bands, 2048 / 512 samples. Its
         `duration` is the length that clips are cut and filled to; without one it is the median length of the training clips.
+    augmentation : SpectrumAugmentation or None, default=None
+        Of the log-mels, before mixup; see :class:`skasd.augmentations.SpectrumAugmentation`.
     max_epochs : int, default=300
         Passes over the training clips. The default is the paper's, for 34 000 clips; on a CPU 20 to 60 with a
         `learning_rate` of 1e-3 do for hundreds of clips.
@@ -213,6 +217,7 @@ class OSSCLDetector(EmbeddingDetector):
         bottlenecks: Any = "2023",
         embedding_dim: int = 128,
         frontend: LogMelTransformer | None = None,
+        augmentation: Any = None,
         max_epochs: int = 300,
         batch_size: int = 64,
         learning_rate: float = 1e-4,
@@ -252,6 +257,7 @@ class OSSCLDetector(EmbeddingDetector):
         self.bottlenecks = bottlenecks
         self.embedding_dim = embedding_dim
         self.frontend = frontend
+        self.augmentation = augmentation
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -276,9 +282,12 @@ class OSSCLDetector(EmbeddingDetector):
 
     def _fit(self, clips: Clips) -> None:
         self._check_parameters()
-        fit = self._fit_of = OSSCLFit.of(self, clips, OSSCLOptions.of(self))
+        options = OSSCLOptions.of(self)
+        fit = self._fit_of = NetworkFit.of(self, clips, self.branches)
+        if self.augmentation is not None and "log_mel" not in fit.names:
+            raise ValueError(f"augmentation changes log-mels, and branches={self.branches!r} have none; add 'log_mel'.")
         with closing(ClipStore(len(clips), self.memory_budget)) as store:
-            classes, training = fit.run(clips, store)
+            classes, training = run_osscl(fit, clips, store, options, self.augmentation)
             self.branches_ = fit.branches
             self.network_: OSSCLNet = training.objective.network  # type: ignore[assignment]
             self._evaluator = folded(self.network_)
@@ -348,6 +357,7 @@ class OSSCLDetector(EmbeddingDetector):
     def _check_parameters(self) -> None:
         check_option("score_with", self.score_with, _SCORE_WITH)
         check_option("score_margin", self.score_margin, (True, False))
+        check_augmentation(self.augmentation)
         if self.scorer is not None:
             check_scorer(self.scorer)
 

@@ -19,9 +19,10 @@ from skasd.detectors._machine_scorers import distance, fitted_back_ends
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.detectors._stat_cluster_labels import Labels, attributes_of, labels_of
 from skasd.features import LogMelTransformer
+from skasd.features._augmentation import check_augmentation, prepared
 from skasd.features._mel_cpu import log_mel
+from skasd.features._network_fit import refuse_one_clip, stacked_batches
 from skasd.features._network_inputs import NetworkInputs, default_frontend, usable_branches
-from skasd.features._osscl_training import refuse_one_clip, stacked_batches
 from skasd.features._statistics import ClipStatistics
 from skasd.features._twfr import or_published
 from skasd.networks import folded
@@ -112,6 +113,8 @@ class StatClusterDetector(EmbeddingDetector):
     frontend : LogMelTransformer or None, default=None
         Makes the log-mels of waveforms, those of the statistics too. None takes that of :class:`OSSCLDetector` for the
         network, and for the statistics that of :class:`TWFRDetector`, whose frames are half as long: impulses smear less.
+    augmentation : SpectrumAugmentation or None, default=None
+        Of the log-mels, see :class:`skasd.augmentations.SpectrumAugmentation`. Not of ``"ssl"``.
     max_epochs : int or None, default=None
         Passes over the training clips; None takes 16 for ``"ssl"``, as a later toolkit has it, and 8 for the others, whose
         number is not published: a thousand clips of ten seconds then take less than ten minutes on two cores.
@@ -231,6 +234,7 @@ class StatClusterDetector(EmbeddingDetector):
         label_text: str = "off",
         scorer: Any = None,
         frontend: LogMelTransformer | None = None,
+        augmentation: Any = None,
         max_epochs: int | None = None,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
@@ -275,6 +279,7 @@ class StatClusterDetector(EmbeddingDetector):
         self.label_text = label_text
         self.scorer = scorer
         self.frontend = frontend
+        self.augmentation = augmentation
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -377,8 +382,13 @@ class StatClusterDetector(EmbeddingDetector):
             size=self._inputs.size,
             hop_length=self._inputs.frontend.hop_length,
             options=_options(ClusterOptions, self),
+            augmenter=self._augmenter(store, labels),
             **shared,
         )
+
+    def _augmenter(self, store: ClipStore, labels: Labels) -> Any:
+        log_mels = (clip["log_mel"] for clip in store.clips())
+        return prepared(self.augmentation, log_mels, labels.label, self._inputs.frontend)
 
     def _training_options(self) -> TrainingOptions:
         usual = _EPOCHS_OF_SSL if self.system == "ssl" else _EPOCHS
@@ -414,6 +424,7 @@ class StatClusterDetector(EmbeddingDetector):
         _options(SpectrumOptions, self)
         _options(ClusterOptions, self)
         self._training_options()
+        self._check_augmentation()
         if self.clusterer is not None and not isinstance(self.clusterer, StatisticalClusterer):
             what = type(self.clusterer).__name__
             raise TypeError(f"clusterer={self.clusterer!r} is a {what}; a StatisticalClusterer or None is expected.")
@@ -421,6 +432,15 @@ class StatClusterDetector(EmbeddingDetector):
             check_scorer(self.scorer)
         if self.n_jobs is not None:
             check_integer("n_jobs", self.n_jobs, low=-np.inf, other="None")
+
+    def _check_augmentation(self) -> None:
+        check_augmentation(self.augmentation)
+        if self.augmentation is not None and (
+            self.system == "ssl" or "log_mel" not in {BRANCH_INPUTS[name] for name in self.branches}
+        ):
+            raise ValueError(
+                "augmentation changes log-mels, and the network sees none; give a branch that does, or None."
+            )
 
 
 def _warn_of_one_class(labels: Labels) -> None:

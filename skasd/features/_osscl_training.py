@@ -1,136 +1,44 @@
 """From clips to a trained OS-SCL network: what its detector and its transformer share."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from skasd._clip_classes import ClipClasses, check_class_parameters, machine_names
+from skasd._clip_classes import ClipClasses
 from skasd._osscl import OSSCLOptions, train_osscl
-from skasd._parameters import check_integer
-from skasd._random import local_random_state
 from skasd.clips import Clips
-from skasd.features._network_inputs import NetworkInputs, default_frontend, usable_branches
-from skasd.networks._osscl import BRANCH_INPUTS
-from skasd.training import ClipStore, Training, TrainingOptions
+from skasd.features._augmentation import prepared
+from skasd.features._network_fit import NetworkFit
+from skasd.training import ClipStore, Training
 
 
-@dataclass(frozen=True)
-class OSSCLFit:
-    """An estimator that trains an OS-SCL network, with its parameters checked.
+def run_osscl(
+    fit: NetworkFit, clips: Clips, store: ClipStore, options: OSSCLOptions, augmentation: Any = None
+) -> tuple[ClipClasses, Training]:
+    """Read the clips into the store, find their classes, and train.
 
-    Attributes
+    Parameters
     ----------
-    branches : tuple of str
-        Those that the clips have inputs for.
-    inputs : NetworkInputs
-        What the clips become; with a log-mel in any case, of which clusters are made.
-    names : tuple of str
-        Inputs of the network.
-    label_columns : tuple of str
-        Columns that make the labels.
-    seed : int
-        Of everything random.
-    n_clusters : int or None
-        Clusters of each machine.
+    fit : NetworkFit
+        What the clips become.
+    clips : Clips
+        To train on.
+    store : ClipStore
+        Empty.
     options : OSSCLOptions
         Network and loss.
-    training : TrainingOptions
-        How it is trained.
-    n_jobs : int or None
-        Threads that read clips.
+    augmentation : SpectrumAugmentation or None, default=None
+        Of the log-mels.
     """
-
-    branches: tuple[str, ...]
-    inputs: NetworkInputs
-    names: tuple[str, ...]
-    label_columns: tuple[str, ...]
-    seed: int
-    n_clusters: int | None
-    options: OSSCLOptions
-    training: TrainingOptions
-    n_jobs: int | None
-
-    @classmethod
-    def of(cls, estimator: Any, clips: Clips, options: OSSCLOptions) -> "OSSCLFit":
-        """Raise if a parameter is out of range; what the clips need."""
-        check_class_parameters(estimator.label_columns, estimator.n_clusters)
-        if estimator.n_jobs is not None:
-            check_integer("n_jobs", estimator.n_jobs, low=-np.inf, other="None")
-        training = TrainingOptions.of(estimator)
-        seed = local_random_state(estimator.random_state).randint(2**31 - 1)
-        refuse_one_clip(clips)
-        branches = usable_branches(estimator.branches, clips)
-        names = tuple(dict.fromkeys(BRANCH_INPUTS[branch] for branch in branches))
-        all_names = tuple(dict.fromkeys((*names, "log_mel")))
-        inputs = NetworkInputs.learn(clips, all_names, default_frontend(estimator.frontend), training.precision)
-        label_columns = () if estimator.label_columns is None else tuple(estimator.label_columns)
-        return cls(
-            branches, inputs, names, label_columns, seed, estimator.n_clusters, options, training, estimator.n_jobs
-        )
-
-    def machines(self, clips: Clips) -> np.ndarray:
-        """Label (n_clips,) of each clip, "" where there is none."""
-        return machine_names(clips, self.label_columns)
-
-    def read(self, clips: Clips, title: str) -> Iterator[dict[str, np.ndarray] | None]:
-        """Inputs of the clips."""
-        return self.inputs.of(clips, n_jobs=self.n_jobs, verbose=self.training.verbose, title=title)
-
-    def run(self, clips: Clips, store: ClipStore) -> tuple[ClipClasses, Training]:
-        """Read the clips into the store, find their classes, and train."""
-        levels: list[np.ndarray] = []
-        store.fill(_with_levels(self.read(clips, "reading"), levels, self.names))
-        statistics = np.array(levels, dtype=np.float64)
-        machines, domain = self.machines(clips), clips.domains()
-        classes = ClipClasses.of(machines, statistics, self.n_clusters, domain=domain, seed=self.seed)
-        training = train_osscl(
-            store,
-            classes.label,
-            branches=self.branches,
-            size=self.inputs.size,
-            hop_length=self.inputs.frontend.hop_length,
-            dtype=self.inputs.dtype,
-            options=self.options,
-            training=self.training,
-            seed=self.seed,
-        )
-        return classes, training
-
-
-def stacked_batches(
-    inputs: Iterable[dict[str, np.ndarray] | None], names: Sequence[str], size: int
-) -> Iterator[dict[str, np.ndarray]]:
-    """Inputs of `size` clips at a time; what cannot be read (None) raises after the last, and is passed over here."""
-    batch: list[dict[str, np.ndarray]] = []
-    for clip in inputs:
-        if clip is not None:
-            batch.append(clip)
-        if len(batch) == size:
-            yield _stacked(batch, names)
-            batch = []
-    if batch:
-        yield _stacked(batch, names)
-
-
-def _stacked(batch: list[dict[str, np.ndarray]], names: Sequence[str]) -> dict[str, np.ndarray]:
-    return {name: np.stack([clip[name] for clip in batch]) for name in names}
-
-
-def _with_levels(
-    inputs: Iterable[dict[str, np.ndarray] | None], levels: list[np.ndarray], names: tuple[str, ...]
-) -> Iterator[dict[str, np.ndarray] | None]:
-    """The inputs called `names`, while the mean level of each band of each clip is added to `levels`."""
-    for clip in inputs:
-        if clip is None:
-            yield None
-            continue
-        levels.append(clip["log_mel"].mean(axis=1))
-        yield {name: clip[name] for name in names}
-
-
-def refuse_one_clip(clips: Clips) -> None:
-    """Raise for a single training clip, of which batch normalisation can make nothing."""
-    if len(clips) < 2:
-        raise ValueError("1 sample, that is normal clip, given to fit; batch normalisation needs at least 2.")
+    classes = fit.classes(clips, store)
+    training = train_osscl(
+        store,
+        classes.label,
+        branches=fit.branches,
+        size=fit.inputs.size,
+        hop_length=fit.inputs.frontend.hop_length,
+        dtype=fit.inputs.dtype,
+        options=options,
+        training=fit.training,
+        seed=fit.seed,
+        augmenter=prepared(augmentation, fit.log_mels(store), classes.label, fit.inputs.frontend),
+    )
+    return classes, training

@@ -17,7 +17,8 @@ from skasd.base import normals_only
 from skasd.clips import Clips
 from skasd.features._base import ClipTransformer, into_container, stacked
 from skasd.features._log_mel import LogMelTransformer
-from skasd.features._osscl_training import OSSCLFit, stacked_batches
+from skasd.features._network_fit import NetworkFit, stacked_batches
+from skasd.features._osscl_training import run_osscl
 from skasd.networks import folded
 from skasd.training import ClipStore, evaluated
 
@@ -161,11 +162,11 @@ class TFgramTransformer(ClipTransformer):
         return self
 
     def _learn(self, clips: Clips) -> None:
-        fit = self._fit_of = OSSCLFit.of(self, clips, OSSCLOptions())
+        fit = self._fit_of = NetworkFit.of(self, clips, self.branches)
         if "tfgram" not in fit.branches:
             raise ValueError(f"branches={self.branches!r} leave out 'tfgram', the image that is to be learnt; add it.")
         with closing(ClipStore(len(clips), self.memory_budget)) as store:
-            _, training = fit.run(clips, store)
+            _, training = run_osscl(fit, clips, store, OSSCLOptions())
         self.history_ = training.history
         self._keep(training.objective.network)
 

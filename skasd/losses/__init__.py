@@ -10,6 +10,7 @@ from skasd.losses._adacos import (
 from skasd.losses._adaproj import AdaProjHead, projection_cosine
 from skasd.losses._arcface import ArcFaceHead, arcface_logits
 from skasd.losses._contrastive import supervised_contrastive_loss
+from skasd.losses._cross_domain import cross_domain_loss, cross_domain_pairs
 from skasd.losses._label_text import text_embedding
 from skasd.losses._mixed_labels import arcmix_loss, noisy_arcmix_loss
 from skasd.losses._prototype import prototype_loss
@@ -23,6 +24,8 @@ __all__ = [
     "adapted_scale",
     "arcface_logits",
     "arcmix_loss",
+    "cross_domain_loss",
+    "cross_domain_pairs",
     "noisy_arcmix_loss",
     "projection_cosine",
     "prototype_loss",

@@ -1,6 +1,7 @@
 """Networks: tensors in, tensors out."""
 
 from skasd.networks._autoencoder import DenseAutoencoder
+from skasd.networks._byol_a import BYOLANet
 from skasd.networks._efficientnet import EfficientNetB0
 from skasd.networks._folding import folded
 from skasd.networks._frequency_attention import FrequencyAttention, FrequencyGate
@@ -10,6 +11,7 @@ from skasd.networks._mobilefacenet import MobileFaceNet
 from skasd.networks._mobilenet import MobileNetV2
 from skasd.networks._osscl import OSSCLNet
 from skasd.networks._perturbation import PerturbationHead
+from skasd.networks._segments import SegmentNet
 from skasd.networks._spectrum import SpectrogramBranch, SpectrumBranch, SpectrumNet
 from skasd.networks._squeeze_excitation import SqueezeExcitation
 from skasd.networks._tagram import TAgramNet
@@ -17,6 +19,7 @@ from skasd.networks._tfgram import TFgramNet
 from skasd.networks._tgram import TgramNet
 
 __all__ = [
+    "BYOLANet",
     "DenseAutoencoder",
     "EfficientNetB0",
     "FrequencyAttention",
@@ -27,6 +30,7 @@ __all__ = [
     "MobileNetV2",
     "OSSCLNet",
     "PerturbationHead",
+    "SegmentNet",
     "SpectrogramBranch",
     "SpectrumBranch",
     "SpectrumNet",

@@ -49,6 +49,8 @@ class OSSCLNet(nn.Module):
         Stages of :class:`MobileFaceNet`.
     channels_last : bool, default=True
         Whether tensors lie in memory with the channels of a place together: faster on a CPU and on recent accelerators.
+    augmenter : nn.Module or None, default=None
+        What the spectrograms are given to first, with label and generator in training.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class OSSCLNet(nn.Module):
         perturbation_head: bool = True,
         bottlenecks: str | Sequence[tuple[int, int, int, int]] = "2023",
         channels_last: bool = True,
+        augmenter: nn.Module | None = None,
     ) -> None:
         super().__init__()
         makers: dict[str, Callable[[], nn.Module]] = {
@@ -72,13 +75,18 @@ class OSSCLNet(nn.Module):
         }
         self.branches = nn.ModuleDict({name: makers[name]() for name in branches})
         self.encoder = MobileFaceNet(len(branches), size, embedding_dim=embedding_dim, bottlenecks=bottlenecks)
+        self.augmenter = augmenter
         self.head = PerturbationHead(embedding_dim) if perturbation_head else nn.Identity()
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         to: Any = self.to  # whose annotations tell of memory_format in some versions of torch
         to(memory_format=self.memory_format)
 
-    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+    def forward(
+        self, inputs: dict[str, Tensor], label: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Embeddings (B, D) of `log_mel` (B, F, T) and `waveform` (B, n_timepoints), as far as the branches need them."""
+        if self.augmenter is not None and "log_mel" in inputs:
+            inputs = {**inputs, "log_mel": self.augmenter(inputs["log_mel"], label, generator)}
         images = [branch(inputs[BRANCH_INPUTS[name]]) for name, branch in self.branches.items()]
         stack = torch.stack([image.to(images[0].dtype) for image in images], dim=1)  # (B, C, F, T)
         embedding = self.head(self.encoder(stack.contiguous(memory_format=self.memory_format)))  # (B, D)

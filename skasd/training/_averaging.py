@@ -25,6 +25,7 @@ class Learner(nn.Module):
 
     def __init__(self, objective: nn.Module, averaging_decay: float | None, *, keeps_best: bool) -> None:
         super().__init__()
+        self._of_clips = _buffers_of_clips(objective)
         self.student, self.averaging_decay = objective, averaging_decay
         self.average = None if averaging_decay is None else _copy(objective)
         self.best = _copy(objective) if keeps_best else None
@@ -54,7 +55,12 @@ class Learner(nn.Module):
         if self.average is None or self.averaging_decay is None:
             return
         decay = min(self.averaging_decay, (1 + step) / (10 + step))
-        pairs = list(zip(self.average.state_dict().values(), self.student.state_dict().values(), strict=True))
+        current_state = self.student.state_dict()
+        pairs = [
+            (kept, current_state[name])
+            for name, kept in self.average.state_dict().items()
+            if name not in self._of_clips
+        ]
         floating = [pair for pair in pairs if pair[0].is_floating_point()]
         averages, current = map(list, zip(*floating, strict=True))
         get_ema_multi_avg_fn(decay)(averages, current, None)
@@ -66,6 +72,12 @@ class Learner(nn.Module):
         """Take the present result as the best."""
         if self.best is not None:
             self.best.load_state_dict(self.result.state_dict())
+
+
+def _buffers_of_clips(objective: nn.Module) -> set[str]:
+    """Names of buffers that hold clips, in modules that say so by ``holds_clips``, of which an average makes no sense."""
+    holders = [(name, module) for name, module in objective.named_modules() if getattr(module, "holds_clips", False)]
+    return {f"{name}.{buffer}".lstrip(".") for name, module in holders for buffer, _ in module.named_buffers()}
 
 
 def _copy(objective: nn.Module) -> nn.Module:

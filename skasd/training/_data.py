@@ -14,6 +14,7 @@ from torch import Tensor
 
 _INT16_FULL_SCALE = 2**15
 Batch = tuple[dict[str, Tensor], Tensor]
+Order = Callable[["Rows", torch.Generator], Tensor]
 
 
 class ClipStore:
@@ -240,4 +241,4 @@ def balanced(data: Rows, generator: torch.Generator) -> Tensor:
     return data.rows[torch.multinomial(weight, len(data), replacement=True, generator=generator)]
 
 
-SAMPLINGS = {"shuffled": shuffled, "balanced": balanced}
+SAMPLINGS: dict[str, Order] = {"shuffled": shuffled, "balanced": balanced}

@@ -8,7 +8,7 @@ import torch
 from skorch import NeuralNet
 from torch import Tensor, nn
 
-from skasd.training._data import SAMPLINGS, Batch, Batches, Rows
+from skasd.training._data import Batch, Batches, Order, Rows
 from skasd.training._precision import autocast
 
 _ORDER, _OBJECTIVE = 0, 1  # streams of random numbers
@@ -26,8 +26,8 @@ class TrainingNet(NeuralNet):
         What learns. Its objective takes (inputs, label, generator) in training, and gives the loss.
     seed : int
         Of the order of clips and of the objective.
-    sampling : {"shuffled", "balanced"}
-        How the clips of an epoch are drawn.
+    sampling : callable
+        Draws the rows of an epoch of a :class:`Rows`, given a generator.
     autocast_dtype : torch.dtype or None
         What convolutions are computed in.
     **settings : dict
@@ -35,7 +35,7 @@ class TrainingNet(NeuralNet):
     """
 
     def __init__(
-        self, module: Any, *, seed: int, sampling: str, autocast_dtype: torch.dtype | None, **settings: Any
+        self, module: Any, *, seed: int, sampling: Order, autocast_dtype: torch.dtype | None, **settings: Any
     ) -> None:
         self.seed, self.sampling, self.autocast_dtype = seed, sampling, autocast_dtype
         super().__init__(module, criterion=nn.Identity, train_split=None, verbose=0, **settings)
@@ -71,7 +71,7 @@ class TrainingNet(NeuralNet):
         return deepcopy(self.module_.state_dict())
 
     def _order(self, data: Rows) -> Tensor:
-        return SAMPLINGS[self.sampling](data, self._generator(_ORDER, "cpu"))
+        return self.sampling(data, self._generator(_ORDER, "cpu"))
 
     def _generator(self, stream: int, device: Any) -> torch.Generator:
         words = np.random.SeedSequence([self.seed, len(self.history), stream]).generate_state(2)

@@ -22,7 +22,7 @@ from skasd.training._callbacks import (
     StopOnNaN,
     WeightAveraging,
 )
-from skasd.training._data import SAMPLINGS, ClipStore, Rows
+from skasd.training._data import SAMPLINGS, ClipStore, Order, Rows
 from skasd.training._memory import reused_memory
 from skasd.training._net import TrainingNet
 from skasd.training._patches import PatchStore
@@ -163,7 +163,13 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def train(
-    objective: nn.Module, store: ClipStore | PatchStore, label: np.ndarray, options: TrainingOptions, *, seed: int
+    objective: nn.Module,
+    store: ClipStore | PatchStore,
+    label: np.ndarray,
+    options: TrainingOptions,
+    *,
+    seed: int,
+    order: Order | None = None,
 ) -> Training:
     """Train an objective.
 
@@ -180,6 +186,8 @@ def train(
         How.
     seed : int
         Of the order of the clips, the held-out ones, and the objective.
+    order : callable or None, default=None
+        Draws the rows of an epoch; None does it as the options say.
 
     Returns
     -------
@@ -198,7 +206,8 @@ def train(
     learner = Learner(objective, options.averaging_decay, keeps_best=len(held_out) > 0).to(device)
     if options.compile:
         objective.network.compile()  # type: ignore[union-attr]
-    net = _net(learner, options, seed, device, autocast_dtype(options.precision, device, dtype))
+    sampling = SAMPLINGS[options.sampling] if order is None else order
+    net = _net(learner, options, seed, device, autocast_dtype(options.precision, device, dtype), sampling)
     data = Rows(clips, torch.from_numpy(store.rows_of(learnt))), None
     if len(held_out):
         data = data[0], Rows(clips, torch.from_numpy(store.rows_of(held_out)))  # type: ignore[assignment]
@@ -215,6 +224,7 @@ def _net(
     seed: int,
     device: torch.device,
     autocast: torch.dtype | None,
+    sampling: Order,
 ) -> TrainingNet:
     own = [_schedule(options), WeightAveraging(), StopOnNaN()]
     if not options.compile:  # a new share would compile everything anew
@@ -226,7 +236,7 @@ def _net(
     return TrainingNet(
         learner,
         seed=seed,
-        sampling=options.sampling,
+        sampling=sampling,
         autocast_dtype=autocast,
         optimizer=torch.optim.AdamW,
         optimizer__weight_decay=options.weight_decay,

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from skasd.augmentations import masked_frames, shifted_frames
+from skasd.augmentations import linear_fader, masked_frames, shifted_frames
 
 
 def generator(seed=0):
@@ -49,3 +49,13 @@ def test_shifted_frames_come_back_at_the_other_end():
         assert len(possible) == 1
         shifts += possible
     assert set(shifts) == {-2, -1, 0, 1, 2}
+
+
+def test_a_fader_adds_a_straight_line_to_all_bands():
+    spectrogram = torch.randn(300, 4, 9, generator=generator(), dtype=torch.float64)
+    line = linear_fader(spectrogram, generator(), max_change=2.0) - spectrogram
+    torch.testing.assert_close(line, line[:, :1].expand_as(line))
+    torch.testing.assert_close(line.diff(dim=2).diff(dim=2), torch.zeros(300, 4, 7, dtype=torch.float64))
+    assert line.abs().max() <= 2
+    assert line[:, 0, 0].std().item() == pytest.approx(4 / 12**0.5, rel=0.1)
+    assert abs(torch.corrcoef(line[:, 0, [0, -1]].T)[0, 1]) < 0.2  # its ends know nothing of each other

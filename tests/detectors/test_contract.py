@@ -14,11 +14,13 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import skasd.detectors
 from skasd._threshold import alarm_threshold
+from skasd.augmentations import SpectrumAugmentation
 from skasd.base import BaseDetector
 from skasd.clips import check_clips
 from skasd.datasets import make_machine_clips
 from skasd.detectors import (
     AutoencoderDetector,
+    ContrastiveSpectrumDetector,
     EnsembleDetector,
     JointAECNNDetector,
     OSSCLDetector,
@@ -71,6 +73,22 @@ DETECTORS = [
         marks=pytest.mark.slow,
     ),
     pytest.param(JointAECNNDetector(**TINY_JOINT), id="autoencoder and classifier"),
+    pytest.param(ContrastiveSpectrumDetector(**SMALL), id="contrast of spectra"),
+    pytest.param(
+        ContrastiveSpectrumDetector(
+            SpectrumAugmentation(pre_norm="running", fader=True, bank_scope="same_class", split_frequency="auto"),
+            segment_length=None,
+            classification_weight=1.0,
+            **SMALL,
+        ),
+        id="contrast of whole spectra, and a classifier",
+        marks=pytest.mark.slow,
+    ),
+    pytest.param(
+        OSSCLDetector(("log_mel",), augmentation=SpectrumAugmentation(), **SMALL),
+        id="OS-SCL, augmented",
+        marks=pytest.mark.slow,
+    ),
     pytest.param(
         EnsembleDetector([("mean", TWFRDetector(r=1.0)), ("loud", TWFRDetector(r=0.5))], random_state=0), id="ensemble"
     ),
@@ -83,6 +101,7 @@ CHANGES_SCORES = {
     TWFRDetector: ("reg_covar", 5.0),
     AutoencoderDetector: ("learning_rate", 0.01),
     JointAECNNDetector: ("learning_rate", 0.001),
+    ContrastiveSpectrumDetector: ("learning_rate", 0.01),
     OSSCLDetector: ("learning_rate", 0.01),
     StatClusterDetector: ("learning_rate", 0.01),
     EnsembleDetector: ("mean__reg_covar", 5.0),

@@ -1,0 +1,226 @@
+"""What contrastive learning with spectrum augmentation minimises.
+
+X. Meng et al., "Contrastive learning with spectrum information augmentation in abnormal sound detection", 2025,
+arXiv:2509.15570; where it is silent, as reconstructed.
+
+Axes: B clips, F mel bands, L frames of a segment, C classes, D dimensions of the embedding.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from skasd._parameters import check_integer, check_number, check_option
+from skasd.augmentations import forget_clips
+from skasd.losses import ArcFaceHead, cross_domain_loss, cross_domain_pairs
+from skasd.losses._cross_domain import CROSS_DOMAIN_FORMS
+from skasd.networks import BYOLANet, MobileFaceNet, PerturbationHead, SegmentNet
+from skasd.networks._mobilefacenet import check_bottlenecks
+from skasd.networks._segments import random_segments
+from skasd.training import ClipStore, Training, TrainingOptions, by_class_and_domain, seeded, torch_dtype, train
+
+ENCODERS = ("mobilefacenet", "byol_a")
+PROJECTORS = ("narrow", "three_layers", "off")
+SAMPLINGS = ("class_and_domain", "balanced", "shuffled")
+_SMALLEST_FOR_BYOL_A = 8
+
+
+@dataclass(frozen=True)
+class ContrastOptions:
+    """Network and loss; the names are those of the detector, which tells what they mean."""
+
+    encoder: str = "mobilefacenet"
+    bottlenecks: Any = "2023"
+    embedding_dim: int = 128
+    projector: str = "narrow"
+    n_segments: int = 5
+    segment_length: int | None = 64
+    contrast: str = "supcon"
+    temperature: float = 0.07
+    cross_domain: bool = True
+    ignore_same_domain: bool = True
+    contrastive_weight: float = 1.0
+    classification_weight: float = 0.0
+    margin: float = 0.5
+    scale: float = 30.0
+    sampling: str = "class_and_domain"
+
+    @classmethod
+    def of(cls, estimator: Any) -> "ContrastOptions":
+        """Options from the parameters of an estimator, checked."""
+        given = vars(estimator)
+        options = cls(**{name: given[name] for name in cls.__dataclass_fields__})
+        options._check()
+        return options
+
+    def _check(self) -> None:
+        check_option("encoder", self.encoder, ENCODERS)
+        check_bottlenecks(self.bottlenecks)
+        check_option("projector", self.projector, PROJECTORS)
+        check_option("contrast", self.contrast, CROSS_DOMAIN_FORMS)
+        check_option("sampling", self.sampling, SAMPLINGS)
+        for name in ("cross_domain", "ignore_same_domain"):
+            check_option(name, getattr(self, name), (True, False))
+        check_integer("embedding_dim", self.embedding_dim, low=2)
+        check_integer("n_segments", self.n_segments, low=1)
+        if self.segment_length is not None:
+            check_integer("segment_length", self.segment_length, low=1, other="None")
+        for name in ("temperature", "scale"):
+            check_number(name, getattr(self, name), low=0, above=True)
+        for name in ("contrastive_weight", "classification_weight"):
+            check_number(name, getattr(self, name), low=0)
+        if not self.contrastive_weight and not self.classification_weight:
+            raise ValueError(
+                "contrastive_weight=0 and classification_weight=0 leave nothing to learn; give one of them."
+            )
+        check_number("margin", self.margin, low=0, high=np.pi / 2)
+
+    def length(self, n_frames: int) -> int:
+        """Frames of a segment of clips of so many."""
+        return n_frames if self.segment_length is None else min(self.segment_length, n_frames)
+
+    @property
+    def segments(self) -> int:
+        """Segments of a clip when it is scored; a whole clip is one."""
+        return 1 if self.segment_length is None else self.n_segments
+
+
+class SpectrumContrastObjective(nn.Module):
+    r"""Network, projector and class centres, and the loss of a batch.
+
+    .. math:: L = w_c L_{\mathrm{contrast}}(g(f(\tilde x))) + w_a \mathrm{CE}(\ell, y)
+
+    Parameters
+    ----------
+    network : SegmentNet
+        Its augmenter makes two views of a segment of each clip, its encoder :math:`f` their embeddings.
+    options : ContrastOptions
+        The loss.
+    has_both : Tensor of shape (C,), bool
+        Classes that have clips of both domains. Of the others, each view counts as a domain of its own.
+    """
+
+    has_both: Tensor
+
+    def __init__(self, network: SegmentNet, options: ContrastOptions, has_both: Tensor) -> None:
+        super().__init__()
+        self.network, self.options = network, options
+        self.register_buffer("has_both", has_both)
+        self.projector = _projector(options)
+        self.head = ArcFaceHead(options.embedding_dim, len(has_both), margin=options.margin, scale=options.scale)
+
+    def forward(self, inputs: dict[str, Tensor], label: Tensor, generator: torch.Generator) -> Tensor:
+        """Loss of a batch of training clips; a label is twice the class, and one more in the target domain."""
+        segment = random_segments(inputs["log_mel"], self.network.length, generator)
+        views = self.network.normalise(segment, label // 2, generator, 2)  # (2 B, F, L)
+        return self._loss(self.network.embedding(views), label)
+
+    def validation_loss(self, inputs: dict[str, Tensor], label: Tensor) -> Tensor:
+        """The same of the first and the last segment of clips as they are."""
+        log_mel, length = inputs["log_mel"], self.network.length
+        both = torch.cat([log_mel[:, :, :length], log_mel[:, :, -length:]])
+        return self._loss(self.network.embedding(self.network.normalise(both)), label)
+
+    def _loss(self, embedding: Tensor, label: Tensor) -> Tensor:
+        """Loss of embeddings (2 B, D), all first views first, of clips with such labels (B,)."""
+        options, n_clips = self.options, len(label)
+        of_class, clip = (label // 2).repeat(2), torch.arange(n_clips, device=label.device).repeat(2)
+        view = torch.arange(2, device=label.device).repeat_interleave(n_clips)
+        loss = torch.zeros((), device=label.device)
+        if options.contrastive_weight:
+            domain = torch.where(self.has_both[of_class], (label % 2).repeat(2), view)
+            pairs = cross_domain_pairs(
+                of_class,
+                domain,
+                clip,
+                cross_domain=options.cross_domain,
+                ignore_same_domain=options.ignore_same_domain,
+            )
+            projected = self.projector(embedding)
+            contrast = cross_domain_loss(projected, *pairs, temperature=options.temperature, form=options.contrast)
+            loss = loss + options.contrastive_weight * contrast
+        if options.classification_weight:
+            logits = self.head(functional.normalize(embedding), of_class)
+            loss = loss + options.classification_weight * functional.cross_entropy(logits, of_class)
+        return loss
+
+
+def train_contrastive_spectrum(
+    store: ClipStore,
+    label: np.ndarray,
+    is_target: np.ndarray,
+    *,
+    augmenter: nn.Module,
+    size: tuple[int, int],
+    dtype: np.dtype,
+    options: ContrastOptions,
+    training: TrainingOptions,
+    seed: int,
+) -> Training:
+    """Build the network for these clips and train it.
+
+    Parameters
+    ----------
+    store : ClipStore
+        Log-mels.
+    label : ndarray of shape (n_clips,), int64
+        Classes, counted from 0.
+    is_target : ndarray of shape (n_clips,), bool
+        Clips of the target domain.
+    augmenter : nn.Module
+        Makes views, and normalises.
+    size : tuple of int
+        Mel bands and frames of the clips.
+    dtype : dtype
+        Of the network: float32 or float64.
+    options : ContrastOptions
+        Network and loss.
+    training : TrainingOptions
+        How it is trained.
+    seed : int
+        Of weights, order of clips and augmentation.
+    """
+    with seeded(seed):
+        length = options.length(size[1])
+        network = SegmentNet(augmenter, encoder_of((size[0], length), options), options.segments, length)
+        objective = SpectrumContrastObjective(network, options, _has_both(label, is_target)).to(torch_dtype(dtype))
+        order = by_class_and_domain(training.batch_size) if options.sampling == "class_and_domain" else None
+        trained = train(objective, store, 2 * label + is_target, training, seed=seed, order=order)
+        forget_clips(trained.objective)
+        return trained
+
+
+def encoder_of(size: tuple[int, int], options: ContrastOptions) -> nn.Module:
+    """The encoder for segments of so many mel bands and frames."""
+    if options.encoder == "mobilefacenet":
+        encoder: nn.Module = MobileFaceNet(
+            1, size, embedding_dim=options.embedding_dim, bottlenecks=options.bottlenecks
+        )
+    elif min(size) < _SMALLEST_FOR_BYOL_A:
+        raise ValueError(
+            f"encoder='byol_a' halves bands and frames three times, and segments have {size[0]} and {size[1]}; it needs "
+            f"{_SMALLEST_FOR_BYOL_A} of each: give longer segments, or encoder='mobilefacenet'."
+        )
+    else:
+        encoder = BYOLANet(size[0], options.embedding_dim)
+    to: Any = encoder.to  # whose annotations tell of memory_format in some versions of torch
+    return to(memory_format=torch.channels_last)
+
+
+def _projector(options: ContrastOptions) -> nn.Module:
+    dim = options.embedding_dim
+    if options.projector == "off":
+        return nn.Identity()
+    if options.projector == "narrow":
+        return PerturbationHead(dim)
+    hidden = [layer for _ in range(2) for layer in (nn.Linear(dim, dim), nn.BatchNorm1d(dim), nn.ReLU())]
+    return nn.Sequential(*hidden, nn.Linear(dim, dim))
+
+
+def _has_both(label: np.ndarray, is_target: np.ndarray) -> Tensor:
+    kinds = [np.unique(is_target[label == number]) for number in range(label.max() + 1)]
+    return torch.tensor([len(kind) > 1 for kind in kinds])

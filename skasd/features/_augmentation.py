@@ -1,0 +1,78 @@
+"""What an augmentation is told of the spectrograms of a training.
+
+Axes: F mel bands, T frames, C classes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from skasd.augmentations import TrainingSpectra
+from skasd.features._log_mel import LogMelTransformer
+
+
+def check_augmentation(augmentation: Any) -> None:
+    """Raise unless `augmentation` is None or can be prepared for a training."""
+    if augmentation is None:
+        return
+    if isinstance(augmentation, type) or not hasattr(augmentation, "prepare"):
+        what = augmentation.__name__ if isinstance(augmentation, type) else type(augmentation).__name__
+        raise TypeError(
+            f"augmentation={augmentation!r} is {what}; a SpectrumAugmentation() or None is expected, or something that has "
+            "its methods `check` and `prepare`."
+        )
+    augmentation.check()
+
+
+def prepared(
+    augmentation: Any,
+    log_mels: Iterable[np.ndarray],
+    label: np.ndarray,
+    frontend: LogMelTransformer,
+    n_frames: int | None = None,
+) -> nn.Module | None:
+    """The module that augments the spectrograms of a training; None without an augmentation.
+
+    Parameters
+    ----------
+    augmentation : SpectrumAugmentation or None
+        How.
+    log_mels : iterable of ndarray of shape (F, T)
+        The training spectrograms. They are gone through only where there is an augmentation.
+    label : ndarray of shape (n_clips,), int64
+        Their classes.
+    frontend : LogMelTransformer
+        Says in which unit they are, and where their bands lie.
+    n_frames : int or None, default=None
+        Frames of what is augmented; None is those of the first.
+    """
+    if augmentation is None:
+        return None
+    return augmentation.prepare(_spectra(log_mels, label, frontend, n_frames))
+
+
+def _spectra(
+    log_mels: Iterable[np.ndarray], label: np.ndarray, frontend: LogMelTransformer, n_frames: int | None
+) -> TrainingSpectra:
+    definition = frontend._definition()
+    log_unit = 2 / definition.power / definition.log_scale
+    moments, powers = [], []
+    for log_mel in log_mels:
+        values = log_mel.astype(np.float64) * log_unit
+        n_frames = values.shape[1] if n_frames is None else n_frames
+        moments.append((values.size, values.sum(), np.square(values).sum()))
+        powers.append(np.exp(values).mean(axis=1))
+    n, total, squares = np.sum(moments, axis=0)
+    power, mean = np.array(powers), total / n
+    return TrainingSpectra(
+        frequency=replace(definition, n_mels=power.shape[1]).centers(),
+        power=np.array([power[label == number].mean(axis=0) for number in range(label.max() + 1)]),
+        mean=float(mean),
+        std=float(np.sqrt(max(squares / n - mean**2, 0.0))),
+        log_unit=float(log_unit),
+        n_frames=n_frames or 1,
+        n_clips=len(label),
+    )

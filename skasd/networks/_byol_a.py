@@ -1,0 +1,46 @@
+"""BYOLANet: a small convolutional network on frames, pooled over time.
+
+D. Niizumi et al., "BYOL for audio", IJCNN 2021, arXiv:2103.06695; its layer table, written anew.
+
+Axes: B spectrograms, C channels, F mel bands, T frames, D dimensions of the embedding.
+"""
+
+from torch import Tensor, nn
+
+from skasd.networks._cpu_layers import NormActivation
+
+_CHANNELS = 64
+_DROPOUT = 0.3
+
+
+class BYOLANet(nn.Module):
+    """Images of one channel to embeddings.
+
+    Parameters
+    ----------
+    n_bands : int
+        F, at least 8.
+    embedding_dim : int, default=128
+        D; 2048 as published.
+    """
+
+    def __init__(self, n_bands: int, embedding_dim: int = 128) -> None:
+        super().__init__()
+        self.convolutions = nn.Sequential(*_block(1), *_block(_CHANNELS), *_block(_CHANNELS))
+        self.of_frame = nn.Sequential(
+            nn.Linear(_CHANNELS * (n_bands // 8), embedding_dim),
+            nn.ReLU(),
+            nn.Dropout(_DROPOUT),
+            nn.Linear(embedding_dim, embedding_dim),
+            nn.ReLU(),
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Embeddings (B, D) of images (B, 1, F, T), of at least 8 frames."""
+        x = self.convolutions(image)  # (B, 64, F / 8, T / 8)
+        x = self.of_frame(x.permute(0, 3, 2, 1).flatten(2))  # (B, T / 8, D)
+        return x.amax(dim=1) + x.mean(dim=1)
+
+
+def _block(n_in: int) -> list[nn.Module]:
+    return [nn.Conv2d(n_in, _CHANNELS, 3, padding=1), NormActivation(_CHANNELS, "relu"), nn.MaxPool2d(2)]
