@@ -11,12 +11,11 @@ over rounds.
 
 import argparse
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
-from training import clips, environment, peak_bytes, table
+from measuring import in_process, peak_bytes, write
+from training import clips, table
 
 N_CLASSES, BATCH, EPOCHS = 4, 64, 3
 
@@ -45,14 +44,8 @@ def measured(side, n_clips):
 SIDES = ("plain", "augmented", "two views of segments", "two views of whole clips")
 
 
-def in_process(side, n_clips):
-    command = [sys.executable, __file__, "--worker", side, str(n_clips)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def rows(n_clips, rounds):
-    runs = [{side: in_process(side, n_clips) for side in SIDES} for _ in range(rounds)]
+    runs = [{side: in_process(__file__, side, n_clips) for side in SIDES} for _ in range(rounds)]
     median = {
         side: {name: float(np.median([run[side][name] for run in runs])) for name in ("epoch", "peak")}
         for side in SIDES
@@ -84,14 +77,7 @@ def main():
         side, n_clips = arguments.worker
         print(json.dumps(measured(side, int(n_clips))))
         return
-    shared = environment()
-    for row in rows(arguments.clips, arguments.rounds):
-        rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
-        line = json.dumps({**rounded, **shared})
-        print(line, flush=True)
-        if arguments.out:
-            with arguments.out.open("a") as file:
-                file.write(line + "\n")
+    write(rows(arguments.clips, arguments.rounds), arguments.out, "skorch")
 
 
 if __name__ == "__main__":

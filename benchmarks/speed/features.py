@@ -8,21 +8,17 @@ compares the device path with the CPU path.
 """
 
 import argparse
-import datetime
-import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import soundfile
 import torch
+from measuring import installed, write
 
 from skasd.datasets import make_machine_clips
 from skasd.features import LogMelTransformer
@@ -59,13 +55,6 @@ def torchaudio_log_mel():
 
     mel = torchaudio.transforms.MelSpectrogram(RATE, norm="slaney", mel_scale="slaney", **MEL)
     return torch.nn.Sequential(mel, torchaudio.transforms.AmplitudeToDB("power"))
-
-
-def installed(package):
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def peers(waveforms, transformer):
@@ -115,19 +104,6 @@ with tempfile.TemporaryDirectory() as folder:
     return [int(word) for word in done.stdout.split()]
 
 
-def environment():
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    packages = ("skasd", "numpy", "scipy", "torch", "librosa", "torchaudio", "soundfile")
-    return {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": commit.stdout.strip(),
-        "python": platform.python_version(),
-        "versions": {package: installed(package) for package in packages},
-        "cores": len(os.sched_getaffinity(0)),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-    }
-
-
 def rows():
     rng = np.random.default_rng(0)
     waveforms = 0.1 * rng.standard_normal((N_CLIPS, SECONDS * RATE)).astype(np.float32)
@@ -159,14 +135,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="file to append the JSON lines to")
     out = parser.parse_args().out
-    shared = environment()
-    for row in rows():
-        rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
-        line = json.dumps({**rounded, **shared})
-        print(line)
-        if out:
-            with out.open("a") as file:
-                file.write(line + "\n")
+    write(rows(), out, "scipy", "librosa", "torchaudio", "soundfile")
 
 
 if __name__ == "__main__":

@@ -12,14 +12,12 @@ library that we set from inside.
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
-from training import REUSE, clips, environment, peak_bytes, table
+from measuring import in_process, peak_bytes, write
+from training import REUSE, clips, table
 
 N_CLASSES, BATCH, LENGTH, STEP = 3, 32, 1024 + 63 * 512, 8 * 512
 EPOCHS, MEDIAN = 2, 31
@@ -112,18 +110,12 @@ def plain(module):
 SIDES = {"ours": ours, "peer": peer}
 
 
-def in_process(side, n_clips, median, settings):
-    command = [sys.executable, __file__, "--worker", side, str(n_clips), str(median or 0)]
-    done = subprocess.run(command, env={**os.environ, **settings}, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def rows(n_clips, rounds, median):
     sides = {"ours": ("ours", {}), "as it is": ("peer", {}), "same allocator": ("peer", REUSE)}
     measured = {name: [] for name in sides}
     for _ in range(rounds):
         for name, (side, settings) in sides.items():
-            measured[name].append(in_process(side, n_clips, median, settings))
+            measured[name].append(in_process(__file__, side, n_clips, median or 0, settings=settings))
     medians = {
         name: {key: float(np.median([row[key] for row in some])) for key in some[0]} for name, some in measured.items()
     }
@@ -155,14 +147,10 @@ def main():
         side, n_clips, median = arguments.worker
         print(json.dumps({**SIDES[side](int(n_clips), int(median) or None), "peak": peak_bytes()}))
         return
-    shared = environment()
-    for row in [*rows(arguments.clips, arguments.rounds, MEDIAN), *rows(arguments.clips, arguments.rounds, None)]:
-        rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
-        line = json.dumps({**rounded, **shared})
-        print(line, flush=True)
-        if arguments.out:
-            with arguments.out.open("a") as file:
-                file.write(line + "\n")
+    medians = (MEDIAN, None)
+    write(
+        (row for median in medians for row in rows(arguments.clips, arguments.rounds, median)), arguments.out, "skorch"
+    )
 
 
 if __name__ == "__main__":

@@ -12,14 +12,12 @@ thousand clips besides. The peer of the neighbours is scikit-learn's with the co
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
-from training import clips, environment, peak_bytes, scoring, table
+from measuring import in_process, peak_bytes, write
+from training import clips, scoring, table
 
 BRANCHES, EPOCHS, BATCH = ("log_mel", "tgram"), 8, 64
 N_KNOWN, N_NEW, DIM = 100_000, 10_000, 128
@@ -89,14 +87,8 @@ SIDES = {"our_system": our_system, "their_system": their_system} | {
 }
 
 
-def in_process(side, n_clips):
-    command = [sys.executable, __file__, "--worker", side, str(n_clips)]
-    done = subprocess.run(command, env=os.environ, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 def rows(n_clips, n_peer_clips):
-    ours, theirs = in_process("our_system", n_clips), in_process("their_system", n_peer_clips)
+    ours, theirs = in_process(__file__, "our_system", n_clips), in_process(__file__, "their_system", n_peer_clips)
     memory = {"ours_peak_bytes": ours["peak"], "peer_peak_bytes": theirs["peak"]}
     yield {"what": f"fit of system 1, {EPOCHS} epochs", "unit": "s", "ours": ours["fit"], "n_clips": n_clips, **memory}
     for figure, what, unit in (
@@ -105,7 +97,7 @@ def rows(n_clips, n_peer_clips):
         ("single_ms", "scoring one clip", "ms"),
     ):
         yield {"what": what, **compared(ours[figure], theirs[figure], unit)}
-    ours, theirs = in_process("our_neighbours", 0), in_process("their_neighbours", 0)
+    ours, theirs = in_process(__file__, "our_neighbours", 0), in_process(__file__, "their_neighbours", 0)
     memory = {"ours_extra_bytes": ours["extra"], "peer_extra_bytes": theirs["extra"], "n_known": N_KNOWN, "dim": DIM}
     yield {"what": "fit of nearest neighbours", **compared(ours["fit"], theirs["fit"], "s"), **memory}
     yield {"what": "scoring by nearest neighbours", **compared(ours["score"], theirs["score"], "clips/s"), **memory}
@@ -131,14 +123,7 @@ def main():
         side, n_clips = arguments.worker
         print(json.dumps({**SIDES[side](int(n_clips)), "peak": peak_bytes()}))
         return
-    shared = environment()
-    for row in rows(arguments.clips, arguments.peer_clips):
-        rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
-        line = json.dumps({**rounded, **shared})
-        print(line, flush=True)
-        if arguments.out:
-            with arguments.out.open("a") as file:
-                file.write(line + "\n")
+    write(rows(arguments.clips, arguments.peer_clips), arguments.out, "skorch", "torchaudio")
 
 
 if __name__ == "__main__":

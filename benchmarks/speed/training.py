@@ -13,18 +13,13 @@ the kernels that take most of it.
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
-import subprocess
-import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 import torch
+from measuring import in_process, peak_bytes, write
 
 SECONDS, RATE, N_CLASSES, BATCH = 10, 16000, 41, 64
 ALL_BRANCHES = ("log_mel", "tgram", "tfgram")
@@ -45,10 +40,6 @@ def table(waveforms, label):
     return pd.DataFrame(
         {"waveform": list(waveforms), "machine_type": "fan", "section": [f"{value:02d}" for value in label]}
     )
-
-
-def peak_bytes():
-    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
 
 
 def ours(branches, n_clips, n_epochs):
@@ -94,22 +85,19 @@ def median_seconds(function, rounds):
     return float(np.median(times))
 
 
-def in_process(side, branches, n_clips, n_epochs, environment):
+def rested(side, branches, n_clips, n_epochs, settings):
     """What `side` measures in a process of its own."""
     time.sleep(REST)
-    words = [side, ",".join(branches), str(n_clips), str(n_epochs)]
-    command = [sys.executable, __file__, "--worker", *words]
-    done = subprocess.run(command, env={**os.environ, **environment}, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    return in_process(__file__, side, ",".join(branches), n_clips, n_epochs, settings=settings)
 
 
 def compared(branches, n_clips, n_epochs, rounds):
     """One row for each figure and setting of the peer."""
     results = {"ours": [], "as it is": [], "same allocator": []}
     for _ in range(rounds):
-        results["ours"].append(in_process("ours", branches, n_clips, n_epochs, {}))
-        results["as it is"].append(in_process("peer", branches, n_clips, n_epochs, {}))
-        results["same allocator"].append(in_process("peer", branches, n_clips, n_epochs, REUSE))
+        results["ours"].append(rested("ours", branches, n_clips, n_epochs, {}))
+        results["as it is"].append(rested("peer", branches, n_clips, n_epochs, {}))
+        results["same allocator"].append(rested("peer", branches, n_clips, n_epochs, REUSE))
     medians = {
         side: {key: float(np.median([row[key] for row in rows])) for key in rows[0]} for side, rows in results.items()
     }
@@ -181,26 +169,6 @@ def at_true_size(branches, n_clips=36000, n_steps=60):
     }
 
 
-def installed(package):
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def environment():
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    packages = ("skasd", "numpy", "torch", "skorch", "torchaudio")
-    return {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": commit.stdout.strip(),
-        "python": platform.python_version(),
-        "versions": {package: installed(package) for package in packages},
-        "cores": len(os.sched_getaffinity(0)),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-    }
-
-
 def rows(arguments):
     if not arguments.only_device:
         for branches in (("log_mel",), ALL_BRANCHES):
@@ -224,14 +192,7 @@ def main():
         measure = {"ours": ours, "peer": peer}[side]
         print(json.dumps(measure(tuple(branches.split(",")), int(n_clips), int(n_epochs))))
         return
-    shared = environment()
-    for row in rows(arguments):
-        rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
-        line = json.dumps({**rounded, **shared})
-        print(line, flush=True)
-        if arguments.out:
-            with arguments.out.open("a") as file:
-                file.write(line + "\n")
+    write(rows(arguments), arguments.out, "skorch", "torchaudio")
 
 
 if __name__ == "__main__":

@@ -151,3 +151,29 @@ def test_what_is_returned_is_in_evaluation_mode_and_can_be_trained_on(decay):
 def test_clips_of_float64_train_a_float64_objective():
     objective = fit(seeded_objective().double()).objective
     assert all(p.dtype == torch.float64 and p.isfinite().all() for p in objective.parameters())
+
+
+class Clips(nn.Module):
+    """Holds clips beside a weight."""
+
+    holds_clips = True
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("entries", torch.zeros(3))
+
+
+class WithClips(OneWeight):
+    def __init__(self):
+        super().__init__(0.0)
+        self.register_buffer("level", torch.zeros(()))
+        self.clips = Clips()
+
+
+def test_clips_that_a_module_holds_are_not_averaged():
+    learner = Learner(WithClips(), 0.9, keeps_best=False)
+    for tensor in learner.student.state_dict().values():
+        tensor.fill_(1.0)
+    learner.update_average()
+    assert learner.average.level.item() == pytest.approx(0.9)  # the share kept at the first step is a tenth
+    assert not learner.average.clips.entries.any()

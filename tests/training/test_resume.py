@@ -9,7 +9,9 @@ import pytest
 import torch
 from skorch.callbacks import Callback, Checkpoint, LoadInitState
 
+from skasd._contrastive_spectrum import ContrastOptions, train_contrastive_spectrum
 from skasd._osscl import OSSCLOptions, train_osscl
+from skasd.augmentations import SpectrumAugmentation, TrainingSpectra
 from skasd.training import TrainingOptions
 from tests.training.tiny import (
     BreakOff,
@@ -75,6 +77,30 @@ def test_a_training_that_goes_on_has_the_history_of_one_without_a_break(tmp_path
     went_on = fit(max_epochs=5, callbacks=resuming(tmp_path))
     for name in ("epoch", "train_loss", "learning_rate"):
         assert [epoch[name] for epoch in went_on.history] == [epoch[name] for epoch in whole.history]
+
+
+def fit_contrastive(callbacks=None):
+    log_mel = np.random.default_rng(0).standard_normal((12, 8, 12)).astype(np.float32)
+    options = ContrastOptions(embedding_dim=8, bottlenecks=[(2, 8, 1, 2)], segment_length=8)
+    spectra = TrainingSpectra(np.linspace(500, 8000, 8), np.ones((2, 8)), 0.0, 1.0, 1.0, 8, 12)
+    return train_contrastive_spectrum(
+        filled_store(log_mel, name="log_mel"),
+        labels(12),
+        np.arange(12) % 3 == 0,
+        augmenter=SpectrumAugmentation(pre_norm="running", bank_size=30).prepare(spectra),
+        size=(8, 12),
+        dtype=np.dtype(np.float32),
+        options=options,
+        training=TrainingOptions(max_epochs=4, batch_size=4, learning_rate=1e-3, device="cpu", callbacks=callbacks),
+        seed=0,
+    )
+
+
+def test_a_contrastive_training_goes_on_with_the_past_that_it_mixes_in(tmp_path):
+    whole = fit_contrastive()
+    with pytest.raises(Killed):
+        fit_contrastive([checkpoint(tmp_path), BreakOff(3, Killed)])
+    assert_same_state(fit_contrastive(resuming(tmp_path)).objective, whole.objective)
 
 
 def test_the_initial_weights_do_not_matter_where_a_training_goes_on(tmp_path):
