@@ -156,14 +156,20 @@ def test_unknown_machines_are_refused(fitted, test):
 
 
 def test_anomalies_of_machines_are_found():
-    clips = make_machine_clips(("fan", "gearbox"), n_train=40, duration=3.0, severity=1.5, random_state=0)
+    clips = make_machine_clips(("fan", "gearbox"), n_train=40, duration=3.0, severity=3.0, random_state=0)
     is_test = clips.data["split"] == "test"
-    detector = ContrastiveSpectrumDetector(**{**SMALL, "max_epochs": 30}).fit(clips.data[~is_test])
-    areas = []
+    detector = small(
+        bottlenecks=((2, 32, 1, 2), (2, 32, 1, 2)),
+        embedding_dim=32,
+        frontend=LogMelTransformer(n_fft=1024, hop_length=512, n_mels=32),
+        segment_length=48,
+        batch_size=16,
+        averaging_decay=None,
+        max_epochs=8,
+    ).fit(clips.data[~is_test])
     for machine_type in ("fan", "gearbox"):
         rows = (is_test & (clips.data["machine_type"] == machine_type)).to_numpy()
-        areas.append(roc_auc_score(clips.target[rows], detector.score_samples(clips.data[rows])))
-    assert np.mean(areas) > 0.8
+        assert roc_auc_score(clips.target[rows], detector.score_samples(clips.data[rows])) > 0.8
 
 
 def test_a_grid_reaches_the_augmentation(machines):
