@@ -21,7 +21,16 @@ from skasd.losses._cross_domain import CROSS_DOMAIN_FORMS
 from skasd.networks import BYOLANet, MobileFaceNet, PerturbationHead, SegmentNet
 from skasd.networks._mobilefacenet import check_bottlenecks
 from skasd.networks._segments import random_segments
-from skasd.training import ClipStore, Training, TrainingOptions, by_class_and_domain, seeded, torch_dtype, train
+from skasd.training import (
+    ClipStore,
+    Training,
+    TrainingOptions,
+    by_class,
+    by_class_and_domain,
+    seeded,
+    torch_dtype,
+    train,
+)
 
 ENCODERS = ("mobilefacenet", "byol_a")
 PROJECTORS = ("narrow", "three_layers", "off")
@@ -83,10 +92,9 @@ class ContrastOptions:
         """Frames of a segment of clips of so many."""
         return n_frames if self.segment_length is None else min(self.segment_length, n_frames)
 
-    @property
-    def segments(self) -> int:
-        """Segments of a clip when it is scored; a whole clip is one."""
-        return 1 if self.segment_length is None else self.n_segments
+    def segments(self, n_frames: int) -> int:
+        """Segments of a clip of so many frames when it is scored; a whole clip is one."""
+        return 1 if self.length(n_frames) == n_frames else self.n_segments
 
 
 class SpectrumContrastObjective(nn.Module):
@@ -186,10 +194,12 @@ def train_contrastive_spectrum(
     """
     with seeded(seed):
         length = options.length(size[1])
-        network = SegmentNet(augmenter, encoder_of((size[0], length), options), options.segments, length)
+        network = SegmentNet(augmenter, encoder_of((size[0], length), options), options.segments(size[1]), length)
         objective = SpectrumContrastObjective(network, options, _has_both(label, is_target)).to(torch_dtype(dtype))
-        order = by_class_and_domain(training.batch_size) if options.sampling == "class_and_domain" else None
-        trained = train(objective, store, 2 * label + is_target, training, seed=seed, order=order)
+        orders = {"class_and_domain": by_class_and_domain(training.batch_size), "balanced": by_class}
+        trained = train(
+            objective, store, 2 * label + is_target, training, seed=seed, order=orders.get(options.sampling)
+        )
         forget_clips(trained.objective)
         return trained
 

@@ -135,9 +135,9 @@ class JointObjective(nn.Module):
         loss = options.reconstruction_weight * functional.mse_loss(reconstruction.to(values.dtype), values)
         if not options.contrastive_weight:
             return loss
-        views = network.views(features, code)
+        views = [view.to(torch.promote_types(view.dtype, torch.float32)) for view in network.views(features, code)]
         if options.normalise_projection:
-            views = functional.normalize(views[0]), functional.normalize(views[1])
+            views = [functional.normalize(view) for view in views]
         contrast = two_view_loss(*views, temperature=options.temperature, form=options.contrastive_form)
         return loss + options.contrastive_weight * contrast
 

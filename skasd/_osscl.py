@@ -84,12 +84,10 @@ class OSSCLObjective(nn.Module):
     def forward(self, inputs: dict[str, Tensor], label: Tensor, generator: torch.Generator) -> Tensor:
         """Loss of a batch of training clips."""
         options = self.options
-        if options.mixup_alpha is None:
-            mixing = Mixing(torch.ones((), device=label.device), torch.arange(len(label), device=label.device))
-        else:
-            mixing = draw_mixing(len(label), options.mixup_alpha, generator)
-            inputs = {name: mixing(values) for name, values in inputs.items()}
-        embedding = self.network(inputs, label, generator)
+        mixing, mix = Mixing(torch.ones((), device=label.device), torch.arange(len(label), device=label.device)), None
+        if options.mixup_alpha is not None:
+            mix = mixing = draw_mixing(len(label), options.mixup_alpha, generator)
+        embedding = self.network(inputs, label, generator, mix)
         loss = self._classification(embedding, label, mixing)
         if options.contrastive_weight:
             contrastive = supervised_contrastive_loss(embedding, label, temperature=options.temperature)

@@ -116,5 +116,6 @@ def test_segments_are_no_longer_than_clips():
     assert ContrastOptions().length(313) == 64
     assert ContrastOptions().length(20) == 20
     assert ContrastOptions(segment_length=None).length(313) == 313
-    assert ContrastOptions(segment_length=None).segments == 1
+    assert ContrastOptions(segment_length=None).segments(313) == ContrastOptions().segments(64) == 1
+    assert ContrastOptions().segments(65) == 5
     assert np.isfinite(loss(objective()).item())

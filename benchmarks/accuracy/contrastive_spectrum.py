@@ -37,7 +37,7 @@ EPOCHS = {"toycar": 5, "valve": 30, "synthetic": 8}
 CLIPS_OF_A_CAR = 80  # that are trained on, so that two hundred trainings end in an afternoon
 COLUMNS = {
     "toycar": ("machine_type", "section"),
-    "valve": ("section", "attributes"),
+    "valve": ("section",),  # whose attributes are each of one domain: clusters are classes instead
     "synthetic": ("machine_type", "section"),
 }
 PARTS = {"resize_crop": "resize crop", "post_norm": "second normalisation", "cross_domain": "across domains"}

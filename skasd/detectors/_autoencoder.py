@@ -202,7 +202,10 @@ class AutoencoderDetector(BaseDetector):
         with closing(PatchStore(len(clips), self.memory_budget, length=self.n_context, step=1)) as store:
             store.fill(self._spectrograms(clips))
             rows = [np.flatnonzero(number == value) for value in range(len(self._names))]
-            self._machines = [self._fit_machine(store.part(some), is_target[some], dtype_of(clips)) for some in rows]
+            self._machines = [
+                self._fit_machine(store.part(some), is_target[some], dtype_of(clips), str(name))
+                for some, name in zip(rows, self._names, strict=True)
+            ]
             judged = np.concatenate([some[machine.judged] for some, machine in zip(rows, self._machines, strict=True)])
             judged.sort()
             self._held_out = self._scores(store.part(judged).clips(), number[judged])
@@ -211,7 +214,12 @@ class AutoencoderDetector(BaseDetector):
         self.covariances_ = {name: machine.covariances for name, machine in named.items()}
         self.histories_ = {name: machine.history for name, machine in named.items()}
 
-    def _fit_machine(self, store: PatchStore, is_target: np.ndarray, dtype: np.dtype) -> "_Machine":
+    def _fit_machine(self, store: PatchStore, is_target: np.ndarray, dtype: np.dtype, name: str) -> "_Machine":
+        if len(store.start) < 2:
+            raise ValueError(
+                f"The training clips of {name or 'the machine'} are one patch of {store.length} frames; batch normalisation "
+                "needs at least two: give more of them, or longer ones."
+            )
         domain = is_target.astype(np.int64)
         options = self._options(np.bincount(domain))
         training = train_autoencoder(store, domain, dtype, options, seed=self._seed)

@@ -81,7 +81,7 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
         What is between the embedding and the contrast: two layers with half as many units between them, three layers, or
         nothing.
     n_segments : int, default=5
-        Segments of a clip that is scored, evenly spread; its embedding is the mean of theirs.
+        Segments of a clip that is scored, evenly spread; its embedding is the mean of theirs. One is in the middle.
     segment_length : int or None, default=64
         Frames of a segment; None takes whole clips.
     frontend : LogMelTransformer or None, default=None
@@ -101,7 +101,7 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
     averaging_decay : float or None, default=0.999
         Share of the running average of the weights that is kept at each step; None takes the last weights.
     sampling : {"class_and_domain", "balanced", "shuffled"}, default="class_and_domain"
-        Whether a batch has as many clips of each class, at least two of them of the target domain; or draws all classes
+        Whether a batch has as many clips of each class, at least two of them of the target domain; or all classes are drawn
         with equal chances; or an epoch takes every clip once.
     validation_fraction : float, default=0.0
         Share of the clips of each class and domain held out of the training, as in :class:`OSSCLDetector`.
@@ -131,7 +131,9 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
     classes_ : ndarray of shape (n_classes,), str
         Classes that the network learnt: the cells of the label columns joined with "/", or names of clusters.
     label_source_ : {"columns", "clusters"}
-        Where the classes come from.
+        Where the classes come from. Clusters are of clips of both domains.
+    has_both_domains_ : ndarray of shape (n_classes,), bool
+        Classes whose clips are pulled together across domains; of the others each view counts as a domain.
     network_ : torch.nn.Module
         The averaged network, on the CPU; normalises on its own.
     scorer_ : dict of str to BackEnd
@@ -155,7 +157,7 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
     .. math:: L = w_c L_{\mathrm{contrast}}(g(f(\tilde x))) + w_a \mathrm{CE}(\ell(f(\tilde x)), y),
 
     see :func:`skasd.losses.cross_domain_loss`. Nothing of a clip's score depends on the clips that it is scored with: both
-    normalisations are frozen.
+    normalisations are frozen. The first is learnt from all training clips, those held out too.
 
     Departures, as far as the text tells: no network pre-trained on other sound; segments are of equal length.
 
@@ -261,11 +263,11 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
     def _fit(self, clips: Clips) -> None:
         options = self._checked_options()
         frontend = LogMelTransformer(n_fft=1024, norm=None, mel_scale="htk", short_clips="tile")
-        sampling = "shuffled" if self.sampling == "class_and_domain" else self.sampling  # whose order is given
-        fit = self._fit_of = NetworkFit.of(self, clips, ("log_mel",), frontend=frontend, sampling=sampling)
+        fit = self._fit_of = NetworkFit.of(self, clips, ("log_mel",), frontend=frontend, sampling="shuffled")
         with closing(ClipStore(len(clips), self.memory_budget)) as store:
-            classes = fit.classes(clips, store)
+            classes = fit.classes(clips, store, across_domains=True)
             training = self._train(store, classes.label, clips.domains() == "target", options)
+            self.has_both_domains_ = training.objective.has_both.numpy()  # type: ignore[operator]
             self._machine_of_class, self._score_with = classes.machine, self.score_with
             self.classes_, self.label_source_ = classes.names, "clusters" if classes.is_clustered else "columns"
             self._keep(training)
@@ -334,7 +336,7 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
 
     def _checked_options(self) -> ContrastOptions:
         check_option("score_with", self.score_with, _SCORE_WITH)
-        check_augmentation(self.augmentation)
+        check_augmentation(self.augmentation, n_views=2)
         if self.scorer is not None:
             check_scorer(self.scorer)
         options = ContrastOptions.of(self)

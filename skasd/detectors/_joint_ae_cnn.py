@@ -18,6 +18,7 @@ from skasd.detectors._embedding import EmbeddingDetector
 from skasd.detectors._machine_scorers import distance, fitted_back_ends
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.detectors._patches import checked_frontend, outputs_of_clips, spectrograms_of
+from skasd.detectors._score_mode import settled_mode
 from skasd.features import LogMelTransformer
 from skasd.features._augmentation import check_augmentation, prepared
 from skasd.features._median_filter import check_window, filtered
@@ -328,7 +329,7 @@ class JointAECNNDetector(EmbeddingDetector):
                 options=JointOptions.of(self),
                 training=TrainingOptions.of(self),
                 seed=seed,
-                augmenter=prepared(self.augmentation, store.clips(), classes.label, self._frontend, self.patch_length),
+                augmenter=self._augmenter(store, classes.label),
             )
             self._keep(training, classes)
             outputs = self._outputs(store.clips(), len(clips))
@@ -339,6 +340,8 @@ class JointAECNNDetector(EmbeddingDetector):
             rows = outputs.embedding[learnt], machines[learnt], domains[learnt]
             self.scorer_ = fitted_back_ends(scorer, *rows, seed=seed)
         judged = training.held_out if len(training.held_out) else learnt
+        self._mode_of_offset: str | None = None
+        self._mode_of_offset = self._mode(machines[judged])
         self._held_out = self._combined(outputs.of(judged), machines[judged])
 
     def _learn_settings(self) -> None:
@@ -349,6 +352,10 @@ class JointAECNNDetector(EmbeddingDetector):
         self._median = self.median_filter if self.median_level == "clip" else None
         default = LogMelTransformer(norm=None, mel_scale="htk", center=False, top_db=_TOP_DB)
         self._frontend = checked_frontend(self.frontend, default)
+
+    def _augmenter(self, store: PatchStore, label: np.ndarray) -> Any:
+        sizes = {"n_frames": self.patch_length, "n_of_epoch": len(store.start)}
+        return prepared(self.augmentation, store.clips(), label, self._frontend, **sizes)
 
     def _keep(self, training: Any, classes: ClipClasses) -> None:
         self.network_ = training.objective.network
@@ -362,7 +369,7 @@ class JointAECNNDetector(EmbeddingDetector):
         if self.score_with in ("label", "predicted") and len(np.unique(classes.machine)) < 2:
             raise ValueError(
                 f"score_with={self.score_with!r} asks how well a clip fits its machine and no other, and all clips are of "
-                f"{classes.machine[0] or 'one machine'!r}; give clips of several, or score_with='embedding'."
+                f"{str(classes.machine[0]) or 'one machine'!r}; give clips of several, or score_with='embedding'."
             )
 
     def _spectrograms(self, clips: Clips) -> Any:
@@ -408,9 +415,7 @@ class JointAECNNDetector(EmbeddingDetector):
         return self._held_out
 
     def _combined(self, outputs: "_Outputs", machines: np.ndarray) -> np.ndarray:
-        score_with = self._score_with
-        if score_with == "auto":
-            score_with = "label" if len(self._machines) > 1 and (machines != "").all() else "embedding"
+        score_with = self._mode(machines)
         if score_with == "embedding":
             return distance(self.scorer_, outputs.embedding, machines)
         if score_with == "reconstruction":
@@ -418,6 +423,10 @@ class JointAECNNDetector(EmbeddingDetector):
         if score_with == "predicted":
             return outputs.odds.min(axis=1)
         return outputs.odds[np.arange(len(machines)), np.searchsorted(self._machines, machines)]
+
+    def _mode(self, machines: np.ndarray) -> str:
+        knows_labels = len(self._machines) > 1
+        return settled_mode(self._score_with, machines, knows_labels=knows_labels, of_offset=self._mode_of_offset)
 
     def _check_parameters(self) -> None:
         check_class_parameters(self.label_columns, self.n_clusters)

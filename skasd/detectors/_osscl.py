@@ -16,6 +16,7 @@ from skasd.clips import Clips
 from skasd.detectors._embedding import EmbeddingDetector
 from skasd.detectors._machine_scorers import distance, fitted_back_ends
 from skasd.detectors._machines import refuse_unknown_machines
+from skasd.detectors._score_mode import settled_mode
 from skasd.features import LogMelTransformer
 from skasd.features._augmentation import check_augmentation
 from skasd.features._network_fit import NetworkFit, stacked_batches
@@ -305,6 +306,8 @@ class OSSCLDetector(EmbeddingDetector):
         self.scorer_ = self._back_ends(embedding[learnt], machines[learnt], domains[learnt])
         self._score_with, self._score_margin = self.score_with, self.margin if self.score_margin else 0.0
         rows = held_out if len(held_out) else learnt
+        self._mode_of_offset: str | None = None
+        self._mode_of_offset = self._mode(machines[rows])
         self._held_out = self._combined(embedding[rows], cosine[rows], machines[rows])
 
     def _back_ends(self, embedding: np.ndarray, machines: np.ndarray, domains: np.ndarray) -> dict[str, BackEnd]:
@@ -328,9 +331,7 @@ class OSSCLDetector(EmbeddingDetector):
         return self._held_out
 
     def _combined(self, embedding: np.ndarray, cosine: np.ndarray, machines: np.ndarray) -> np.ndarray:
-        score_with = self._score_with
-        if score_with == "auto":
-            score_with = "label" if self._knows_labels() and (machines != "").all() else "embedding"
+        score_with = self._mode(machines)
         if score_with == "embedding":
             return distance(self.scorer_, embedding, machines)
         is_own = self._machine_of_class == machines[:, None]  # (n_clips, n_classes)
@@ -338,6 +339,10 @@ class OSSCLDetector(EmbeddingDetector):
         return _cross_entropy(
             cosine, np.where(allowed, cosine, -np.inf).argmax(axis=1), self._score_margin, self._head.scale
         )
+
+    def _mode(self, machines: np.ndarray) -> str:
+        knows_labels = self._knows_labels()
+        return settled_mode(self._score_with, machines, knows_labels=knows_labels, of_offset=self._mode_of_offset)
 
     def _knows_labels(self) -> bool:
         """Whether the classes tell machines apart, which a label names."""

@@ -13,9 +13,11 @@ from torch import nn
 from skasd.augmentations import TrainingSpectra
 from skasd.features._log_mel import LogMelTransformer
 
+_LOUDEST = 600.0  # natural logarithm of a power that numbers can hold, should features be of another unit
 
-def check_augmentation(augmentation: Any) -> None:
-    """Raise unless `augmentation` is None or can be prepared for a training."""
+
+def check_augmentation(augmentation: Any, n_views: int = 1) -> None:
+    """Raise unless `augmentation` is None or can be prepared for a training that makes so many views of a clip."""
     if augmentation is None:
         return
     if isinstance(augmentation, type) or not hasattr(augmentation, "prepare"):
@@ -25,6 +27,11 @@ def check_augmentation(augmentation: Any) -> None:
             "its methods `check` and `prepare`."
         )
     augmentation.check()
+    if n_views == 1 and np.ndim(getattr(augmentation, "mix_ratio", 0.0)):
+        raise ValueError(
+            f"mix_ratio={augmentation.mix_ratio!r} of the augmentation is a pair for two views, and this detector makes one "
+            "of each clip; a number is expected."
+        )
 
 
 def prepared(
@@ -33,6 +40,7 @@ def prepared(
     label: np.ndarray,
     frontend: LogMelTransformer,
     n_frames: int | None = None,
+    n_of_epoch: int | None = None,
 ) -> nn.Module | None:
     """The module that augments the spectrograms of a training; None without an augmentation.
 
@@ -48,10 +56,13 @@ def prepared(
         Says in which unit they are, and where their bands lie.
     n_frames : int or None, default=None
         Frames of what is augmented; None is those of the first.
+    n_of_epoch : int or None, default=None
+        Spectrograms of an epoch; None is one of each clip.
     """
     if augmentation is None:
         return None
-    return augmentation.prepare(_spectra(log_mels, label, frontend, n_frames))
+    spectra = _spectra(log_mels, label, frontend, n_frames)
+    return augmentation.prepare(replace(spectra, n_clips=n_of_epoch or spectra.n_clips))
 
 
 def _spectra(
@@ -64,7 +75,7 @@ def _spectra(
         values = log_mel.astype(np.float64) * log_unit
         n_frames = values.shape[1] if n_frames is None else n_frames
         moments.append((values.size, values.sum(), np.square(values).sum()))
-        powers.append(np.exp(values).mean(axis=1))
+        powers.append(np.exp(np.minimum(values, _LOUDEST)).mean(axis=1))
     n, total, squares = np.sum(moments, axis=0)
     power, mean = np.array(powers), total / n
     return TrainingSpectra(

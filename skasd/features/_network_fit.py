@@ -100,12 +100,12 @@ class NetworkFit:
         """Log-mels (F, T) of the clips in a store, which holds those if the network sees them."""
         return (clip["log_mel"] for clip in store.clips())
 
-    def classes(self, clips: Clips, store: ClipStore) -> ClipClasses:
-        """Read the clips into the store, and find their classes."""
+    def classes(self, clips: Clips, store: ClipStore, *, across_domains: bool = False) -> ClipClasses:
+        """Read the clips into the store, and find their classes; clusters may be of both domains if they shall."""
         levels: list[np.ndarray] = []
         store.fill(_with_levels(self.read(clips, "reading"), levels, self.names))
         statistics = np.array(levels, dtype=np.float64)
-        machines, domain = self.machines(clips), clips.domains()
+        machines, domain = self.machines(clips), None if across_domains else clips.domains()
         return ClipClasses.of(machines, statistics, self.n_clusters, domain=domain, seed=self.seed)
 
 

@@ -90,8 +90,8 @@ class JointNet(nn.Module):
 
     def views(self, features: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
         """Views (B, 256) of what classifier (B, D) and autoencoder (B, 8) make of patches; lengths do not count."""
-        of_features = self.shared(self.project_features(functional.normalize(features)))
-        return of_features, self.shared(self.project_code(functional.normalize(code)))
+        units = [functional.normalize(x.to(torch.promote_types(x.dtype, torch.float32))) for x in (features, code)]
+        return self.shared(self.project_features(units[0])), self.shared(self.project_code(units[1]))
 
 
 def gamp(x: Tensor) -> Tensor:

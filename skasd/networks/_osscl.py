@@ -82,11 +82,29 @@ class OSSCLNet(nn.Module):
         to(memory_format=self.memory_format)
 
     def forward(
-        self, inputs: dict[str, Tensor], label: Tensor | None = None, generator: torch.Generator | None = None
+        self,
+        inputs: dict[str, Tensor],
+        label: Tensor | None = None,
+        generator: torch.Generator | None = None,
+        mix: Callable[[Tensor], Tensor] | None = None,
     ) -> Tensor:
-        """Embeddings (B, D) of `log_mel` (B, F, T) and `waveform` (B, n_timepoints), as far as the branches need them."""
+        """Embeddings (B, D) of clips.
+
+        Parameters
+        ----------
+        inputs : dict of str to Tensor
+            `log_mel` (B, F, T) and `waveform` (B, n_timepoints), as far as the branches need them.
+        label : Tensor of shape (B,), int64, or None, default=None
+            Classes, for the augmenter.
+        generator : torch.Generator or None, default=None
+            For the augmenter.
+        mix : callable or None, default=None
+            Mixes the clips of the batch, augmented ones, in each input.
+        """
         if self.augmenter is not None and "log_mel" in inputs:
             inputs = {**inputs, "log_mel": self.augmenter(inputs["log_mel"], label, generator)}
+        if mix is not None:
+            inputs = {name: mix(values) for name, values in inputs.items()}
         images = [branch(inputs[BRANCH_INPUTS[name]]) for name, branch in self.branches.items()]
         stack = torch.stack([image.to(images[0].dtype) for image in images], dim=1)  # (B, C, F, T)
         embedding = self.head(self.encoder(stack.contiguous(memory_format=self.memory_format)))  # (B, D)

@@ -44,11 +44,13 @@ class SegmentNet(nn.Module):
 def segments(log_mel: Tensor, n_segments: int, length: int) -> Tensor:
     """Segments (B, S, F, L) of spectrograms (B, F, T) with T >= L, evenly spread from the first frame to the last.
 
+    One alone is in the middle.
+
     >>> segments(torch.arange(313.0)[None, None], 5, 64)[0, :, 0, 0]
     tensor([  0.,  62., 124., 186., 249.])
     """
     room = log_mel.shape[2] - length
-    starts = [index * room // max(n_segments - 1, 1) for index in range(n_segments)]
+    starts = [room // 2] if n_segments == 1 else [index * room // (n_segments - 1) for index in range(n_segments)]
     return torch.stack([log_mel[:, :, start : start + length] for start in starts], dim=1)
 
 

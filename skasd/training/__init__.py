@@ -15,7 +15,7 @@ from skasd.training._callbacks import (
     WeightAveraging,
 )
 from skasd.training._data import Batches, ClipStore, Rows, TrainingClips
-from skasd.training._domains import by_class_and_domain
+from skasd.training._domains import by_class, by_class_and_domain
 from skasd.training._evaluate import evaluated
 from skasd.training._memory import reused_memory
 from skasd.training._patches import PatchClips, PatchStore
@@ -41,6 +41,7 @@ __all__ = [
     "WeightAveraging",
     "autocast",
     "autocast_dtype",
+    "by_class",
     "by_class_and_domain",
     "evaluated",
     "reused_memory",

@@ -71,7 +71,8 @@ class Learner(nn.Module):
     def keep_as_best(self) -> None:
         """Take the present result as the best."""
         if self.best is not None:
-            self.best.load_state_dict(self.result.state_dict())
+            state = {name: value for name, value in self.result.state_dict().items() if name not in self._of_clips}
+            self.best.load_state_dict(state, strict=False)
 
 
 def _buffers_of_clips(objective: nn.Module) -> set[str]:
@@ -81,4 +82,7 @@ def _buffers_of_clips(objective: nn.Module) -> set[str]:
 
 
 def _copy(objective: nn.Module) -> nn.Module:
-    return deepcopy(objective).requires_grad_(False).eval()
+    """A copy that only evaluates, without the clips that modules hold."""
+    holders = [module for module in objective.modules() if getattr(module, "holds_clips", False)]
+    empty = {id(buffer): buffer.new_empty(0) for module in holders for buffer in module.buffers()}
+    return deepcopy(objective, empty).requires_grad_(False).eval()

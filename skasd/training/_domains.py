@@ -44,31 +44,43 @@ def by_class_and_domain(batch_size: int) -> Callable[[Rows, torch.Generator], Te
     -------
     order : callable
         Of :class:`Rows` whose labels are twice the class, and one more in the target domain. An epoch draws as many clips as
-        there are. A batch has all classes, or as many as have eight clips each, and at least two; of a class with both
-        domains at least two clips are of each, if it has four, and of the target domain as large a share as there are.
+        there are. A batch has all classes, or those that were drawn least, as many as have eight clips each, and at least
+        two; of a class with both domains at least two clips are of each, if it has four, and of the target domain as large a
+        share as there are.
     """
 
     def order(data: Rows, generator: torch.Generator) -> Tensor:
         kind = data.clips.label[data.rows].cpu()
         queues = {int(value): _Queue(data.rows[kind == value], generator) for value in kind.unique()}
-        classes = _Queue(torch.unique(kind // 2), generator)
-        n_classes = min(len(classes), max(2, batch_size // _CLIPS_OF_CLASS))
+        classes = torch.unique(kind // 2)
+        n_drawn = torch.zeros(len(classes))
         batches = []
-        for _ in range(0, len(data), batch_size):
-            chosen = classes.draw(n_classes).tolist()
-            shares = [(batch_size + index) // n_classes for index in range(n_classes)]
-            batch = torch.cat([_of_class(queues, label, n) for label, n in zip(chosen, shares, strict=True)])
-            batches.append(batch[torch.randperm(len(batch), generator=generator)])
-        return torch.cat(batches)[: len(data)]
+        for first in range(0, len(data), batch_size):
+            size = min(batch_size, len(data) - first)
+            n_classes = min(len(classes), max(2, size // _CLIPS_OF_CLASS), size)
+            chosen = (n_drawn + torch.rand(len(classes), generator=generator)).argsort()[:n_classes]
+            n_drawn[chosen] += 1
+            shares = [(size + index) // n_classes for index in range(n_classes)]
+            parts = [
+                _of_class(queues, int(label), n, generator) for label, n in zip(classes[chosen], shares, strict=True)
+            ]
+            batches.append(torch.cat(parts))
+        return torch.cat(batches)
 
     return order
 
 
-def _of_class(queues: dict[int, _Queue], label: int, n: int) -> Tensor:
+def by_class(data: Rows, generator: torch.Generator) -> Tensor:
+    """As many rows as there are, drawn so that every class is as likely, whatever its domains; of the same labels."""
+    _, label, counts = (data.clips.label[data.rows].cpu() // 2).unique(return_inverse=True, return_counts=True)
+    return data.rows[torch.multinomial(1.0 / counts[label].double(), len(data), replacement=True, generator=generator)]
+
+
+def _of_class(queues: dict[int, _Queue], label: int, n: int, generator: torch.Generator) -> Tensor:
     """So many clips of a class."""
     source, target = (queues.get(2 * label + domain) for domain in (0, 1))
     if source is None or target is None:
         return (source or target).draw(n)  # type: ignore[union-attr]
-    n_target = max(min(_LEAST_OF_DOMAIN, n // 2), round(n * len(target) / (len(source) + len(target))))
-    n_target = min(n_target, n - min(_LEAST_OF_DOMAIN, n // 2))
+    least, share = min(_LEAST_OF_DOMAIN, n // 2), n * len(target) / (len(source) + len(target))
+    n_target = min(max(least, int(share + torch.rand((), generator=generator))), n - least)
     return torch.cat([source.draw(n - n_target), target.draw(n_target)])

@@ -202,15 +202,23 @@ def train(
     """
     device, dtype = torch_device(options.device), next(objective.parameters()).dtype
     learnt, held_out = _split(label, options.validation_fraction, seed)
+    rows = store.rows_of(learnt)
+    if len(rows) < 2:
+        what = "patch" if isinstance(store, PatchStore) else "clip"
+        raise ValueError(
+            f"1 {what} of class {label[learnt[0]]} is all there is to train on; batch normalisation needs at least two. "
+            "Give more clips or longer ones, or hold out fewer."
+        )
     clips = store.on(device, dtype, label)
     learner = Learner(objective, options.averaging_decay, keeps_best=len(held_out) > 0).to(device)
     if options.compile:
         objective.network.compile()  # type: ignore[union-attr]
     sampling = SAMPLINGS[options.sampling] if order is None else order
     net = _net(learner, options, seed, device, autocast_dtype(options.precision, device, dtype), sampling)
-    data = Rows(clips, torch.from_numpy(store.rows_of(learnt))), None
+    data = Rows(clips, torch.from_numpy(rows)), None
     if len(held_out):
-        data = data[0], Rows(clips, torch.from_numpy(store.rows_of(held_out)))  # type: ignore[assignment]
+        mixed = np.random.RandomState(seed).permutation(store.rows_of(held_out))  # of several classes in each batch
+        data = data[0], Rows(clips, torch.from_numpy(mixed))  # type: ignore[assignment]
     with reused_memory():
         net.initialize().partial_fit(data)
     _tell_of_interrupt(net)

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -184,3 +185,12 @@ def test_scores_do_not_depend_on_the_device(train, test):
     moved = copy.copy(detector)
     moved.device = "cuda"
     np.testing.assert_allclose(moved.score_samples(test), detector.score_samples(test), rtol=1e-3)
+
+
+def test_one_patch_is_too_few():
+    rng = np.random.default_rng(0)
+    clips = pd.DataFrame(
+        {"waveform": [*rng.standard_normal((5, 8000)), rng.standard_normal(500)], "machine_type": [*"aaaaab"]}
+    )
+    with pytest.raises(ValueError, match="The training clips of b are one patch of 5 frames"):
+        AutoencoderDetector(frontend=LogMelTransformer(n_fft=256, hop_length=128, n_mels=16)).fit(clips)

@@ -243,7 +243,9 @@ def test_offset_decision_and_prediction_belong_together(detector, train):
     np.testing.assert_array_equal(decision, fitted.score_samples(train) - fitted.offset_)
     np.testing.assert_array_equal(fitted.predict(train), np.where(decision >= 0, 1, -1))
     is_alarm, is_at_offset = decision < 0, np.isclose(decision, 0, atol=1e-6 * abs(fitted.offset_))
-    assert is_alarm.mean() <= 0.25 <= (is_alarm | is_at_offset).mean()  # two clips about one k-means centre score the same
+    assert (
+        is_alarm.mean() <= 0.25 <= (is_alarm | is_at_offset).mean()
+    )  # two clips about one k-means centre score the same
 
 
 @each_detector

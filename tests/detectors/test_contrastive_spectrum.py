@@ -288,3 +288,38 @@ def test_a_tfgram_of_an_augmented_detector(train):
     ).fit(train)
     images = TFgramTransformer(detector).fit(train).transform(train)
     assert np.isfinite(np.stack(images["tfgram"].tolist())).all()
+
+
+def test_a_pair_of_ratios_needs_two_views(train):
+    augmentation = SpectrumAugmentation(mix_ratio=(0.1, 0.6))
+    with pytest.raises(ValueError, match="is a pair for two views, and this detector makes one"):
+        OSSCLDetector(("log_mel",), augmentation=augmentation).fit(train)
+
+
+def test_clips_are_mixed_up_after_they_were_augmented(train):
+    class Watching(Louder):
+        seen = []
+
+        def forward(self, x, label=None, generator=None, n_views=1):
+            if generator is not None:
+                self.seen.append(x)
+            return x
+
+    class Watched(OwnAugmentation):
+        def prepare(self, spectra):
+            return Watching()
+
+    OSSCLDetector(("log_mel",), frontend=FRONT_END, max_epochs=1, batch_size=10, augmentation=Watched()).fit(train)
+    log_mel = FRONT_END.fit_transform(np.stack(train["waveform"].tolist()))
+    seen = np.concatenate([x.numpy() for x in Watching.seen])
+    assert len(seen) == len(train)
+    order = [np.abs(log_mel - clip).max(axis=(1, 2)).argmin() for clip in seen]
+    np.testing.assert_allclose(seen, log_mel[order], atol=1e-4)
+
+
+def test_clusters_are_of_both_domains(machines):
+    train = machines.data[(machines.data["split"] == "train") & (machines.data["section"] == "00")]
+    detector = small(n_clusters=2).fit(train)
+    assert detector.label_source_ == "clusters"
+    assert detector.has_both_domains_.any()
+    assert not any("target" in name for name in detector.classes_)

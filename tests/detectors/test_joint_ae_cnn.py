@@ -249,3 +249,15 @@ def test_faults_are_found():
     score = small(max_epochs=8, score_with="embedding").fit(train).score_samples(test)
     gearbox = (test["machine_type"] == "gearbox").to_numpy()
     assert roc_auc_score(y[gearbox], score[gearbox]) > 0.7
+
+
+def test_a_threshold_of_another_kind_of_score_is_warned_about(fitted, test):
+    with pytest.warns(UserWarning, match="by the embedding of the clips.*offset_ is of scores by label"):
+        fitted.predict(test[["waveform"]])
+
+
+def test_one_patch_is_too_few():
+    clips = list(np.random.default_rng(0).standard_normal((2, 4000)))
+    detector = small(patch_length=32, n_clusters=1, validation_fraction=0.5)
+    with pytest.raises(ValueError, match="1 patch of class 0 is all there is to train on"):
+        detector.fit(clips)

@@ -408,3 +408,11 @@ def test_real_toy_cars_are_told_apart_after_a_few_epochs(real_data):
     areas = [roc_auc_score(group["label"] == "anomaly", -scores[group.index]) for _, group in new.groupby("section")]
     assert len(areas) == 4
     assert np.mean(areas) > 0.65  # benchmarks/accuracy/osscl.py trains for longer
+
+
+def test_a_threshold_of_another_kind_of_score_is_warned_about():
+    clips = make_machine_clips(("fan", "pump"), n_train=8, duration=1.0, random_state=0).data
+    train = clips[clips["split"] == "train"]
+    detector = small(("log_mel",)).fit(train)
+    with pytest.warns(UserWarning, match="by the embedding of the clips.*offset_ is of scores by label"):
+        detector.predict(train[["waveform"]])

@@ -186,7 +186,9 @@ def test_layout_in_memory_does_not_change_the_gradients(branches):
 class Recorder(torch.nn.Module):
     """The first values of all inputs, joined to embeddings; keeps what it was given."""
 
-    def forward(self, inputs, label=None, generator=None):
+    def forward(self, inputs, label=None, generator=None, mix=None):
+        if mix is not None:
+            inputs = {name: mix(values) for name, values in inputs.items()}
         self.inputs = inputs
         joined = torch.cat([values.flatten(1)[:, :3] for values in inputs.values()], dim=1)
         return torch.nn.functional.normalize(joined)

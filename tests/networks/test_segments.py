@@ -27,7 +27,7 @@ def test_segments_are_spread_from_the_first_frame_to_the_last():
 
 def test_clips_of_one_segment():
     assert segments(torch.arange(8.0)[None, None], 3, 8).shape == (1, 3, 1, 8)
-    assert segments(torch.arange(9.0)[None, None], 1, 8)[0, 0, 0].tolist() == list(range(8))
+    assert segments(torch.arange(12.0)[None, None], 1, 8)[0, 0, 0].tolist() == list(range(2, 10))
 
 
 def test_random_segments_begin_anywhere():

@@ -171,9 +171,12 @@ class WithClips(OneWeight):
 
 
 def test_clips_that_a_module_holds_are_not_averaged():
-    learner = Learner(WithClips(), 0.9, keeps_best=False)
+    learner = Learner(WithClips(), 0.9, keeps_best=True)
     for tensor in learner.student.state_dict().values():
         tensor.fill_(1.0)
     learner.update_average()
+    learner.keep_as_best()
+    assert learner.best.level.item() == learner.average.level.item()
     assert learner.average.level.item() == pytest.approx(0.9)  # the share kept at the first step is a tenth
-    assert not learner.average.clips.entries.any()
+    assert learner.average.clips.entries.numel() == 0  # nor copied
+    assert learner.student.clips.entries.all()
