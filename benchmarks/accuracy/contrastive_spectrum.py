@@ -7,7 +7,8 @@ r"""Contrastive learning with spectrum augmentation: which parts of it help, on 
 Ablation: split frequency x random resize crop x second normalisation x positives across domains, with a network of two
 stages; of data without domains the last has nothing to change and is left out. A fifth of the normal training clips is kept
 from every training. They, against themselves with a fault made up (`proxies` of osscl.py), give the AUC that may choose a
-setting: it knows no anomaly. Peers: other detectors on the same rows. Each row is one JSON line: data, variant, its parts,
+setting: it knows no anomaly. Premise: views mixed above 2 kHz, below, in all bands or not at all, otherwise alike, to see
+which bands carry the normal sound of each machine. Peers: other detectors on the same rows. Each row is one JSON line: data, variant, its parts,
 seed, section, AUC and pAUC of the test clips, AUC of the proxies, seconds, versions and commit. What is done already, by
 the same file, is passed over.
 """
@@ -39,6 +40,12 @@ COLUMNS = {
     "toycar": ("machine_type", "section"),
     "valve": ("section",),  # whose attributes are each of one domain: clusters are classes instead
     "synthetic": ("machine_type", "section"),
+}
+PREMISE = {
+    "above": {"split_frequency": 2000.0},
+    "below": {"split_frequency": 2000.0, "invert_mask": True},
+    "all bands": {"split_frequency": 0.0},
+    "nothing": {"mix_ratio": 0.0},
 }
 PARTS = {"resize_crop": "resize crop", "post_norm": "second normalisation", "cross_domain": "across domains"}
 
@@ -80,13 +87,14 @@ def ablation(data, has_domains):
         yield {"split": split, "resize_crop": crop, "post_norm": norm, "cross_domain": cross}
 
 
-def contrastive(data, parts, **settings):
-    augmentation = SpectrumAugmentation(
-        parts["split"], resize_crop=parts["resize_crop"], post_norm=parts["post_norm"], **settings
-    )
+def of_parts(parts):
+    return SpectrumAugmentation(parts["split"], resize_crop=parts["resize_crop"], post_norm=parts["post_norm"])
+
+
+def contrastive(data, augmentation, cross_domain=True):
     return ContrastiveSpectrumDetector(
         augmentation,
-        cross_domain=parts["cross_domain"],
+        cross_domain=cross_domain,
         label_columns=COLUMNS[data],
         max_epochs=EPOCHS[data],
         averaging_decay=None,
@@ -109,7 +117,11 @@ def variants(data, has_domains, what):
     """Kind, parts and detector of all that is measured."""
     if "ablation" in what:
         for parts in ablation(data, has_domains):
-            yield "ablation", parts, contrastive(data, parts)
+            yield "ablation", parts, contrastive(data, of_parts(parts), parts["cross_domain"])
+    if "premise" in what:
+        for name, settings in PREMISE.items():
+            augmentation = SpectrumAugmentation(resize_crop=False, **settings)
+            yield "premise", {"mixed": name}, contrastive(data, augmentation)
     if "peers" in what:
         for name, detector in peers(data):
             yield name, {}, detector
@@ -146,7 +158,7 @@ def results(data, what, seeds, done):
 
 
 def key(row):
-    return tuple(str(row.get(name)) for name in ("data", "variant", "split", *PARTS, "seed"))
+    return tuple(str(row.get(name)) for name in ("data", "variant", "mixed", "split", *PARTS, "seed"))
 
 
 def finished(path):
@@ -163,8 +175,9 @@ def read(path, data):
 
 def table(path, data):
     """reStructuredText: AUC, pAUC and AUC of proxies of each variant, mean and standard deviation over seeds."""
-    lines = []
-    for (variant, split, *parts), group in read(path, data).groupby(["variant", "split", *PARTS], dropna=False):
+    lines, rows = [], read(path, data)
+    rows = rows[rows["variant"] != "premise"]
+    for (variant, split, *parts), group in rows.groupby(["variant", "split", *PARTS], dropna=False):
         by_seed = group.groupby("seed")[["auc", "pauc", "proxy_auc"]].mean()
         cells = [mean_and_spread(by_seed[name]) for name in ("auc", "pauc", "proxy_auc")]
         lines.append((by_seed["proxy_auc"].mean(), [_name(variant, split), *map(_flag, parts), *cells]))
@@ -183,6 +196,20 @@ def table_of_parts(path, data):
     ]
     lines += [[name, *_change(by_run, part, True, False)] for part, name in PARTS.items()]
     return list_table(["part", "AUC", "AUC of proxies"], [line for line in lines if line[1]])
+
+
+def table_of_premise(path):
+    """reStructuredText: AUC of each machine type where views are mixed in these bands, mean and spread over seeds."""
+    rows = pd.concat([read(path, data) for data in DATA])
+    rows = rows[rows["variant"] == "premise"]
+    rows["name"] = np.where(rows["data"] == "synthetic", "synthetic ", "real ") + rows["machine_type"]
+    lines = []
+    for name, group in rows.groupby("name"):
+        by_seed = group.groupby(["mixed", "seed"])["auc"].mean()
+        lines.append([name, *(mean_and_spread(by_seed.loc[mixed]) for mixed in PREMISE)])
+    return list_table(
+        ["machine", *(f"mixed {where}" if where != "nothing" else "not mixed" for where in PREMISE)], lines
+    )
 
 
 def _change(by_run, level, one, other):
@@ -205,11 +232,17 @@ def _flag(value):
     return "" if pd.isna(value) else "yes" if value else "no"
 
 
+def show(name, text, page):
+    print(text)
+    if page:
+        fill_in(page, name, text)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="file to append the JSON lines to")
     parser.add_argument("--data", nargs="+", default=list(DATA), choices=DATA)
-    parser.add_argument("--what", nargs="+", default=["ablation", "peers"])
+    parser.add_argument("--what", nargs="+", default=["premise", "peers", "ablation"])
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--table", type=Path, help="file of JSON lines to make tables of")
     parser.add_argument("--into", type=Path, help="page to write the tables into, between their marks")
@@ -221,13 +254,9 @@ def main():
                 append(arguments.out, row, shared)
     if arguments.table:
         for data in arguments.data:
-            for name, text in (
-                (data, table(arguments.table, data)),
-                (f"parts of {data}", table_of_parts(arguments.table, data)),
-            ):
-                print(text)
-                if arguments.into:
-                    fill_in(arguments.into, name, text)
+            show(data, table(arguments.table, data), arguments.into)
+            show(f"parts of {data}", table_of_parts(arguments.table, data), arguments.into)
+        show("premise", table_of_premise(arguments.table), arguments.into)
 
 
 if __name__ == "__main__":
