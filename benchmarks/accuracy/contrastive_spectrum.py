@@ -8,9 +8,9 @@ Ablation: split frequency x random resize crop x second normalisation x positive
 stages; of data without domains the last has nothing to change and is left out. A fifth of the normal training clips is kept
 from every training. They, against themselves with a fault made up (`proxies` of osscl.py), give the AUC that may choose a
 setting: it knows no anomaly. Premise: views mixed above 2 kHz, below, in all bands or not at all, otherwise alike, to see
-which bands carry the normal sound of each machine. Peers: other detectors on the same rows. Each row is one JSON line: data, variant, its parts,
-seed, section, AUC and pAUC of the test clips, AUC of the proxies, seconds, versions and commit. What is done already, by
-the same file, is passed over.
+which bands carry the normal sound of each machine. Peers: other detectors on the same rows. Each row is one JSON line:
+data, variant, its parts, seed, section, AUC and pAUC of the test clips, AUC of the proxies, seconds, versions and commit.
+What is done already, by the same file, is passed over.
 """
 
 import argparse
