@@ -71,7 +71,19 @@ def by_class_and_domain(batch_size: int) -> Callable[[Rows, torch.Generator], Te
 
 
 def by_class(data: Rows, generator: torch.Generator) -> Tensor:
-    """As many rows as there are, drawn so that every class is as likely, whatever its domains; of the same labels."""
+    """As many rows as there are, drawn so that every class is as likely as any other, whatever its domains.
+
+    Parameters
+    ----------
+    data : Rows
+        With labels as those of :func:`by_class_and_domain`.
+    generator : torch.Generator
+        On the CPU.
+
+    Returns
+    -------
+    rows : Tensor of shape (n,), int64
+    """
     _, label, counts = (data.clips.label[data.rows].cpu() // 2).unique(return_inverse=True, return_counts=True)
     return data.rows[torch.multinomial(1.0 / counts[label].double(), len(data), replacement=True, generator=generator)]
 

@@ -112,7 +112,8 @@ def test_embedding_score_is_that_of_the_scorer_of_the_machine(scorer, train, tes
 
 
 def test_clips_without_labels_are_scored_by_their_embedding(fitted, train, test):
-    scores = fitted.score_samples(test[["waveform"]])
+    with pytest.warns(UserWarning, match="offset_ is of scores by label"):
+        scores = fitted.score_samples(test[["waveform"]])
     embedding = fitted.transform(train).astype(np.float64)
     expected = (
         GaussianMixture(1, reg_covar=1e-3).fit(embedding).score_samples(fitted.transform(test).astype(np.float64))
