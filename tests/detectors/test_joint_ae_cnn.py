@@ -243,12 +243,14 @@ def test_an_unknown_section_is_refused(fitted, test):
 
 @pytest.mark.slow
 def test_faults_are_found():
-    clips = make_machine_clips(("gearbox", "fan"), n_train=40, severity=3.0, duration=2.0, random_state=0)
+    sizes = {"n_train": 40, "n_test_normal": 30, "n_test_anomaly": 30, "duration": 2.0}
+    clips = make_machine_clips(("gearbox", "fan"), severity=6.0, random_state=0, **sizes)
     is_test = (clips.data["split"] == "test").to_numpy()
     train, test, y = clips.data[~is_test], clips.data[is_test], clips.target[is_test]
     score = small(max_epochs=8, score_with="embedding").fit(train).score_samples(test)
-    gearbox = (test["machine_type"] == "gearbox").to_numpy()
-    assert roc_auc_score(y[gearbox], score[gearbox]) > 0.7
+    rows = [(test["machine_type"] == machine_type).to_numpy() for machine_type in ("gearbox", "fan")]
+    areas = [roc_auc_score(y[of_machine], score[of_machine]) for of_machine in rows]
+    assert np.mean(areas) > 0.7, areas  # about 0.8 for any seed
 
 
 def test_a_threshold_of_another_kind_of_score_is_warned_about(fitted, test):
