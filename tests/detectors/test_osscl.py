@@ -404,11 +404,12 @@ def test_real_toy_cars_are_told_apart_after_a_few_epochs(real_data):
     folder = real_data / "toycar2020_logmel"
     clips = pd.read_csv(folder / "clips.csv", dtype=str).assign(log_mel=list(np.load(folder / "log_mel.npy")))
     test = clips["split"] == "test"
-    detector = OSSCLDetector(("log_mel",), max_epochs=4, learning_rate=1e-3, mixup_alpha=None, random_state=0)
+    sizes = {"bottlenecks": ((2, 64, 1, 2), (2, 64, 1, 2)), "batch_size": 32, "max_epochs": 4}
+    detector = OSSCLDetector(("log_mel",), learning_rate=1e-3, mixup_alpha=None, random_state=0, **sizes)
     scores, new = detector.fit(clips[~test]).score_samples(clips[test]), clips[test].reset_index(drop=True)
     areas = [roc_auc_score(group["label"] == "anomaly", -scores[group.index]) for _, group in new.groupby("section")]
     assert len(areas) == 4
-    assert np.mean(areas) > 0.65  # benchmarks/accuracy/osscl.py trains for longer
+    assert np.mean(areas) > 0.7  # benchmarks/accuracy/osscl.py trains for longer
 
 
 def test_a_threshold_of_another_kind_of_score_is_warned_about():
