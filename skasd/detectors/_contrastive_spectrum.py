@@ -9,6 +9,7 @@ import torch
 
 from skasd._contrastive_spectrum import ContrastOptions, train_contrastive_spectrum
 from skasd._device import torch_device
+from skasd._joint_ae_cnn import log_odds
 from skasd._parameters import check_option
 from skasd.augmentations import SpectrumAugmentation
 from skasd.clips import Clips
@@ -348,13 +349,12 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
 
 
 def _cross_entropies(logits: np.ndarray) -> np.ndarray:
-    """Cross-entropy (n_clips, n_classes) of each class, exact however small it is: from the logits of the others.
+    """Cross-entropy (n_clips, n_classes) of each class, exact however small it is.
 
     >>> _cross_entropies(np.array([[50.0, 0.0]])).round(3)
     array([[ 0., 50.]])
     >>> _cross_entropies(np.array([[50.0, 0.0]]))[0, 0] > 0
     np.True_
     """
-    n_classes = logits.shape[1]
-    others = [np.logaddexp.reduce(np.delete(logits, number, axis=1), axis=1) for number in range(n_classes)]
-    return np.logaddexp(0, np.stack(others, axis=1) - logits)
+    one_hot = np.eye(logits.shape[1], dtype=bool)
+    return np.logaddexp(0, np.stack([log_odds(logits, is_own) for is_own in one_hot], axis=1))

@@ -56,7 +56,7 @@ def test_many_classes_take_turns(n_classes, batch_size):
         assert counts.max() - counts.min() <= 1  # no class twice
     counts = torch.cat(batches).unique(return_counts=True)[1]
     assert len(counts) == n_classes
-    assert counts.max() - counts.min() <= 2 * batch_size // 2
+    assert counts.max() - counts.min() <= batch_size
 
 
 @pytest.mark.parametrize("kinds", [[0, 1, 2, 3], [0, 0, 0], [0, 2]], ids=str)
