@@ -34,7 +34,8 @@ from skasd.metrics import auc_score, partial_auc_score
 SEEDS = (0, 1, 2)
 SPLITS = (0.0, 1000.0, 2000.0, 4000.0, "auto")
 SMALL = {"bottlenecks": ((2, 64, 1, 2), (2, 64, 1, 2)), "learning_rate": 1e-3, "batch_size": 16}
-EPOCHS = {"toycar": 5, "valve": 30, "synthetic": 8}
+EPOCHS = {"toycar": 12, "valve": 40, "synthetic": 16}
+SEGMENT_LENGTH = 32  # frames: a second
 CLIPS_OF_A_CAR = 80  # that are trained on, so that two hundred trainings end in an afternoon
 COLUMNS = {
     "toycar": ("machine_type", "section"),
@@ -95,6 +96,7 @@ def contrastive(data, augmentation, cross_domain=True):
     return ContrastiveSpectrumDetector(
         augmentation,
         cross_domain=cross_domain,
+        segment_length=SEGMENT_LENGTH,
         label_columns=COLUMNS[data],
         max_epochs=EPOCHS[data],
         averaging_decay=None,
