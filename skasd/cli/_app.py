@@ -124,6 +124,38 @@ def score(
     typer.echo(report)
 
 
+@app.command()
+def fetch(
+    year: Annotated[int, typer.Argument(help="Year of the challenge, 2020 to 2026.")],
+    subset: Annotated[str, typer.Option(help="dev, eval or both.")] = "dev",
+    machine_type: Annotated[list[str] | None, typer.Option(help="Only this machine type; may be repeated.")] = None,
+    data_home: Annotated[
+        Path | None, typer.Option(help="Folder of all years; $SKASD_DATA or ~/skasd_data by default.")
+    ] = None,
+    archives: Annotated[
+        Path | None, typer.Option(help="A csv file that says where archives lie: year,part,machine_type,url,hash.")
+    ] = None,
+    keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Keep the zip files.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Download a DCASE data set: one to three gigabytes for each machine type.
+
+    What is there is not fetched again; what broke off goes on where it was.
+    """
+    from skasd.datasets import fetch_dcase
+
+    clips = fetch_dcase(
+        year=year,
+        subset=subset,
+        machine_types=machine_type,
+        data_home=data_home,
+        archives=archives,
+        keep_archives=keep_archives,
+        verbose=_verbose(quiet),
+    )
+    typer.echo(clips.DESCR)
+
+
 def _verbose(quiet: bool) -> int:
     if quiet:
         warnings.simplefilter("ignore")

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+import zipfile
 from contextlib import redirect_stderr, redirect_stdout
 from typing import NamedTuple
 from unittest import mock
@@ -93,6 +94,20 @@ def test_demo_into_a_missing_folder_fails_before_it_starts(tmp_path):
     done = skasd("demo", "--out", tmp_path / "nowhere" / "demo.png")
     assert done.returncode == 2
     assert "nowhere is not a folder" in done.stderr
+
+
+@pytest.mark.network
+def test_fetch_downloads_and_counts(tmp_path):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        file.writestr("fan/train/normal_id_00_00000000.wav", b"x")
+    table = tmp_path / "archives.csv"
+    with FileServer({"/dev_data_fan.zip": content.getvalue()}) as server:
+        table.write_text(f"year,part,machine_type,url,hash\n2020,dev,fan,{server.url}/dev_data_fan.zip,\n")
+        done = skasd("fetch", 2020, "--machine-type", "fan", "--data-home", tmp_path, "--archives", table)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "DCASE 2020 Task 2, development set" in done.stdout
+    assert (tmp_path / "dcase2020/dev_data/fan/train/normal_id_00_00000000.wav").exists()
 
 
 def test_evaluate_prints_the_official_figures(tree):
@@ -212,7 +227,7 @@ def test_bad_input_gives_one_line_and_exit_code_two(folders, arguments, message)
     assert message.format(folders=folders) in done.stderr
 
 
-@pytest.mark.parametrize("command", ["demo", "evaluate", "score"])
+@pytest.mark.parametrize("command", ["demo", "evaluate", "fetch", "score"])
 def test_help_explains(command):
     done = skasd(command, "--help")
     assert done.returncode == 0

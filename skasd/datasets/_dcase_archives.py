@@ -1,0 +1,80 @@
+"""Where the archives of the data sets lie: a table that ships with the package, or one of the user's own."""
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+COLUMNS = ("year", "part", "machine_type", "url", "hash")
+FOLDER_OF_PART = {
+    "dev": "dev_data",
+    "eval_train": "eval_data",
+    "eval_test": "eval_data",
+    "ground_truth": "ground_truth",
+}
+PARTS_OF_SUBSET = {
+    "dev": ("dev",),
+    "eval": ("eval_train", "eval_test", "ground_truth"),
+    "both": tuple(FOLDER_OF_PART),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """One file to fetch, and where below the folder of its year it goes."""
+
+    part: str
+    machine_type: str
+    url: str
+    known_hash: str | None
+
+    @property
+    def name(self) -> str:
+        """File name, the last step of the URL."""
+        name = PurePosixPath(unquote(urlsplit(self.url).path)).name
+        return f"{self.part}_{name}" if self.part == "ground_truth" else name
+
+    @property
+    def folder(self) -> str:
+        """Folder that it is unpacked into."""
+        return FOLDER_OF_PART[self.part]
+
+
+def list_archives(
+    year: int, subset: str, machine_types: Sequence[str] | None, table: str | os.PathLike[str] | None
+) -> list[Archive]:
+    """Archives of a subset, the ground truth of an evaluation set last."""
+    rows = [row for row in _read(table) if int(row["year"]) == year and row["part"] in PARTS_OF_SUBSET[subset]]
+    where = "the table of archives" if table is None else str(table)
+    there = {row["machine_type"] for row in rows if row["machine_type"]}
+    if not there:
+        raise ValueError(f"{where} has no archive of DCASE {year}, subset {subset}.")
+    asked = there if machine_types is None else set(machine_types)
+    if not asked or not asked <= there:
+        raise ValueError(
+            f"machine_types={sorted(asked)}: {sorted(asked - there) or 'nothing asked for'}; DCASE {year}, subset {subset}, "
+            f"has, case matters: {', '.join(sorted(there))}."
+        )
+    return [
+        Archive(row["part"], row["machine_type"], row["url"], row["hash"] or None)
+        for row in rows
+        if not row["machine_type"] or row["machine_type"] in asked
+    ]
+
+
+def _read(table: str | os.PathLike[str] | None) -> list[dict[str, str]]:
+    source = files("skasd.datasets") / "dcase_archives.csv" if table is None else Path(table).expanduser()
+    with source.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for line, row in enumerate(rows, start=2):
+        if tuple(row) != COLUMNS or None in row.values():
+            raise ValueError(f"{source}, line {line}: the columns {','.join(COLUMNS)} are expected, got {row}.")
+        if not row["year"].isdigit() or row["part"] not in FOLDER_OF_PART:
+            raise ValueError(
+                f"{source}, line {line}: year {row['year']!r}, part {row['part']!r}; a number and one of "
+                f"{', '.join(FOLDER_OF_PART)} are expected."
+            )
+    return rows

@@ -1,0 +1,218 @@
+"""fetch_dcase: the data sets of DCASE Task 2 from where their organisers put them."""
+
+import json
+import os
+import shutil
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from skasd._parameters import check_integer, check_number, check_option
+from skasd.datasets._dcase import load_dcase
+from skasd.datasets._dcase_archives import PARTS_OF_SUBSET, Archive, list_archives
+from skasd.datasets._dcase_names import check_year
+from skasd.datasets._download import Patience, download, size_of
+from skasd.datasets._unpack import check_free_space, unpack
+
+_HOME = "SKASD_DATA"  # environment variable
+_NOTES = ".fetch"  # hidden, so that load_dcase does not look into it
+
+
+def fetch_dcase(
+    *,
+    year: int,
+    subset: str = "dev",
+    machine_types: str | Sequence[str] | None = None,
+    data_home: str | os.PathLike[str] | None = None,
+    download_if_missing: bool = True,
+    keep_archives: bool = False,
+    archives: str | os.PathLike[str] | None = None,
+    n_retries: int = 5,
+    retry_wait: float = 2.0,
+    supplemental: bool = False,
+    test_attributes: bool = False,
+    verbose: int = 0,
+    return_X_y: bool = False,
+) -> Any:
+    """Download what is missing of a DCASE Task 2 data set, and load it.
+
+    A machine type of a development set is one to three gigabytes. What was fetched once is not fetched again, what broke off
+    goes on where it was, and two processes that ask for the same do not get into each other's way.
+
+    Parameters
+    ----------
+    year : int
+        Year of the challenge, 2020 to 2026.
+    subset : {"dev", "eval", "both"}, default="dev"
+        Development set; or evaluation set, with the additional training clips and the published labels; or both.
+    machine_types : str, sequence of str or None, default=None
+        Machine types to fetch, in their exact spelling; None fetches all.
+    data_home : str, path-like or None, default=None
+        Folder of all years; clips go into ``dcase<year>/dev_data/<machine type>`` and ``dcase<year>/eval_data/...``. None
+        takes the environment variable ``SKASD_DATA``, or ``skasd_data`` in the home folder.
+    download_if_missing : bool, default=True
+        False raises instead of downloading.
+    keep_archives : bool, default=False
+        Whether the zip files are kept in ``dcase<year>/.fetch`` once they are unpacked.
+    archives : str, path-like or None, default=None
+        A csv file that says where archives lie, in place of ``datasets/dcase_archives.csv`` of the package: for a mirror,
+        or when the organisers have replaced a file. Its columns are ``year``, ``part`` (dev, eval_train, eval_test or
+        ground_truth), ``machine_type``, ``url``, and ``hash``, such as ``md5:...`` or ``sha256:...``, empty where not known.
+    n_retries : int, default=5
+        How often a request is made again while the server is busy, limits the rate, or breaks off.
+    retry_wait : float, default=2.0
+        Seconds before the first of these, where the server does not say; each wait is twice the one before.
+    supplemental : bool, default=False
+        Also list the supplemental clips, see :func:`load_dcase`.
+    test_attributes : bool, default=False
+        Also take the attributes of evaluation test clips from the published labels, which the challenge does not allow.
+    verbose : int, default=0
+        Shows progress bars from 1 on.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        As of :func:`load_dcase`; the clips of an evaluation set have the labels that were published later.
+
+    Raises
+    ------
+    ValueError
+        If there is no such year, subset or machine type; or if a file is not what its hash says, or is no whole zip file, or
+        would write outside its folder: nothing of it is kept then.
+    ConnectionError
+        If the server cannot be reached or breaks off again and again. What has come is kept for the next time.
+    FileNotFoundError
+        If the server does not have the file, or something is missing and `download_if_missing` is False.
+    OSError
+        If the disk has too little room. That is looked at before anything is downloaded, and again before each archive is
+        unpacked.
+
+    Warns
+    -----
+    UserWarning
+        If no labels of the evaluation set have been published.
+
+    See Also
+    --------
+    load_dcase : Loads what lies on the disk already.
+
+    Notes
+    -----
+    Hashes are known of 2020 and 2023. Of other files the SHA-256 of the first whole download is kept in
+    ``dcase<year>/.fetch/hashes.json``, and each later download is compared with it; delete its line to take a replaced file.
+
+    The labels of 2022 are those of the challenge's evaluator: the list that circulates is shuffled for ToyCar and ToyTrain.
+
+    The recordings keep the licence of their record, a Creative Commons licence that in most years rules out commercial use;
+    labels of evaluation sets have terms of their own and may not be passed on.
+    """
+    check_year(year)
+    check_option("subset", subset, PARTS_OF_SUBSET)
+    check_integer("n_retries", n_retries, low=0)
+    check_number("retry_wait", retry_wait, low=0)
+    types = [machine_types] if isinstance(machine_types, str) else machine_types
+    wanted = list_archives(year, subset, types, archives)
+    root = dcase_home(data_home) / f"dcase{year}"
+    missing = [archive for archive in wanted if not _is_there(archive, root)]
+    if missing and not download_if_missing:
+        names = ", ".join(archive.name for archive in missing)
+        raise FileNotFoundError(f"Not in {root}: {names}; download_if_missing=True fetches them.")
+    patience = Patience(n_retries, float(retry_wait))
+    if missing:
+        _check_room(missing, root, patience)
+    for archive in missing:
+        _fetch(archive, root, patience, keep=keep_archives, verbose=verbose)
+    has_truth = any(archive.part == "ground_truth" for archive in wanted)
+    if subset != "dev" and not has_truth:
+        warnings.warn(f"No labels of the evaluation set of {year} have been published.", stacklevel=2)
+    return load_dcase(
+        root,
+        year=year,
+        subset=subset,
+        machine_types=machine_types,
+        supplemental=supplemental,
+        ground_truth=root / "ground_truth" if has_truth else None,
+        test_attributes=test_attributes and has_truth,
+        return_X_y=return_X_y,
+    )
+
+
+def dcase_home(data_home: str | os.PathLike[str] | None) -> Path:
+    """Folder of the data sets of all years."""
+    return Path(data_home or os.environ.get(_HOME) or "~/skasd_data").expanduser().absolute()
+
+
+def _is_there(archive: Archive, root: Path) -> bool:
+    """Whether an archive was unpacked, and as many files of it are there as then."""
+    note = root / _NOTES / f"{archive.name}.json"
+    if not note.exists():
+        return False
+    n_files = json.loads(note.read_text(encoding="utf-8"))["n_files"]
+    return all(_count(root / folder) >= n for folder, n in n_files.items())
+
+
+def _count(folder: Path) -> int:
+    return sum(1 for entry in os.scandir(folder) if entry.is_file()) if folder.is_dir() else 0
+
+
+def _check_room(missing: list[Archive], root: Path, patience: Patience) -> None:
+    """Raise unless there is room for what the archives hold, at the least, beside the largest of them."""
+    sizes = [size_of(archive.url, patience) or 0 for archive in missing]
+    check_free_space(root, sum(sizes) + max(sizes), f"downloading {len(missing)} archives of {root.name}")
+
+
+def _fetch(archive: Archive, root: Path, patience: Patience, *, keep: bool, verbose: int) -> None:
+    notes = root / _NOTES
+    notes.mkdir(parents=True, exist_ok=True)
+    file = notes / archive.name
+    with FileLock(notes / f"{archive.name}.lock"):
+        if _is_there(archive, root):  # another process was first
+            return
+        hashes = _read_hashes(notes)
+        known = archive.known_hash or hashes.get(archive.url)
+        sha256 = download(archive.url, file, known_hash=known, patience=patience, verbose=verbose)
+        try:
+            files = _place(archive, file, root, verbose)
+        except ValueError:
+            file.unlink()
+            raise
+        with FileLock(notes / "hashes.lock"):
+            _write(notes / "hashes.json", {**_read_hashes(notes), archive.url: f"sha256:{sha256}"})
+        n_files = Counter(str(path.parent.relative_to(root)) for path in files)
+        _write(notes / f"{archive.name}.json", {"url": archive.url, "sha256": sha256, "n_files": n_files})
+        if not keep:
+            file.unlink()
+
+
+def _place(archive: Archive, file: Path, root: Path, verbose: int) -> list[Path]:
+    """Files of an archive, where they belong."""
+    folder = root / archive.folder
+    if file.suffix != ".zip":
+        folder.mkdir(parents=True, exist_ok=True)
+        return [Path(shutil.copyfile(file, folder / file.name.removeprefix(f"{archive.part}_")))]
+
+    def place(parts: tuple[str, ...]) -> tuple[str, ...]:
+        if archive.part == "ground_truth":  # a repository, with programs beside the labels
+            start = next((i for i, name in enumerate(parts) if name.startswith("ground_truth")), len(parts))
+            return parts[start:]
+        return parts[parts.index(archive.machine_type) :] if archive.machine_type in parts else ()
+
+    return unpack(file, folder, place=place, scratch=root / _NOTES, verbose=verbose)
+
+
+def _read_hashes(notes: Path) -> dict[str, str]:
+    file = notes / "hashes.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    """Replace a JSON file as a whole."""
+    part = path.with_suffix(".tmp")
+    part.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    part.replace(path)
