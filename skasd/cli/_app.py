@@ -156,6 +156,46 @@ def fetch(
     typer.echo(clips.DESCR)
 
 
+@app.command()
+def benchmark(
+    suite: Annotated[str, typer.Argument(help="A suite file (TOML), or quick: all detectors on synthetic machines.")],
+    out: Annotated[Path, typer.Option(help="Folder of results; what is finished there is not run again.")] = Path(
+        "results"
+    ),
+    jobs: Annotated[int, typer.Option(help="Tasks that run at a time; -1 takes all cores.")] = 1,
+    threads: Annotated[int, typer.Option(help="Threads of each task.")] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to run the tasks on.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Only this seed; may be repeated.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run detectors x data sets x seeds, and report.
+
+    Stop it whenever you like: the same command goes on with what is not finished. Prints the tables of `skasd report`, and
+    writes them, the numbers and a picture into the folder.
+    """
+    from skasd.cli._benchmark import run_benchmark
+
+    typer.echo(run_benchmark(suite, out, jobs, threads, scheduler, seed, verbose=_verbose(quiet)))
+
+
+@app.command()
+def report(
+    results: Annotated[Path, typer.Argument(help="Folder of results, as benchmark writes it.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for report.md, report.csv and report.png; that of results by default.")
+    ] = None,
+    compare: Annotated[
+        tuple[str, str] | None, typer.Option(help="Two detectors, to compare by a paired bootstrap.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Tables of a folder of results, beside published figures; writes Markdown, CSV and a picture."""
+    from skasd.benchmark import report as make_report
+
+    _verbose(quiet)
+    typer.echo(make_report(results, out=out or results, compare=compare))
+
+
 def _verbose(quiet: bool) -> int:
     if quiet:
         warnings.simplefilter("ignore")
@@ -167,7 +207,7 @@ def main() -> None:
     warnings.showwarning = _show_warning
     try:
         sys.exit(app(sys.argv[1:] or ["--help"], prog_name="skasd", standalone_mode=False))
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
         _stop(error)
     except typer.Abort:
         _stop("interrupted")

@@ -4,7 +4,7 @@
 """
 
 from skasd.metrics._aggregate import aggregate_score, summary_table
-from skasd.metrics._bootstrap import BootstrapInterval, bootstrap_interval
+from skasd.metrics._bootstrap import BootstrapInterval, PairedInterval, bootstrap_interval, paired_bootstrap
 from skasd.metrics._decisions import DecisionScores, decision_scores, decision_table
 from skasd.metrics._means import arithmetic_mean, harmonic_mean
 from skasd.metrics._official import official_mean, official_score, official_table
@@ -17,6 +17,7 @@ __all__ = [
     "BootstrapInterval",
     "ClipScorer",
     "DecisionScores",
+    "PairedInterval",
     "aggregate_score",
     "arithmetic_mean",
     "auc_score",
@@ -31,6 +32,7 @@ __all__ = [
     "official_score",
     "official_scorer",
     "official_table",
+    "paired_bootstrap",
     "parse_result_csv",
     "partial_auc_score",
     "partial_auc_scorer",

@@ -16,6 +16,7 @@ import soundfile
 
 from skasd.cli import main
 from skasd.datasets import make_machine_clips, read_dcase_scores
+from tests.datasets.file_server import FileServer
 
 
 class Done(NamedTuple):

@@ -1,0 +1,185 @@
+"""Data sets of a suite: from a description to clips, and to a fingerprint of them."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skasd.datasets import fetch_dcase, load_clip_folder, load_dcase, make_machine_clips
+
+_LABELS = {"normal": 1, "anomaly": -1}
+_YEAR_WITHOUT_DOMAINS = 2020
+Loaded = tuple[pd.DataFrame, np.ndarray, int, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteData:
+    """Clips of one data set.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Clip table with a column ``split``.
+    target : ndarray of shape (n_clips,)
+        +1 normal, -1 anomaly, 0 unknown.
+    year : int
+        Whose rules of the official score hold.
+    subset : str or None
+        ``"dev"`` or ``"eval"`` of the challenge of that year; None of other clips, which no published figures are of.
+    fingerprint : str
+        The same for the same clips: of what is in memory the content, of files the names and sizes, and of all the metadata.
+    """
+
+    table: pd.DataFrame = field(repr=False)
+    target: np.ndarray = field(repr=False)
+    year: int
+    subset: str | None
+    fingerprint: str
+
+    def split(self) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
+        """Normal training clips; test clips of known truth, as a detector may see them; and their truth."""
+        side = self.table["split"].to_numpy()
+        train = self.table[(side == "train") & (self.target == 1)]
+        is_test = (side == "test") & (self.target != 0)
+        return train, self.table[is_test], self.target[is_test]
+
+    def as_tested(self, test: pd.DataFrame) -> pd.DataFrame:
+        """Test clips without what the challenge does not tell of them: attributes, and since 2022 the domain."""
+        hidden = ("attributes", "domain") if self.year >= 2022 else ("attributes",)
+        return test.assign(**{name: None for name in hidden if name in test.columns})
+
+
+def load_data(description: Any) -> SuiteData:
+    """Clips of a data set, kept in memory for the next task of this process.
+
+    Parameters
+    ----------
+    description : mapping or Bunch
+        A Bunch with ``data`` and ``target``, and ``year`` where it has domains. Or a mapping whose ``kind`` is one of
+
+        - ``"synthetic"``: options of :func:`skasd.datasets.make_machine_clips`;
+        - ``"dcase"``: options of :func:`skasd.datasets.load_dcase`, or without a ``root`` of
+          :func:`skasd.datasets.fetch_dcase`;
+        - ``"folder"``: options of :func:`skasd.datasets.load_clip_folder`, of which those called train and test count;
+        - ``"table"``: ``clips``, a csv file with the columns ``split``, ``label`` (normal or anomaly) and ``path``, relative
+          to the file, or with ``log_mel``, a ``.npy`` file of an array of shape (n_clips, n_mels, n_frames) beside it; and
+          ``where``, what columns must hold.
+
+        and whose ``year`` says which rules of the official score hold. Environment variables in it are filled in.
+    """
+    if not isinstance(description, Mapping):
+        raise TypeError(f"data is a {type(description).__name__}; a mapping or Bunch is expected.")
+    if "data" in description:
+        return _checked(description["data"], description["target"], description.get("year", _YEAR_WITHOUT_DOMAINS))
+    return _load(_frozen(description))
+
+
+@lru_cache(maxsize=4)
+def _load(frozen: tuple) -> SuiteData:
+    options = _thawed(frozen)
+    kind = options.pop("kind", None)
+    if kind not in _KINDS:
+        raise ValueError(f"kind = {kind!r} is unknown; expected one of {', '.join(_KINDS)}.")
+    try:
+        return _checked(*_KINDS[kind](options))
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"a data set of kind {kind!r} cannot be loaded: {error}.") from error
+
+
+def _synthetic(options: dict[str, Any]) -> Loaded:
+    year = options.pop("year", _YEAR_WITHOUT_DOMAINS)
+    clips = make_machine_clips(**options)
+    return clips.data, clips.target, year, None
+
+
+def _dcase(options: dict[str, Any]) -> Loaded:
+    clips = load_dcase(**options) if "root" in options else fetch_dcase(**options)
+    return clips.data, clips.target, options["year"], options.get("subset", "dev")
+
+
+def _folder(options: dict[str, Any]) -> Loaded:
+    year = options.pop("year", _YEAR_WITHOUT_DOMAINS)
+    clips = load_clip_folder(**options)
+    return clips.data, clips.target, year, None
+
+
+def _table(options: dict[str, Any]) -> Loaded:
+    file = Path(options.pop("clips")).expanduser()
+    year, log_mel, where = (
+        options.pop("year", _YEAR_WITHOUT_DOMAINS),
+        options.pop("log_mel", None),
+        options.pop("where", {}),
+    )
+    if options:
+        raise ValueError(
+            f"a data set of kind 'table' has no {', '.join(options)}; it has clips, log_mel, where and year."
+        )
+    table = pd.read_csv(file, dtype=str)
+    if log_mel is not None:
+        spectrograms = np.load(file.parent / log_mel).astype(np.float32)
+        if len(spectrograms) != len(table):
+            raise ValueError(f"{log_mel} has {len(spectrograms)} clips and {file} {len(table)}.")
+        table["log_mel"] = list(spectrograms)
+    for column, value in where.items():
+        table = table[table[column] == value]
+    if "path" in table.columns:
+        table = table.assign(path=[str(file.parent / path) for path in table["path"]])
+    label = table["label"].map(_LABELS).fillna(0).astype(int).to_numpy()
+    return table.drop(columns="label"), label, year, None
+
+
+_KINDS = {"synthetic": _synthetic, "dcase": _dcase, "folder": _folder, "table": _table}
+
+
+def _checked(table: pd.DataFrame, target: np.ndarray, year: int, subset: str | None = None) -> SuiteData:
+    table, target = table.reset_index(drop=True), np.asarray(target)
+    if "split" not in table.columns or not {"train", "test"} <= set(table["split"]):
+        raise ValueError("A data set of a suite needs a column 'split' that says 'train' and 'test'.")
+    for column in ("machine_type", "section"):
+        if column not in table.columns or table[column].isna().all():
+            table = table.assign(**{column: "all" if column == "machine_type" else "00"})
+    return SuiteData(table, target, year, subset, _fingerprint(table, target))
+
+
+def _fingerprint(table: pd.DataFrame, target: np.ndarray) -> str:
+    digest = hashlib.sha256(np.asarray(target, dtype=np.int64).tobytes())
+    for column in sorted(table.columns):
+        for cell in table[column]:
+            digest.update(_bytes_of(column, cell))
+    return digest.hexdigest()[:16]
+
+
+def _bytes_of(column: str, cell: Any) -> bytes:
+    if isinstance(cell, np.ndarray):
+        return str(cell.shape).encode() + np.ascontiguousarray(cell).tobytes()
+    if column == "path":
+        path = Path(cell)
+        return f"{path.name}:{path.stat().st_size if path.exists() else None}\n".encode()
+    return f"{cell}\n".encode()
+
+
+def _frozen(value: Any) -> Any:
+    """A description as something that can be a key, its environment variables filled in."""
+    if isinstance(value, Mapping):
+        return ("mapping", *((name, _frozen(value[name])) for name in value))
+    if isinstance(value, list | tuple):
+        return ("sequence", *map(_frozen, value))
+    if isinstance(value, str) and "$" in value:
+        filled = os.path.expandvars(value)
+        if "$" in filled:
+            raise ValueError(f"{value!r} names an environment variable that is not set.")
+        return filled
+    return value
+
+
+def _thawed(frozen: Any) -> Any:
+    if isinstance(frozen, tuple):
+        kind, *rest = frozen
+        return {name: _thawed(value) for name, value in rest} if kind == "mapping" else tuple(map(_thawed, rest))
+    return frozen

@@ -1,0 +1,77 @@
+"""A folder of results: one JSON line for each finished task, and its scores in a file of their own."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+
+_LINES = "results.jsonl"
+
+
+class Results:
+    """Results of suites in a folder.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Made with the first result.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder).expanduser()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All results, the latest of each task; a line that was cut is none."""
+        file = self.folder / _LINES
+        if not file.exists():
+            return []
+        by_key = {}
+        for number, line in enumerate(file.read_bytes().split(b"\n")[:-1], start=1):
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise ValueError(f"{file}, line {number} is no JSON: {error}.") from error
+            by_key[row["data"], row["detector"], row["key"]] = row
+        return list(by_key.values())
+
+    def add(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Keep a result: its scores first, then the line that says that it is finished."""
+        (self.folder / "scores").mkdir(parents=True, exist_ok=True)
+        row = dict(row)
+        scores = row.pop("scores")
+        frame = pd.DataFrame(scores["table"]).assign(y_true=scores["y_true"], score_samples=scores["score_samples"])
+        file = self.scores_file(row)
+        part = file.with_suffix(".part")
+        frame.to_csv(part, index=False, float_format="%.17g")
+        part.replace(file)
+        self._append(json.dumps(row, default=_plain).encode() + b"\n")
+        return row
+
+    def scores_file(self, row: dict[str, Any]) -> Path:
+        """File with the scores of a result."""
+        return self.folder / "scores" / f"{row['key']}.csv"
+
+    def scores(self, row: dict[str, Any]) -> pd.DataFrame:
+        """Scores of a result: columns ``clip``, ``machine_type``, ``section``, ``domain``, ``y_true``, ``score_samples``."""
+        return pd.read_csv(self.scores_file(row), dtype={"section": str, "clip": str, "machine_type": str})
+
+    def _append(self, line: bytes) -> None:
+        """Append a line in one go, after what a kill may have left of another was cut off."""
+        file = self.folder / _LINES
+        with FileLock(self.folder / ".lock"), file.open("ab") as stream:
+            whole = file.read_bytes()
+            stream.truncate(whole.rfind(b"\n") + 1)
+            stream.write(line)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def _plain(value: Any) -> Any:
+    """What JSON does not know as what it knows."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value)

@@ -1,0 +1,24 @@
+"""`skasd benchmark`: a suite to its report."""
+
+import dataclasses
+from pathlib import Path
+
+from skasd.benchmark import read_suite, report, run_suite
+
+
+def run_benchmark(
+    source: str,
+    out: Path,
+    n_jobs: int,
+    n_threads: int,
+    scheduler: str | None,
+    seeds: list[int] | None,
+    *,
+    verbose: int,
+) -> str:
+    """Report of a suite, after what was left of it has been run."""
+    suite = read_suite(source)
+    if seeds:
+        suite = dataclasses.replace(suite, seeds=tuple(seeds))
+    run_suite(suite, out, n_jobs=n_jobs, n_threads=n_threads, scheduler=scheduler, verbose=verbose)
+    return report(out, out=out)

@@ -1,0 +1,251 @@
+import dataclasses
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import Bunch
+
+from skasd.benchmark import Entry, Suite, run_suite
+from skasd.benchmark._data import load_data
+from skasd.benchmark._features import FeatureStore
+from skasd.benchmark._results import Results
+from skasd.datasets import make_machine_clips
+from skasd.detectors import AutoencoderDetector, TWFRDetector
+from skasd.features import LogMelTransformer
+from skasd.metrics import auc_score, official_score, partial_auc_score
+
+TIMES = ("feature_seconds", "fit_seconds", "score_seconds", "peak_bytes", "date")
+
+
+class FailingDetector(TWFRDetector):
+    def _fit(self, clips):
+        raise ValueError("this one never works")
+
+
+def without_times(table):
+    return table.drop(columns=list(TIMES)).to_json()
+
+
+def test_every_task_has_a_line_and_a_file_of_scores(suite, tmp_path):
+    table = run_suite(suite, tmp_path)
+    assert len(table) == 8
+    lines = (tmp_path / "results.jsonl").read_text().splitlines()
+    assert len(lines) == 8
+    row = json.loads(lines[0])
+    scores = pd.read_csv(tmp_path / "scores" / f"{row['key']}.csv")
+    assert scores.columns.tolist() == ["clip", "machine_type", "section", "domain", "y_true", "score_samples"]
+    assert len(scores) == row["n_test"] == 20
+
+
+def test_a_row_says_how_it_came_about(suite, tmp_path):
+    row = run_suite(suite, tmp_path).query("detector == 'autoencoder'").iloc[0]
+    assert row["parameters"] == {"max_epochs": 2, "frontend": row["features"]}
+    assert row["features"]["n_mels"] == 32
+    assert row["checkpoint"] == "last weights after 2 epochs"
+    assert row["versions"].keys() == {"skasd", "numpy", "scipy", "scikit-learn", "torch", "skorch"}
+    assert row["device"] == "cpu"
+    assert row["fit_seconds"] > 0
+    assert row["peak_bytes"] > 1e8
+    assert len(row["fingerprint"]) == 16
+
+
+def test_numbers_are_those_of_the_interface(suite, tmp_path):
+    """One row again by hand: clips, front end, detector, metrics."""
+    row = run_suite(suite, tmp_path).query("detector == 'autoencoder' and data == 'valves' and seed == 1").iloc[0]
+    clips = make_machine_clips(
+        ["valve"], n_sections=2, n_train=8, n_test_normal=5, n_test_anomaly=5, duration=1.0, random_state=0
+    )
+    table = LogMelTransformer(n_mels=32).fit_transform(clips.data).drop(columns="waveform")
+    is_test = (table["split"] == "test").to_numpy()
+    detector = AutoencoderDetector(max_epochs=2, random_state=1).fit(table[~is_test])
+    test, y_true = table[is_test], clips.target[is_test]
+    score = detector.score_samples(test)
+    assert row["official_score"] == pytest.approx(official_score(y_true, score, test, year=2020), abs=1e-9)
+    for section in row["sections"]:
+        rows = (test["section"] == section["section"]).to_numpy()
+        assert section["auc"] == pytest.approx(auc_score(y_true[rows], score[rows]), abs=1e-9)
+        assert section["pauc"] == pytest.approx(partial_auc_score(y_true[rows], score[rows]), abs=1e-9)
+    np.testing.assert_allclose(Results(tmp_path).scores(row)["score_samples"], score, rtol=1e-9)
+
+
+def test_what_is_finished_is_not_run_again(suite, tmp_path):
+    first = run_suite(suite, tmp_path)
+    second = run_suite(suite, tmp_path)
+    assert first["date"].tolist() == second["date"].tolist()
+    more = run_suite(dataclasses.replace(suite, seeds=(0, 1, 2)), tmp_path)
+    assert len(more) == 12
+    assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 12
+
+
+def test_other_parameters_are_another_task(suite, tmp_path):
+    run_suite(suite, tmp_path)
+    changed = dataclasses.replace(suite, detectors={**suite.detectors, "TWFR": TWFRDetector(r=1.0)})
+    run_suite(changed, tmp_path)
+    assert len(Results(tmp_path).rows()) == 12
+
+
+def test_a_line_that_was_cut_is_run_again(suite, tmp_path):
+    whole = run_suite(suite, tmp_path)
+    file = tmp_path / "results.jsonl"
+    file.write_bytes(file.read_bytes()[:-100])
+    assert without_times(run_suite(suite, tmp_path)) == without_times(whole)
+    assert len(Results(tmp_path).rows()) == 8
+
+
+def test_jobs_do_not_change_the_results(suite, tmp_path):
+    one = run_suite(suite, tmp_path / "one")
+    two = run_suite(suite, tmp_path / "two", n_jobs=2)
+    assert without_times(one) == without_times(two)
+
+
+def test_joblib_backend_of_the_caller_is_used(suite, tmp_path):
+    with joblib.parallel_config(backend="threading"):
+        table = run_suite(suite, tmp_path / "threads", n_jobs=2)
+    assert without_times(table) == without_times(run_suite(suite, tmp_path / "one"))
+
+
+def test_threads_are_as_before(suite, tmp_path):
+    before = torch.get_num_threads()
+    run_suite(dataclasses.replace(suite, seeds=(0,)), tmp_path, n_threads=2)
+    assert torch.get_num_threads() == before
+
+
+def test_log_mels_are_computed_once_for_a_grid(suite, tmp_path):
+    mel = LogMelTransformer(n_mels=32)
+    grid = {f"r={r}": Entry(TWFRDetector(r=r), features=mel) for r in np.linspace(0.1, 1.0, 10)}
+    run_suite(Suite("grid", suite.data, grid, seeds=(0,)), tmp_path, cache=tmp_path / "mels")
+    assert len(list((tmp_path / "mels").glob("*.shapes.npy"))) == 2
+    store, data = FeatureStore(tmp_path / "mels"), load_data(suite.data["valves"])
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "mels").glob("*.npy")}
+    cells = store.with_log_mels(data, mel)["log_mel"]
+    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "mels").glob("*.npy")} == before
+    assert isinstance(cells.iloc[0], np.memmap)
+    np.testing.assert_array_equal(cells.iloc[3], mel.fit_transform(data.table)["log_mel"].iloc[3])
+
+
+def test_another_front_end_and_mixed_lengths_are_kept_apart(tmp_path):
+    clips = make_machine_clips("fan", n_train=4, duration=1.0, random_state=0)
+    clips.data["waveform"] = [waveform[: 9000 + 100 * i] for i, waveform in enumerate(clips.data["waveform"])]
+    data, store = load_data(clips), FeatureStore(tmp_path)
+    for mel in (LogMelTransformer(n_mels=32), LogMelTransformer(n_mels=16)):
+        cells, expected = store.with_log_mels(data, mel)["log_mel"], mel.fit_transform(clips.data)["log_mel"]
+        assert len({cell.shape for cell in cells}) > 1
+        for cell, other in zip(cells, expected, strict=True):
+            np.testing.assert_array_equal(cell, other)
+
+
+def test_a_failure_leaves_the_others(suite, tmp_path):
+    broken = dataclasses.replace(suite, detectors={"bad": FailingDetector(), **suite.detectors})
+    with pytest.raises(RuntimeError, match=r"4 of 12 tasks failed.*\n.*bad on rotating, seed 0: ValueError: this one"):
+        run_suite(broken, tmp_path)
+    assert len(Results(tmp_path).rows()) == 8
+
+
+def test_pipelines_and_clips_in_memory_run_too(tmp_path):
+    clips = make_machine_clips("fan", n_train=8, duration=1.0, random_state=0)
+    suite = Suite("mine", {"fans": Bunch(**clips)}, {"pipeline": make_pipeline(LogMelTransformer(), TWFRDetector())})
+    table = run_suite(suite, tmp_path)
+    assert table["n_train"].tolist() == [8, 8, 8]
+
+
+def test_progress_is_shown_only_when_asked_for(suite, tmp_path, capfd):
+    run_suite(suite, tmp_path)
+    assert capfd.readouterr() == ("", "")
+    run_suite(dataclasses.replace(suite, seeds=(0, 1, 2)), tmp_path, verbose=1)
+    assert "tasks" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("description", "message"),
+    [
+        ({"kind": "magic"}, "kind = 'magic' is unknown; expected one of synthetic, dcase"),
+        ({"kind": "synthetic", "n_clips": 3}, "kind 'synthetic' cannot be loaded: .*n_clips"),
+        ({"kind": "table", "clips": "$NOT_SET/clips.csv"}, "environment variable that is not set"),
+        ({"kind": "table", "clips": "clips.csv", "label": 1}, "has no label"),
+    ],
+)
+def test_wrong_data_are_named(description, message):
+    with pytest.raises(ValueError, match=message):
+        load_data(description)
+
+
+def test_data_without_test_clips_are_refused():
+    clips = make_machine_clips("fan", random_state=0)
+    with pytest.raises(ValueError, match="column 'split' that says 'train' and 'test'"):
+        load_data({"data": clips.data.assign(split="train"), "target": clips.target})
+    with pytest.raises(TypeError, match="a mapping or Bunch is expected"):
+        load_data(clips.data)
+
+
+def test_a_table_of_clips_with_log_mels(tmp_path, monkeypatch):
+    table = pd.DataFrame({"kind": ["a", "a", "a", "b"], "split": ["train", "test", "test", "test"]})
+    table = table.assign(machine_type="fan", section="00", label=["normal", "normal", "anomaly", "anomaly"])
+    table.to_csv(tmp_path / "clips.csv", index=False)
+    np.save(tmp_path / "mels.npy", np.arange(4 * 3 * 2, dtype=np.float16).reshape(4, 3, 2))
+    monkeypatch.setenv("MY_CLIPS", str(tmp_path))
+    description = {"kind": "table", "clips": "$MY_CLIPS/clips.csv", "log_mel": "mels.npy", "where": {"kind": "a"}}
+    data = load_data(description)
+    assert data.target.tolist() == [1, 1, -1]
+    assert data.table["log_mel"].iloc[1].dtype == np.float32
+    assert data.fingerprint != load_data({**description, "where": {}}).fingerprint
+
+
+def test_a_detector_is_not_told_what_the_challenge_hides():
+    clips = make_machine_clips("fan", random_state=0)
+    test = load_data({**clips, "year": 2023}).split()[1]
+    assert load_data({**clips, "year": 2023}).as_tested(test)["domain"].isna().all()
+    assert load_data({**clips, "year": 2021}).as_tested(test)["domain"].notna().all()
+
+
+SCRIPT = """
+import sys
+from skasd.benchmark import Suite, run_suite
+from skasd.detectors import TWFRDetector
+shared = {"kind": "synthetic", "n_train": 8, "duration": 1.0, "random_state": 0}
+data = {name: {**shared, "machine_types": name} for name in ("fan", "pump", "valve")}
+detectors = {f"r={r}": TWFRDetector(r=r) for r in (0.2, 0.4, 0.6, 0.8, 1.0)}
+table = run_suite(Suite("killed", data, detectors, seeds=(0, 1, 2)), sys.argv[1], n_jobs=int(sys.argv[2]))
+times = ["feature_seconds", "fit_seconds", "score_seconds", "peak_bytes", "date"]
+print(table.drop(columns=times).to_json())
+"""
+
+
+def run_script(folder, n_jobs=1):
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(folder), str(n_jobs)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_killed_at_random_moments_and_resumed_it_gives_the_same_table(tmp_path, n_jobs):
+    expected, _ = run_script(tmp_path / "whole", n_jobs).communicate()
+    folder, rng, kills = tmp_path / "killed", random.Random(n_jobs), 0
+    while kills < 10:
+        process, n_before = run_script(folder, n_jobs), len(Results(folder).rows())
+        deadline = time.monotonic() + 60
+        while len(Results(folder).rows()) <= n_before and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.1))
+        if process.poll() is not None:
+            break
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        kills += 1
+    assert kills == 10
+    result, _ = run_script(folder, n_jobs).communicate()
+    assert result == expected
+    assert len(Results(folder).rows()) == 45
