@@ -107,7 +107,7 @@ class NormalOnlySplit(BaseCrossValidator):
         self._check_parameters()
         y = check_split_labels(X, y, groups)
         check_anomalies(y)
-        stratum, names = _strata(X, self.stratify_by, len(y))
+        stratum, names = strata(X, self.stratify_by, len(y))
         group = np.arange(len(y)) if groups is None else _group_codes(groups)
         _check_enough_normals(y, stratum, names, group, self.n_splits, grouped=groups is not None)
         fold = self._folds(y, stratum, group if groups is not None else None)
@@ -136,7 +136,7 @@ class NormalOnlySplit(BaseCrossValidator):
             raise ValueError(f"random_state={self.random_state!r} has no effect without shuffle; leave it None.")
 
 
-def _strata(X: Any, stratify_by: Any, n_clips: int) -> tuple[np.ndarray, list[str]]:
+def strata(X: Any, stratify_by: Any, n_clips: int) -> tuple[np.ndarray, list[str]]:
     """Stratum of each clip as integers of shape (n_clips,), and what each stratum is called."""
     columns = (stratify_by,) if isinstance(stratify_by, str) else tuple(stratify_by)
     present = list(X.columns) if isinstance(X, pd.DataFrame) else []
