@@ -74,6 +74,11 @@ def stretch(clip: np.ndarray, _: np.ndarray, severity: float, rng: np.random.Ran
     return _of_length(stretched, len(clip))
 
 
+def upside_down(clip: np.ndarray) -> np.ndarray:
+    """Clip whose low bands are as loud as its high ones were."""
+    return clip[::-1] if clip.ndim == 2 else clip * (1 - 2 * (np.arange(len(clip)) % 2))
+
+
 FAULTS: dict[str, Fault] = {"band_gain": raise_bands, "clicks": add_clicks, "mix": mix_in, "stretch": stretch}
 
 

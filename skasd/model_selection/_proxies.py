@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 
 from skasd._parameters import check_number, check_option
 from skasd.clips import ClipReader, as_clips
-from skasd.model_selection._faults import FAULTS
+from skasd.model_selection._faults import FAULTS, upside_down
 
 OTHER_MACHINE = "other_machine"
 KINDS = (*FAULTS, OTHER_MACHINE)
@@ -33,7 +33,8 @@ def make_proxy_anomalies(
     kind : {"band_gain", "clicks", "mix", "stretch", "other_machine"}
         - ``"band_gain"``: a band is raised by up to 6 dB, up and down a few times in the clip;
         - ``"clicks"``: three to eight clicks of 160 time points, of ten times the mean power;
-        - ``"mix"``: a clip of another machine, where the table tells of several, is mixed in 5 dB below;
+        - ``"mix"``: a clip of another machine is mixed in 5 dB below; where there is only one, a clip of the same with its
+          spectrum turned upside down, since the sum of two normal clips is as normal as they are;
         - ``"stretch"``: 10 to 20 per cent slower or faster, at the same pitch;
         - ``"other_machine"``: the clip as it is, under machine type and section of another; needs a table that has several.
     severity : float, default=1.0
@@ -74,10 +75,13 @@ def make_proxy_anomalies(
         return _under_another_name(X, rng)
     clips = as_clips(X)
     values = list(clips.map(np.asarray, ClipReader(sample_rate, channel)))
-    others = _others(clips.group_names(_IDENTITY, optional=_IDENTITY), rng)
+    machine = clips.group_names(_IDENTITY, optional=_IDENTITY)
+    foreign = upside_down if len(set(machine)) < 2 else np.asarray
     faulty = [
-        FAULTS[kind](value.astype(np.float64), values[other].astype(np.float64), severity, rng).astype(value.dtype)
-        for value, other in zip(values, others, strict=True)
+        FAULTS[kind](value.astype(np.float64), foreign(values[other].astype(np.float64)), severity, rng).astype(
+            value.dtype
+        )
+        for value, other in zip(values, _others(machine, rng), strict=True)
     ]
     return _in_container(X, clips.kind, faulty)
 

@@ -105,6 +105,15 @@ def test_what_is_mixed_in_is_of_another_machine(clips):
         np.testing.assert_allclose(waveform, tone[machine] + np.sqrt(10**-0.5) * other)
 
 
+def test_of_one_machine_what_is_mixed_in_is_turned_upside_down():
+    tone = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    added = make_proxy_anomalies(np.stack([tone, tone]), "mix", random_state=0)[0] - tone
+    assert np.abs(np.fft.rfft(added)).argmax() == 7000
+    bands = np.arange(8.0)[:, None] * np.ones((2, 1, 50))
+    mixed = 10 ** (make_proxy_anomalies(bands, "mix", random_state=0)[0] / 10) - 10 ** (bands[0] / 10)
+    np.testing.assert_allclose(mixed, 10**-0.5 * 10 ** (bands[0, ::-1] / 10))
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_stretching_keeps_pitch_and_changes_tempo(seed):
     time = np.arange(48000) / 16000
