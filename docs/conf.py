@@ -57,6 +57,7 @@ sphinx_gallery_conf = {
         "../examples/detectors",
         "../examples/metrics",
         "../examples/model_selection",
+        "../examples/benchmark",
         "*",
     ],
     "backreferences_dir": "generated/backreferences",

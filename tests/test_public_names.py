@@ -15,6 +15,7 @@ import skasd
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = (
     "augmentations",
+    "benchmark",
     "clips",
     "clustering",
     "datasets",

@@ -5,8 +5,8 @@
         --into docs/user_guide/model_selection.rst
 
 Each setting of TWFRDetector is fitted on normal clips in three folds and tested on the rest against proxies, and fitted on
-all of them and tested on the test clips. The seed draws the folds and the proxies, and with synthetic machines the clips. Each
-row is one JSON line: data and machine type, seed, setting, AUC of the true anomalies, AUC of the proxies of each kind, versions
+all of them and tested on the test clips. The seed draws folds and proxies, and with synthetic machines the clips. Each row
+is one JSON line: data and machine type, seed, setting, AUC of the true anomalies and of the proxies of each kind, versions
 and commit.
 """
 

@@ -228,7 +228,7 @@ def test_bad_input_gives_one_line_and_exit_code_two(folders, arguments, message)
     assert message.format(folders=folders) in done.stderr
 
 
-@pytest.mark.parametrize("command", ["demo", "evaluate", "fetch", "score"])
+@pytest.mark.parametrize("command", ["benchmark", "demo", "evaluate", "fetch", "report", "score"])
 def test_help_explains(command):
     done = skasd(command, "--help")
     assert done.returncode == 0
@@ -252,3 +252,38 @@ def test_version_is_printed():
     import skasd as package
 
     assert skasd_process("--version").stdout.strip() == package.__version__
+
+
+SUITE = """
+seeds = [0]
+[data.fans]
+kind = "synthetic"
+machine_types = ["fan"]
+n_train = 8
+duration = 1.0
+random_state = 0
+[detectors.TWFR]
+class = "TWFRDetector"
+[detectors.mean]
+class = "TWFRDetector"
+r = 1.0
+"""
+
+
+def test_benchmark_runs_resumes_and_reports(tmp_path):
+    (tmp_path / "mine.toml").write_text(SUITE)
+    done = skasd("benchmark", tmp_path / "mine.toml", "--out", tmp_path / "results", "--seed", 1)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "| TWFR |" in done.stdout
+    again = skasd("benchmark", tmp_path / "mine.toml", "--out", tmp_path / "results", "--seed", 1)
+    assert again.stdout == done.stdout
+    compared = skasd("report", tmp_path / "results", "--compare", "TWFR", "mean", "--out", tmp_path / "elsewhere")
+    assert "## Paired bootstrap" in compared.stdout
+    assert (tmp_path / "elsewhere" / "report.png").exists()
+
+
+def test_report_of_nothing_and_unknown_suites_are_one_line(tmp_path):
+    for arguments in (("report", tmp_path), ("benchmark", "slow", "--out", tmp_path)):
+        done = skasd(*arguments)
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1

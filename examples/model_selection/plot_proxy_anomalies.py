@@ -1,0 +1,77 @@
+"""
+Choose parameters without a single anomaly
+==========================================
+
+Where nobody has recorded a fault yet, faults can be made up of normal clips. Are they good enough to choose a parameter by?
+"""
+
+# %%
+# Faults made up
+# --------------
+# A raised band, clicks, the sound of another machine mixed in, and a machine that runs faster or slower.
+
+import matplotlib.pyplot as plt
+
+from skasd.datasets import make_machine_clips
+from skasd.features import LogMelTransformer
+from skasd.model_selection import make_proxy_anomalies
+
+clips = make_machine_clips(("fan", "valve"), n_train=30, n_test_normal=30, n_test_anomaly=30, random_state=0)
+is_train = (clips.data["split"] == "train").to_numpy()
+normal = clips.data[is_train]
+kinds = ("band_gain", "clicks", "mix", "stretch")
+figure, axes = plt.subplots(2, 5, figsize=(12, 4.5), sharex=True, sharey=True, layout="constrained")
+for row, machine in zip(axes, ("fan", "valve"), strict=True):
+    of_machine = (normal["machine_type"] == machine).to_numpy()
+    versions = {"normal": normal} | {kind: make_proxy_anomalies(normal, kind, random_state=0) for kind in kinds}
+    for axis, (name, table) in zip(row, versions.items(), strict=True):
+        spectrogram = LogMelTransformer(n_mels=64).fit_transform(table[of_machine].iloc[:1])["log_mel"].iloc[0]
+        top = spectrogram.max()
+        axis.imshow(spectrogram, origin="lower", aspect="auto", vmin=top - 60, vmax=top, cmap="magma")
+        axis.set_title(f"{machine}: {name}", fontsize=9)
+for axis in axes[-1]:
+    axis.set_xlabel("frame")
+for axis in axes[:, 0]:
+    axis.set_ylabel("mel band")
+plt.show()
+
+# %%
+# A search that sees no anomaly
+# -----------------------------
+# :class:`~skasd.model_selection.ProxyAnomalySplit` splits the normal clips, and
+# :class:`~skasd.model_selection.ProxyAnomalyScorer` measures how well a detector tells those it was not fitted on from
+# faults made up of them. How should the spectrogram of a clip be pooled over time, by its mean (``r=1``) or by its loud frames?
+
+from sklearn.model_selection import GridSearchCV
+
+from skasd.detectors import TWFRDetector
+from skasd.model_selection import ProxyAnomalyScorer, ProxyAnomalySplit
+
+settings = [0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0]
+scorers = {kind: ProxyAnomalyScorer((kind,), severity=0.5) for kind in kinds}
+search = GridSearchCV(
+    TWFRDetector(), {"r": settings}, scoring=scorers, refit=False, cv=ProxyAnomalySplit(2, random_state=0)
+).fit(normal)
+
+# %%
+# Against the truth
+# -----------------
+# Here, for once, the anomalies are known. No kind of proxy stands for all faults: clicks want loud frames, and faults that
+# last want the mean.
+
+from skasd.metrics import aggregate_score
+
+test, y_true = clips.data[~is_train], clips.target[~is_train]
+truth = [aggregate_score(y_true, TWFRDetector(r=r).fit(normal).score_samples(test), test) for r in settings]
+figure, axis = plt.subplots(figsize=(7, 3.5), layout="constrained")
+for kind in kinds:
+    axis.plot(settings, search.cv_results_[f"mean_test_{kind}"], "o-", label=f"proxies: {kind}", linewidth=1)
+axis.plot(settings, truth, "ks-", label="true anomalies", linewidth=2)
+axis.set(xlabel="r", ylabel="AUC", title="What each kind of fault says of r")
+axis.legend(fontsize=8)
+plt.show()
+
+# %%
+# Next step
+# ---------
+# Choose by proxies that are like the faults you fear, and read in :ref:`model_selection` how often that was right.
