@@ -40,7 +40,7 @@ plt.show()
 # -----------------------------
 # :class:`~skasd.model_selection.ProxyAnomalySplit` splits the normal clips, and
 # :class:`~skasd.model_selection.ProxyAnomalyScorer` measures how well a detector tells those it was not fitted on from
-# faults made up of them. How should the spectrogram of a clip be pooled over time, by its mean (``r=1``) or by its loud frames?
+# faults made up of them. How should the spectrogram of a clip be pooled over time, by its mean (``r=1``) or its loud frames?
 
 from sklearn.model_selection import GridSearchCV
 
