@@ -132,3 +132,20 @@ def test_the_tables_of_the_2024_systems_are_what_the_benchmark_makes_of_its_resu
     table = getattr(benchmark, kind)(results)
     assert table.count("* -") > 4
     assert table in page_of("stat_cluster")
+
+
+def test_the_tables_of_augmented_views_are_what_the_benchmark_makes_of_its_results(benchmark_of):
+    benchmark, results = benchmark_of("contrastive_spectrum")
+    tables = [benchmark.table_of_premise(results)]
+    for data in ("toycar", "valve", "synthetic"):
+        tables += [benchmark.table(results, data), benchmark.table_of_parts(results, data)]
+    for table in tables:
+        assert table.count("* -") > 3
+        assert table in page_of("contrastive_spectrum")
+
+
+def test_the_table_of_proxies_is_what_the_benchmark_makes_of_its_results(benchmark_of):
+    benchmark, results = benchmark_of("proxy_anomalies")
+    table = benchmark.table(results)
+    assert table.count("* -") == 9
+    assert table in (ROOT / "docs" / "user_guide" / "model_selection.rst").read_text()

@@ -3,8 +3,8 @@
     python benchmarks/speed/suite.py --out benchmarks/speed/suite.jsonl
 
 Runs the suite that ships, each time from nothing in a process of its own, with one task at a time and with two, one thread
-each. A row is one JSON line: jobs, seconds of the command from its start to its end, of the suite, and in tasks; the share of
-the suite that is in no task (with one at a time); and the peak memory of a task. The last row is the ratio of the two.
+each. A row is one JSON line: jobs, seconds of the command from its start to its end, of the suite, and in tasks; the share
+of the suite that is in no task (with one at a time); and the peak memory of a task. The last row is the ratio of the two.
 """
 
 import argparse

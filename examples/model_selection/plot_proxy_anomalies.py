@@ -68,7 +68,7 @@ for kind in kinds:
     axis.plot(settings, search.cv_results_[f"mean_test_{kind}"], "o-", label=f"proxies: {kind}", linewidth=1)
 axis.plot(settings, truth, "ks-", label="true anomalies", linewidth=2)
 axis.set(xlabel="r", ylabel="AUC", title="What each kind of fault says of r")
-axis.legend(fontsize=8)
+axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
 plt.show()
 
 # %%
