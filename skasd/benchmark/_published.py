@@ -51,14 +51,14 @@ def _read() -> pd.DataFrame:
 def beside_published(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Mean over seeds of each figure that a system of `published` has too, theirs, and the difference.
 
-    The figures of all machine types are set side by side where the result has all of them.
+    A mean over sections or machine types is set beside theirs only where the result has all of those.
     """
     published, frames = _read(), []
     for row in rows:
         theirs = published[(published["year"] == str(row["year"])) & (published["subset"] == str(row.get("subset")))]
         for system in row.get("published", ()):
             of_system = theirs[theirs["system"] == system]
-            ours = pd.DataFrame(_ours(row, of_system), columns=[*_KEY, "ours"])
+            ours = pd.DataFrame(_ours(row, of_system, theirs), columns=[*_KEY, "ours"])
             shared = of_system.merge(ours, on=_KEY)
             frames.append(shared.assign(data=row["data"], detector=row["detector"], seed=row["seed"]))
     columns = ["data", "detector", "system", *_KEY, "ours", "n_seeds", "published", "difference", "source"]
@@ -71,13 +71,23 @@ def beside_published(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return means.assign(difference=means["ours"] - means["published"])[columns]
 
 
-def _ours(row: dict[str, Any], theirs: pd.DataFrame) -> list[tuple[str, str, str, str, float]]:
+def _ours(
+    row: dict[str, Any], of_system: pd.DataFrame, of_year: pd.DataFrame
+) -> list[tuple[str, str, str, str, float]]:
     """Figures of a result by the keys of the table."""
     figures: list[tuple[str, str, str, str, float]] = []
+    has_sections = {(part["machine_type"], part["section"]) for part in row["official_parts"]}
+    known = of_year[(of_year["section"] != "ALL") & (of_year["machine_type"] != "ALL")]
+    lacking = {
+        machine
+        for machine, section in zip(known["machine_type"], known["section"], strict=True)
+        if (machine, section) not in has_sections
+    }
     machines = {machine["machine_type"]: machine for machine in row["machines"]}
-    has_all = {name for name in theirs["machine_type"] if name != "ALL"} <= set(machines)
+    complete = set(machines) - lacking
+    has_all = {name for name in of_system["machine_type"] if name != "ALL"} <= complete
     if row["year"] == 2020:
-        pooled = "pooled_ids" in set(theirs["aggregation"])
+        pooled = "pooled_ids" in set(of_system["aggregation"])
         for name, machine in machines.items():
             figures += [(name, "ALL", *key, machine[column]) for key, column in _OF_2020.items()]
         for metric in ("auc", "pauc"):
@@ -91,6 +101,7 @@ def _ours(row: dict[str, Any], theirs: pd.DataFrame) -> list[tuple[str, str, str
         ]
         figures.append(("ALL", "ALL", "omega", "official", row["official_score"]))
         aggregation = "per_section_domain" if row["year"] == 2021 else "per_section"
+    figures = [figure for figure in figures if figure[0] in complete and (figure[0] != "ALL" or has_all)]
     for part in row["official_parts"]:
         figures.append((part["machine_type"], part["section"], part["metric"], aggregation, part["value"]))
-    return [figure for figure in figures if figure[0] != "ALL" or has_all]
+    return figures

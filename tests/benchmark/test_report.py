@@ -19,8 +19,11 @@ def results(suite, tmp_path):
     return tmp_path / "results"
 
 
-def row_of(machines, year=2020, published=(), **changes):
-    """A result with such AUC of sections by machine type."""
+IDS = {"ToyCar": ("01", "02", "03", "04"), "ToyConveyor": ("01", "02", "03")}
+
+
+def row_of(machines, year=2020, published=(), sections=None, **changes):
+    """A result with such AUC of every section by machine type."""
     figures = ("score_official", "auc_official", "auc_pooled", "auc_worst_section", "pauc_official", "pauc_pooled")
     summary = [
         {"machine_type": name, "n_sections": 1, "pauc_worst_section": value, **dict.fromkeys(figures, value)}
@@ -28,7 +31,9 @@ def row_of(machines, year=2020, published=(), **changes):
     ]
     metric = {2020: "auc", 2021: "auc_source"}.get(year, "auc_target")
     parts = [
-        {"machine_type": name, "section": "01", "metric": metric, "value": value} for name, value in machines.items()
+        {"machine_type": name, "section": section, "metric": metric, "value": value}
+        for name, value in machines.items()
+        for section in sections or (IDS.get(name, ("00", "02", "04", "06")) if year == 2020 else ("00", "01", "02"))
     ]
     shared = {
         "data": "d",
@@ -123,6 +128,11 @@ def test_published_figures_of_2020_stand_beside_ours():
     assert mean["difference"] == pytest.approx(0.9 - expected)
     assert table.loc[("ToyCar", "01", "auc", "per_id"), "published"] == pytest.approx(0.828474)
     assert "ALL" not in table.index.get_level_values("machine_type")
+
+
+def test_a_mean_over_sections_needs_all_of_them():
+    table = beside_published([row_of({"ToyCar": 0.9}, sections=("01", "02"), published=["dcase2020-ae"])])
+    assert set(table["section"]) == {"01", "02"}
 
 
 def test_means_of_all_machines_need_all_of_them():
