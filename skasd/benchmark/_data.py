@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,8 +14,9 @@ import pandas as pd
 
 from skasd.datasets import fetch_dcase, load_clip_folder, load_dcase, make_machine_clips
 
-_LABELS = {"normal": 1, "anomaly": -1}
-_YEAR_WITHOUT_DOMAINS = 2020
+_LABELS = {"normal": 1, "anomaly": -1, "unknown": 0}
+_YEAR_WITHOUT_DOMAINS, _YEAR_THAT_TELLS_DOMAINS = 2020, 2021
+_PIECE = 1 << 14  # bytes of the beginning, middle and end of a file that are looked at
 Loaded = tuple[pd.DataFrame, np.ndarray, int, str | None]
 
 
@@ -33,7 +35,8 @@ class SuiteData:
     subset : str or None
         ``"dev"`` or ``"eval"`` of the challenge of that year; None of other clips, which no published figures are of.
     fingerprint : str
-        The same for the same clips: of what is in memory the content, of files the names and sizes, and of all the metadata.
+        The same for the same clips under the same rules: of what is in memory the content, of files the name, the size, and
+        the beginning, middle and end, and of all the metadata.
     """
 
     table: pd.DataFrame = field(repr=False)
@@ -46,12 +49,16 @@ class SuiteData:
         """Normal training clips; test clips of known truth, as a detector may see them; and their truth."""
         side = self.table["split"].to_numpy()
         train = self.table[(side == "train") & (self.target == 1)]
-        is_test = (side == "test") & (self.target != 0)
+        machine = self.table["machine_type"].astype(str) + "/" + self.table["section"].astype(str)
+        is_test, is_known = (side == "test") & (self.target != 0), machine.isin(set(machine[train.index])).to_numpy()
+        if untrained := sorted(set(machine[is_test & ~is_known])):
+            warnings.warn(f"Left out, without normal training clips: {', '.join(untrained)}.", stacklevel=2)
+        is_test &= is_known
         return train, self.table[is_test], self.target[is_test]
 
     def as_tested(self, test: pd.DataFrame) -> pd.DataFrame:
-        """Test clips without what the challenge does not tell of them: attributes, and since 2022 the domain."""
-        hidden = ("attributes", "domain") if self.year >= 2022 else ("attributes",)
+        """Test clips without what the challenge does not tell of them: attributes, and but for 2021 the domain."""
+        hidden = ("attributes",) if self.year == _YEAR_THAT_TELLS_DOMAINS else ("attributes", "domain")
         return test.assign(**{name: None for name in hidden if name in test.columns})
 
 
@@ -78,6 +85,11 @@ def load_data(description: Any) -> SuiteData:
     if "data" in description:
         return _checked(description["data"], description["target"], description.get("year", _YEAR_WITHOUT_DOMAINS))
     return _load(_frozen(description))
+
+
+def forget_data() -> None:
+    """Read data anew the next time: files may have changed."""
+    _load.cache_clear()
 
 
 @lru_cache(maxsize=4)
@@ -130,6 +142,11 @@ def _table(options: dict[str, Any]) -> Loaded:
         table = table[table[column] == value]
     if "path" in table.columns:
         table = table.assign(path=[str(file.parent / path) for path in table["path"]])
+    strange = set(table["label"].dropna()) - set(_LABELS)
+    if strange:
+        raise ValueError(
+            f"{file} has the labels {', '.join(sorted(map(repr, strange)))}; {', '.join(_LABELS)} or nothing is expected."
+        )
     label = table["label"].map(_LABELS).fillna(0).astype(int).to_numpy()
     return table.drop(columns="label"), label, year, None
 
@@ -144,11 +161,11 @@ def _checked(table: pd.DataFrame, target: np.ndarray, year: int, subset: str | N
     for column in ("machine_type", "section"):
         if column not in table.columns or table[column].isna().all():
             table = table.assign(**{column: "all" if column == "machine_type" else "00"})
-    return SuiteData(table, target, year, subset, _fingerprint(table, target))
+    return SuiteData(table, target, year, subset, _fingerprint(table, target, f"{year} {subset}"))
 
 
-def _fingerprint(table: pd.DataFrame, target: np.ndarray) -> str:
-    digest = hashlib.sha256(np.asarray(target, dtype=np.int64).tobytes())
+def _fingerprint(table: pd.DataFrame, target: np.ndarray, rules: str) -> str:
+    digest = hashlib.sha256(np.asarray(target, dtype=np.int64).tobytes() + rules.encode())
     for column in sorted(table.columns):
         for cell in table[column]:
             digest.update(_bytes_of(column, cell))
@@ -159,9 +176,21 @@ def _bytes_of(column: str, cell: Any) -> bytes:
     if isinstance(cell, np.ndarray):
         return str(cell.shape).encode() + np.ascontiguousarray(cell).tobytes()
     if column == "path":
-        path = Path(cell)
-        return f"{path.name}:{path.stat().st_size if path.exists() else None}\n".encode()
+        return f"{Path(cell).name}:".encode() + _pieces(Path(cell))
     return f"{cell}\n".encode()
+
+
+def _pieces(path: Path) -> bytes:
+    """Size of a file, and its beginning, middle and end."""
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}.")
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        pieces = [str(size).encode()]
+        for start in sorted({0, max(0, size // 2 - _PIECE // 2), max(0, size - _PIECE)}):
+            file.seek(start)
+            pieces.append(file.read(_PIECE))
+    return b"".join(pieces)
 
 
 def _frozen(value: Any) -> Any:

@@ -1,15 +1,17 @@
 """Estimators as data, both ways: from tables of a suite file, and into what a result records."""
 
 import importlib
+import inspect
 import json
 from collections.abc import Mapping
 from typing import Any
 
+import joblib
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 _MODULES = ("skasd.detectors", "skasd.features", "skasd.scoring", "skasd.augmentations")
-_WITHOUT_EFFECT = ("verbose", "n_jobs", "device", "memory_budget", "callbacks")  # on the scores
+_WITHOUT_EFFECT = ("verbose", "n_jobs", "device", "memory_budget")  # on the scores, but for rounding
 
 
 def build(given: Any) -> Any:
@@ -42,7 +44,9 @@ def describe(estimator: Any) -> Any:
         return estimator.item()
     if estimator is None or isinstance(estimator, bool | int | float | str):
         return estimator
-    return repr(estimator)
+    if inspect.isroutine(estimator) or inspect.isclass(estimator):
+        return f"{estimator.__module__}.{estimator.__qualname__}"
+    return f"{type(estimator).__name__} {joblib.hash(estimator)}"
 
 
 def describe_changes(estimator: BaseEstimator) -> dict[str, Any]:

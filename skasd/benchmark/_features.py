@@ -1,6 +1,7 @@
 """Log-mels that many tasks share: computed once, kept in files, and read through a memory map."""
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from filelock import FileLock
 from skasd.benchmark._data import SuiteData
 from skasd.benchmark._estimators import essence
 from skasd.features import LogMelTransformer
+
+_BLOCK = 256  # clips
 
 
 class FeatureStore:
@@ -30,7 +33,7 @@ class FeatureStore:
         if "log_mel" in data.table.columns:
             return data.table
         text = f"{data.fingerprint} {essence(frontend)}"
-        file = self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.npy"
+        file = self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.mel"
         if not file.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(file.with_suffix(".lock")):
@@ -41,22 +44,23 @@ class FeatureStore:
 
 
 def _compute(table: pd.DataFrame, frontend: LogMelTransformer, file: Path) -> None:
-    cells = list(frontend.fit_transform(table)["log_mel"])
-    _save(np.array([cell.shape for cell in cells]), file.with_suffix(".shapes.npy"))
-    _save(np.concatenate([np.ravel(cell) for cell in cells]), file)
-
-
-def _save(array: np.ndarray, file: Path) -> None:
-    """Write a file that is there as a whole or not at all."""
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
+    """Write the log-mels a block of clips at a time, so that never all of them are in memory."""
+    part, shapes = file.with_name(f"{file.name}.{os.getpid()}.part"), []
     with part.open("wb") as stream:
-        np.save(stream, array)
+        for start in range(0, len(table), _BLOCK):
+            for cell in frontend.fit_transform(table.iloc[start : start + _BLOCK])["log_mel"]:
+                shapes.append(cell.shape)
+                stream.write(np.ascontiguousarray(cell).tobytes())
+                dtype = cell.dtype
+    description = {"dtype": str(dtype), "shapes": shapes}
+    file.with_suffix(".json").write_text(json.dumps(description), encoding="utf-8")
     part.replace(file)
 
 
 def _cells(file: Path) -> list[np.ndarray]:
     """Views (n_mels, n_frames) of each clip."""
-    values, shapes = np.load(file, mmap_mode="r"), np.load(file.with_suffix(".shapes.npy"))
+    description = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    values, shapes = np.memmap(file, description["dtype"], mode="r"), np.array(description["shapes"])
     ends = np.cumsum(shapes.prod(axis=1))
     return [
         values[end - bands * frames : end].reshape(bands, frames)

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ def report(
     results: str | os.PathLike[str],
     *,
     out: str | os.PathLike[str] | None = None,
+    keys: Collection[str] | None = None,
     compare: Sequence[str] | None = None,
     n_resamples: int = 1000,
 ) -> str:
@@ -41,6 +42,9 @@ def report(
         Folder that :func:`run_suite` wrote.
     out : str, path-like or None, default=None
         Folder to write ``report.md``, ``report.csv``, ``published.csv`` and ``report.png`` into; None writes nothing.
+    keys : collection of str or None, default=None
+        Results to report, such as the column ``key`` of what :func:`run_suite` returned. None takes all; of a detector with
+        several settings on one data set, or of a data set whose clips have changed, those that were run last.
     compare : sequence of two str or None, default=None
         Two detectors to compare by a paired bootstrap, see :func:`skasd.metrics.paired_bootstrap`.
     n_resamples : int, default=1000
@@ -63,14 +67,15 @@ def report(
     Warns
     -----
     UserWarning
-        If a detector has results with different parameters, or of different clips, under one name; the latest are taken.
+        If results are left out because those of another setting, or of other clips, under the same name were run later.
 
     See Also
     --------
     run_suite : Makes the results.
     """
     store = Results(results)
-    rows = _latest(store.rows())
+    rows = store.rows()
+    rows = _last_settings(rows) if keys is None else [row for row in rows if row["key"] in set(keys)]
     if not rows:
         raise FileNotFoundError(f"{store.folder} has no results; run_suite, or skasd benchmark, makes some.")
     numbers, published = result_table(rows), beside_published(rows)
@@ -119,21 +124,17 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _latest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The latest result of each data set, detector and seed."""
-    latest: dict[tuple, dict[str, Any]] = {}
-    twice = set()
-    for row in rows:
-        key = row["data"], row["detector"], row["seed"]
-        if key in latest:
-            twice.add(f"{row['detector']} on {row['data']}")
-        latest[key] = row
-    if twice:
+def _last_settings(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each detector and data set the results of the setting that was run last, over all its seeds."""
+    last = {(row["data"], row["detector"]): row["setting"] for row in rows}
+    kept = [row for row in rows if row["setting"] == last[row["data"], row["detector"]]]
+    other = sorted({f"{row['detector']} on {row['data']}" for row in rows if row not in kept})
+    if other:
         warnings.warn(
-            f"More than one setting, or other clips, under one name; the latest is taken: {', '.join(sorted(twice))}.",
+            f"More than one setting, or other clips, under one name; what was run last is taken: {', '.join(other)}.",
             stacklevel=3,
         )
-    return list(latest.values())
+    return kept
 
 
 def _heading(rows: list[dict[str, Any]]) -> str:
@@ -163,7 +164,8 @@ def _over_all(numbers: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame
         line = {"detector": figures["detector"]}
         line |= {title: _mean_and_spread(figures, column) for title, column in _FIGURES.items()}
         line |= {title: f"{group[name].mean():.1f}" for title, name in _COST.items()}
-        line["peak / GB"] = f"{group['peak_bytes'].max() / _GIGABYTE:.2f}"
+        peaks = group["peak_bytes"].dropna()
+        line["peak / GB"] = f"{peaks.max() / _GIGABYTE:.2f}" if len(peaks) else "-"
         line |= {"scored with": group["score_with"].iloc[0] or "-", "weights": group["checkpoint"].iloc[0]}
         lines.append({**line, "seeds": figures["n_seeds"]})
     return pd.DataFrame(lines)
@@ -222,7 +224,8 @@ def _compared(store: Results, rows: list[dict[str, Any]], compare: Sequence[str]
             continue
         tables = [[store.scores(row) for row in group if row["seed"] in seeds] for group in by_detector]
         first = tables[0][0]
-        if any(table["clip"].tolist() != first["clip"].tolist() for group in tables for table in group):
+        fingerprints = {row["fingerprint"] for group in by_detector for row in group}
+        if len(fingerprints) > 1:
             raise ValueError(f"{' and '.join(compare)} scored other clips of {data}; run them on the same.")
         one, other = (np.stack([table["score_samples"] for table in group]) for group in tables)
         sections = first[["machine_type", "section"]].assign(domain=first.get("domain"))
@@ -240,4 +243,5 @@ def _compared(store: Results, rows: list[dict[str, Any]], compare: Sequence[str]
 def _mean_auc(y_true: np.ndarray, score_samples: np.ndarray, table: pd.DataFrame) -> float:
     """Mean over sections of the AUC of each."""
     rows = table.groupby(["machine_type", "section"], dropna=False).indices.values()
-    return float(np.mean([auc_score(y_true[index], score_samples[index]) for index in rows]))
+    with_both = [index for index in rows if len(np.unique(y_true[index])) == 2]
+    return float(np.mean([auc_score(y_true[index], score_samples[index]) for index in with_both]))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
-_LINES = "results.jsonl"
+_LINES, _ERRORS = "results.jsonl", "errors.jsonl"
 
 
 class Results:
@@ -35,6 +35,8 @@ class Results:
                 row = json.loads(line)
             except ValueError as error:
                 raise ValueError(f"{file}, line {number} is no JSON: {error}.") from error
+            if not isinstance(row, dict) or not {"data", "detector", "key", "machines"} <= set(row):
+                raise ValueError(f"{file}, line {number} is no result of a suite.")
             by_key[row["data"], row["detector"], row["key"]] = row
         return list(by_key.values())
 
@@ -45,11 +47,20 @@ class Results:
         scores = row.pop("scores")
         frame = pd.DataFrame(scores["table"]).assign(y_true=scores["y_true"], score_samples=scores["score_samples"])
         file = self.scores_file(row)
-        part = file.with_suffix(".part")
+        part = file.with_suffix(f".{os.getpid()}.part")
         frame.to_csv(part, index=False, float_format="%.17g")
         part.replace(file)
-        self._append(json.dumps(row, default=_plain).encode() + b"\n")
+        self.put(row)
         return row
+
+    def put(self, row: dict[str, Any]) -> None:
+        """Append a line, whose scores are there already."""
+        self._append(_LINES, json.dumps(row, default=_plain).encode() + b"\n")
+
+    def fail(self, row: dict[str, Any]) -> None:
+        """Keep what a failed task said, in a file of its own."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._append(_ERRORS, json.dumps(row, default=_plain).encode() + b"\n")
 
     def scores_file(self, row: dict[str, Any]) -> Path:
         """File with the scores of a result."""
@@ -59,9 +70,9 @@ class Results:
         """Scores of a result: columns ``clip``, ``machine_type``, ``section``, ``domain``, ``y_true``, ``score_samples``."""
         return pd.read_csv(self.scores_file(row), dtype={"section": str, "clip": str, "machine_type": str})
 
-    def _append(self, line: bytes) -> None:
+    def _append(self, name: str, line: bytes) -> None:
         """Append a line in one go, after what a kill may have left of another was cut off."""
-        file = self.folder / _LINES
+        file = self.folder / name
         with FileLock(self.folder / ".lock"), file.open("ab") as stream:
             whole = file.read_bytes()
             stream.truncate(whole.rfind(b"\n") + 1)

@@ -2,15 +2,16 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from tqdm import tqdm
 
 from skasd._parameters import check_integer
-from skasd.benchmark._data import load_data
+from skasd.benchmark._data import forget_data, load_data
 from skasd.benchmark._results import Results
 from skasd.benchmark._suite import Suite
 from skasd.benchmark._task import Task, run_task
@@ -80,24 +81,30 @@ def run_suite(
     check_integer("n_threads", n_threads, low=1)
     store = Results(results)
     tasks = list_tasks(suite, Path(cache) if cache is not None else store.folder / "cache", n_threads)
-    finished = {_name(row) for row in store.rows()}
+    finished = {_name(row): row for row in store.rows()}
+    for task in tasks:  # what a report sets beside a result is no part of it
+        row = finished.get(_name_of(task))
+        if row is not None and row["published"] != list(task.entry.published):
+            store.put({**row, "published": list(task.entry.published)})
     left = [task for task in tasks if _name_of(task) not in finished]
     rows = _on_cluster(left, scheduler) if scheduler else _here(left, n_jobs)
     failed = []
     with tqdm(rows, "tasks", len(tasks), initial=len(tasks) - len(left), disable=verbose < 1, unit="task") as progress:
         for row in progress:
             if "error" in row:
+                store.fail(row)
                 failed.append(row)
             else:
                 store.add(row)
     if failed:
-        raise RuntimeError(_message(failed, len(tasks)))
+        raise RuntimeError(_message(failed, len(tasks), store.folder))
     by_name = {_name(row): row for row in store.rows()}
     return pd.DataFrame([{**by_name[_name_of(task)], "suite": suite.name} for task in tasks])
 
 
 def list_tasks(suite: Suite, cache: Path, n_threads: int) -> list[Task]:
-    """Tasks of a suite, those of one data set and seed after each other, and long ones not all at the end."""
+    """Tasks of a suite, those of one data set and seed after each other, so that long ones are not all at the end."""
+    forget_data()
     fingerprints = {name: load_data(description).fingerprint for name, description in suite.data.items()}
     return [
         Task(
@@ -121,11 +128,36 @@ def list_tasks(suite: Suite, cache: Path, n_threads: int) -> list[Task]:
 def _here(tasks: list[Task], n_jobs: int) -> Iterator[dict[str, Any]]:
     """Results of tasks as they finish."""
     if n_jobs == 1 or len(tasks) < 2:
-        return map(run_task, tasks)
-    parallel = Parallel(
-        n_jobs, prefer="processes", return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs"
-    )
-    return parallel(delayed(run_task)(task) for task in tasks)
+        yield from map(run_task, tasks)
+        return
+    left = {task.key: task for task in tasks}
+    while left:
+        parallel = Parallel(
+            n_jobs, prefer="processes", return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs"
+        )
+        begun = list(left.values())
+        try:
+            for row in parallel(delayed(run_task)(task) for task in begun):
+                del left[row["key"]]
+                yield row
+        except BrokenProcessPool:  # a process was killed, and all others with it: those that ran are tried one by one
+            n_running = effective_n_jobs(n_jobs)
+            for task in list(left.values())[: n_running + 1]:
+                del left[task.key]
+                yield _alone(task)
+
+
+def _alone(task: Task) -> dict[str, Any]:
+    """Result of a task in a process that nothing else runs in."""
+    try:
+        return Parallel(2, prefer="processes")([delayed(run_task)(task)])[0]
+    except BrokenProcessPool as error:
+        return _lost(task, error)
+
+
+def _lost(task: Task, error: BaseException) -> dict[str, Any]:
+    shared = {"data": task.data, "detector": task.detector, "seed": task.seed, "key": task.key}
+    return {**shared, "error": f"{type(error).__name__}: the process that ran it died: {error}"}
 
 
 def _on_cluster(tasks: list[Task], scheduler: str) -> Iterator[dict[str, Any]]:
@@ -144,8 +176,7 @@ def _on_cluster(tasks: list[Task], scheduler: str) -> Iterator[dict[str, Any]]:
             if problem is None:
                 yield future.result()
             else:
-                shared = {"data": task.data, "detector": task.detector, "seed": task.seed}
-                yield {**shared, "error": f"{type(problem).__name__}: {problem}"}
+                yield _lost(task, problem)
             future.release()
 
 
@@ -157,6 +188,7 @@ def _name_of(task: Task) -> tuple[str, str, str]:
     return task.data, task.detector, task.key
 
 
-def _message(failed: list[dict[str, Any]], n_tasks: int) -> str:
+def _message(failed: list[dict[str, Any]], n_tasks: int, folder: Path) -> str:
     lines = [f"{row['detector']} on {row['data']}, seed {row['seed']}: {row['error']}" for row in failed]
-    return "\n".join([f"{len(failed)} of {n_tasks} tasks failed; the others are finished and kept.", *lines])
+    kept = f"the others are finished and kept, and what failed is told in {folder / 'errors.jsonl'}."
+    return "\n".join([f"{len(failed)} of {n_tasks} tasks failed; {kept}", *lines])

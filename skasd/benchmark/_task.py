@@ -4,12 +4,13 @@ import datetime
 import hashlib
 import os
 import platform
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import pandas as pd
 import torch
 from threadpoolctl import threadpool_limits
 
-from skasd.benchmark._data import SuiteData, load_data
+from skasd.benchmark._data import SuiteData, forget_data, load_data
 from skasd.benchmark._estimators import describe, describe_changes, essence, seeded_clone
 from skasd.benchmark._features import FeatureStore
 from skasd.benchmark._suite import Entry
@@ -43,17 +44,24 @@ class Task:
     cache: Path
     n_threads: int
 
-    @property
-    def key(self) -> str:
-        """The same for two tasks that have the same result."""
+    key: str = field(init=False)  # the same for two tasks that have the same result
+    setting: str = field(init=False)  # the same for those that differ by the seed alone
+
+    def __post_init__(self) -> None:
         features = "" if self.entry.features is None else essence(self.entry.features)
-        text = "\n".join([self.fingerprint, essence(self.entry.prepared()), features, str(self.seed)])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        text = "\n".join([self.fingerprint, essence(self.entry.prepared()), features])
+        object.__setattr__(self, "setting", _short_hash(text))
+        object.__setattr__(self, "key", _short_hash(f"{text}\n{self.seed}"))
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def run_task(task: Task) -> dict[str, Any]:
     """Row of results, and the scores under ``"scores"``; of a task that failed the message under ``"error"``."""
-    shared = {"suite": task.suite, "data": task.data, "detector": task.detector, "seed": task.seed, "key": task.key}
+    names = ("suite", "data", "detector", "seed", "key", "setting")
+    shared = {name: getattr(task, name) for name in names}
     try:
         with _ONE_AT_A_TIME, _threads(task.n_threads):
             return {**shared, **_result(task)}
@@ -64,6 +72,9 @@ def run_task(task: Task) -> dict[str, Any]:
 def _result(task: Task) -> dict[str, Any]:
     _forget_peak_memory()
     data = load_data(task.description)
+    if data.fingerprint != task.fingerprint:
+        forget_data()
+        data = load_data(task.description)
     if data.fingerprint != task.fingerprint:
         raise ValueError(f"The data {task.data!r} are other clips here than where the suite was started.")
     begin = time.perf_counter()
@@ -143,6 +154,9 @@ def _score_with(detector: Any) -> str | None:
 
 def _checkpoint(detector: Any) -> str:
     """How the weights that score were chosen: never by test clips."""
+    members = _last(detector, "estimators")
+    if members:
+        return "; ".join(dict.fromkeys(f"{name}: {_checkpoint(member)}" for name, member in members))
     n_epochs, decay, patience = (_last(detector, name) for name in ("max_epochs", "averaging_decay", "patience"))
     if n_epochs is None:
         return "none: no epochs"
@@ -153,8 +167,8 @@ def _checkpoint(detector: Any) -> str:
 
 
 def _where(n_threads: int, detector: Any) -> dict[str, Any]:
-    wanted = _last(detector, "device")
-    accelerated = wanted not in (None, "cpu") and torch.cuda.is_available()
+    devices = {value for name, value in detector.get_params().items() if name.rpartition("__")[2] == "device"}
+    accelerated = bool(devices - {"cpu", None}) and torch.cuda.is_available()
     return {
         "device": torch.cuda.get_device_name() if accelerated else "cpu",
         "processor": _processor(),
@@ -197,11 +211,14 @@ def _forget_peak_memory() -> None:
         return
 
 
-def _peak_memory() -> int:
-    """Most bytes that this process held since; since its start where the system does not know."""
+def _peak_memory() -> int | None:
+    """Most bytes that this process held since; since its start where the system does not know, None where nobody does."""
     status = Path("/proc/self/status")
     if os.access(status, os.R_OK) and "VmHWM:" in (text := status.read_text()):
         return int(text.split("VmHWM:")[1].split()[0]) * 1024
-    import resource  # which only Unix has
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    try:
+        import resource  # which only Unix has
+    except ImportError:
+        return None
+    in_bytes = sys.platform == "darwin"
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if in_bytes else 1024)

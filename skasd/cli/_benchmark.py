@@ -3,6 +3,8 @@
 import dataclasses
 from pathlib import Path
 
+import typer
+
 from skasd.benchmark import read_suite, report, run_suite
 
 
@@ -20,5 +22,10 @@ def run_benchmark(
     suite = read_suite(source)
     if seeds:
         suite = dataclasses.replace(suite, seeds=tuple(seeds))
-    run_suite(suite, out, n_jobs=n_jobs, n_threads=n_threads, scheduler=scheduler, verbose=verbose)
-    return report(out, out=out)
+    try:
+        table = run_suite(suite, out, n_jobs=n_jobs, n_threads=n_threads, scheduler=scheduler, verbose=verbose)
+    except RuntimeError:
+        if (out / "results.jsonl").exists():
+            typer.echo(report(out, out=out))
+        raise
+    return report(out, out=out, keys=set(table["key"]))

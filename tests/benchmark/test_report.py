@@ -106,14 +106,30 @@ def test_an_empty_folder_says_what_to_do(tmp_path):
 
 def test_two_settings_under_one_name_are_told(suite, results):
     run_suite(dataclasses.replace(suite, detectors={"TWFR": TWFRDetector(r=1.0)}), results)
-    with pytest.warns(UserWarning, match="under one name; the latest is taken: TWFR on rotating, TWFR on valves"):
+    with pytest.warns(UserWarning, match="what was run last is taken: TWFR on rotating, TWFR on valves"):
         report(results)
+
+
+def test_two_settings_are_never_averaged(suite, results):
+    """One seed of another setting: the report is of that seed alone, or of the suite that is asked for."""
+    other = dataclasses.replace(suite, detectors={"TWFR": TWFRDetector(r=1.0)}, seeds=(0,))
+    table = run_suite(other, results)
+    with pytest.warns(UserWarning, match="run last"):
+        text = report(results)
+    line = next(line for line in text.splitlines() if line.startswith("| TWFR"))
+    assert line.endswith("| 1 |")
+    assert report(results, keys=table["key"]).count("autoencoder") == 0
+    first = run_suite(suite, results)
+    assert report(results, keys=set(first["key"])).count("| 2 |\n") == 4
 
 
 def test_a_broken_line_is_named(results):
     with (results / "results.jsonl").open("a") as file:
         file.write("no json\n")
     with pytest.raises(ValueError, match="line 9 is no JSON"):
+        report(results)
+    (results / "results.jsonl").write_text('{"a": 1}\n')
+    with pytest.raises(ValueError, match="line 1 is no result of a suite"):
         report(results)
 
 

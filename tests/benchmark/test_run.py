@@ -11,6 +11,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 import torch
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import Bunch
@@ -20,7 +21,7 @@ from skasd.benchmark._data import load_data
 from skasd.benchmark._features import FeatureStore
 from skasd.benchmark._results import Results
 from skasd.datasets import make_machine_clips
-from skasd.detectors import AutoencoderDetector, TWFRDetector
+from skasd.detectors import AutoencoderDetector, EnsembleDetector, TWFRDetector
 from skasd.features import LogMelTransformer
 from skasd.metrics import auc_score, official_score, partial_auc_score
 
@@ -30,6 +31,13 @@ TIMES = ("feature_seconds", "fit_seconds", "score_seconds", "peak_bytes", "date"
 class FailingDetector(TWFRDetector):
     def _fit(self, clips):
         raise ValueError("this one never works")
+
+
+class FatalDetector(TWFRDetector):
+    """Takes the whole process with it."""
+
+    def _fit(self, clips):
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def without_times(table):
@@ -124,11 +132,11 @@ def test_log_mels_are_computed_once_for_a_grid(suite, tmp_path):
     mel = LogMelTransformer(n_mels=32)
     grid = {f"r={r}": Entry(TWFRDetector(r=r), features=mel) for r in np.linspace(0.1, 1.0, 10)}
     run_suite(Suite("grid", suite.data, grid, seeds=(0,)), tmp_path, cache=tmp_path / "mels")
-    assert len(list((tmp_path / "mels").glob("*.shapes.npy"))) == 2
+    assert len(list((tmp_path / "mels").glob("*.mel"))) == 2
     store, data = FeatureStore(tmp_path / "mels"), load_data(suite.data["valves"])
-    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "mels").glob("*.npy")}
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "mels").glob("*.mel")}
     cells = store.with_log_mels(data, mel)["log_mel"]
-    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "mels").glob("*.npy")} == before
+    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "mels").glob("*.mel")} == before
     assert isinstance(cells.iloc[0], np.memmap)
     np.testing.assert_array_equal(cells.iloc[3], mel.fit_transform(data.table)["log_mel"].iloc[3])
 
@@ -165,6 +173,75 @@ def test_progress_is_shown_only_when_asked_for(suite, tmp_path, capfd):
     assert "tasks" in capfd.readouterr().err
 
 
+def test_other_sound_in_files_of_the_same_names_and_sizes_is_another_task(tmp_path):
+    data = {}
+    for kind, seed in (("raw", 0), ("denoised", 1)):
+        rng = np.random.default_rng(seed)
+        for label in ("train/normal", "test/normal", "test/anomaly"):
+            (tmp_path / kind / label).mkdir(parents=True)
+            for index in range(6):
+                sound = rng.standard_normal(8000) * 0.1
+                soundfile.write(tmp_path / kind / label / f"{index}.wav", sound, 16000)
+        data[kind] = {"kind": "folder", "folder": str(tmp_path / kind)}
+    table = run_suite(
+        Suite("two", data, {"TWFR": Entry(TWFRDetector(), LogMelTransformer())}, seeds=(0,)), tmp_path / "r"
+    )
+    assert table["key"].nunique() == 2
+    assert table["official_score"].nunique() == 2
+
+
+def test_the_rules_of_another_year_are_another_task(suite, tmp_path):
+    run_suite(suite, tmp_path)
+    later = {name: {**description, "year": 2023} for name, description in suite.data.items()}
+    assert set(run_suite(dataclasses.replace(suite, data=later), tmp_path)["year"]) == {2023}
+
+
+def test_published_systems_may_be_named_later(suite, tmp_path):
+    first = run_suite(suite, tmp_path)
+    named = {"TWFR": Entry(TWFRDetector(), published=("dcase2020-ae",))}
+    second = run_suite(dataclasses.replace(suite, detectors=named), tmp_path)
+    assert second["published"].tolist() == [["dcase2020-ae"]] * 4
+    assert second["date"].tolist() == first.query("detector == 'TWFR'")["date"].tolist()
+
+
+def test_labels_that_change_on_the_disk_are_read_again(tmp_path):
+    table = pd.DataFrame({"split": ["train"] * 4 + ["test"] * 4, "label": ["normal"] * 6 + ["anomaly"] * 2})
+    np.save(tmp_path / "mels.npy", np.random.default_rng(0).normal(size=(8, 4, 5)))
+    description = {"kind": "table", "clips": str(tmp_path / "clips.csv"), "log_mel": "mels.npy"}
+    table.to_csv(tmp_path / "clips.csv", index=False)
+    suite = Suite("mine", {"clips": description}, {"TWFR": TWFRDetector()}, seeds=(0,))
+    before = run_suite(suite, tmp_path / "r")
+    table.assign(label=["normal"] * 5 + ["anomaly"] * 3).to_csv(tmp_path / "clips.csv", index=False)
+    after = run_suite(suite, tmp_path / "r")
+    assert before["machines"][0][0]["n_anomaly"] == 2
+    assert after["machines"][0][0]["n_anomaly"] == 3
+
+
+def test_a_process_that_is_killed_is_named_and_the_others_finish(suite, tmp_path):
+    detectors = {"fatal": FatalDetector(), **suite.detectors}
+    with pytest.raises(RuntimeError, match=r"4 of 12 tasks failed(.*\n)*fatal on rotating, seed 0: .*process .* died"):
+        run_suite(dataclasses.replace(suite, detectors=detectors), tmp_path, n_jobs=2)
+    assert len(Results(tmp_path).rows()) == 8
+    assert "fatal" in (tmp_path / "errors.jsonl").read_text()
+
+
+def test_sections_without_training_clips_are_left_out(tmp_path):
+    clips = make_machine_clips(("fan", "pump"), n_train=8, duration=1.0, random_state=0)
+    kept = ~((clips.data["machine_type"] == "pump") & (clips.data["split"] == "train"))
+    data = load_data({"data": clips.data[kept], "target": clips.target[kept]})
+    with pytest.warns(UserWarning, match="without normal training clips: pump/00"):
+        _, test, _ = data.split()
+    assert set(test["machine_type"]) == {"fan"}
+
+
+def test_what_an_ensemble_is_made_of_is_recorded(suite, tmp_path):
+    members = [("one", TWFRDetector()), ("two", AutoencoderDetector(max_epochs=2))]
+    row = run_suite(
+        dataclasses.replace(suite, detectors={"both": EnsembleDetector(members)}, seeds=(0,)), tmp_path
+    ).iloc[0]
+    assert row["checkpoint"] == "one: none: no epochs; two: last weights after 2 epochs"
+
+
 @pytest.mark.parametrize(
     ("description", "message"),
     [
@@ -198,6 +275,15 @@ def test_a_table_of_clips_with_log_mels(tmp_path, monkeypatch):
     assert data.target.tolist() == [1, 1, -1]
     assert data.table["log_mel"].iloc[1].dtype == np.float32
     assert data.fingerprint != load_data({**description, "where": {}}).fingerprint
+
+
+def test_misspelt_labels_are_refused(tmp_path):
+    pd.DataFrame({"split": ["train", "test"], "label": ["normal", "Anomaly"]}).to_csv(
+        tmp_path / "clips.csv", index=False
+    )
+    np.save(tmp_path / "mels.npy", np.zeros((2, 4, 5)))
+    with pytest.raises(ValueError, match=r"has the labels 'Anomaly'; normal, anomaly, unknown or nothing"):
+        load_data({"kind": "table", "clips": str(tmp_path / "clips.csv"), "log_mel": "mels.npy"})
 
 
 def test_a_detector_is_not_told_what_the_challenge_hides():

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from sklearn.pipeline import make_pipeline
@@ -100,6 +102,16 @@ def test_descriptions_are_plain_and_changes_are_few():
 def test_what_does_not_change_scores_is_not_part_of_the_essence():
     assert essence(OSSCLDetector(verbose=1, n_jobs=2, device="cpu")) == essence(OSSCLDetector())
     assert essence(OSSCLDetector(margin=0.3)) != essence(OSSCLDetector())
+
+
+def test_functions_and_modules_are_described_the_same_everywhere():
+    import torch
+    from sklearn.preprocessing import FunctionTransformer
+
+    assert describe(FunctionTransformer(np.log))["func"] == describe(FunctionTransformer(np.log))["func"]
+    assert "0x" not in json.dumps(describe(FunctionTransformer(describe)))
+    ones, twos = (torch.nn.Linear(2, 2) for _ in range(2))
+    assert describe(ones) != describe(twos)
 
 
 def test_seeds_reach_every_step():
