@@ -2,12 +2,14 @@
 
 import csv
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+_HASH = re.compile(r"(?:md5:[0-9a-f]{32}|sha1:[0-9a-f]{40}|(?:sha256:)?[0-9a-f]{64})")
 COLUMNS = ("year", "part", "machine_type", "url", "hash")
 FOLDER_OF_PART = {
     "dev": "dev_data",
@@ -34,8 +36,12 @@ class Archive:
     @property
     def name(self) -> str:
         """File name, the last step of the URL."""
-        name = PurePosixPath(unquote(urlsplit(self.url).path)).name
-        return f"{self.part}_{name}" if self.part == "ground_truth" else name
+        return PurePosixPath(unquote(urlsplit(self.url).path)).name
+
+    @property
+    def moves(self) -> bool:
+        """Whether what the URL gives changes with each revision of a repository, so that no hash can be kept."""
+        return "/HEAD." in self.url
 
     @property
     def folder(self) -> str:
@@ -53,6 +59,13 @@ def list_archives(
     if not there:
         raise ValueError(f"{where} has no archive of DCASE {year}, subset {subset}.")
     asked = there if machine_types is None else set(machine_types)
+    for half in ("dev", "eval_test"):  # in later years the two have other machine types
+        of_half = {row["machine_type"] for row in rows if row["part"] == half}
+        if asked and asked <= there and of_half and not asked & of_half:
+            raise ValueError(
+                f"machine_types={sorted(asked)}: none is in the {half.partition('_')[0]} set of {year}, which has "
+                f"{', '.join(sorted(of_half))}; ask for the other subset alone."
+            )
     if not asked or not asked <= there:
         raise ValueError(
             f"machine_types={sorted(asked)}: {sorted(asked - there) or 'nothing asked for'}; DCASE {year}, subset {subset}, "
@@ -72,6 +85,11 @@ def _read(table: str | os.PathLike[str] | None) -> list[dict[str, str]]:
     for line, row in enumerate(rows, start=2):
         if tuple(row) != COLUMNS or None in row.values():
             raise ValueError(f"{source}, line {line}: the columns {','.join(COLUMNS)} are expected, got {row}.")
+        if row["hash"] and not _HASH.fullmatch(row["hash"]):
+            raise ValueError(
+                f"{source}, line {line}: hash {row['hash']!r}; md5:, sha1: or sha256: and its hexadecimal digits, or nothing, "
+                "is expected."
+            )
         if not row["year"].isdigit() or row["part"] not in FOLDER_OF_PART:
             raise ValueError(
                 f"{source}, line {line}: year {row['year']!r}, part {row['part']!r}; a number and one of "

@@ -39,23 +39,32 @@ def download(url: str, path: Path, *, known_hash: str | None, patience: Patience
     What a broken attempt left behind, in a file beside it called ``.part``, is gone on with; if the whole is wrong then, it
     is fetched once more from the start.
     """
-    part = path.with_name(path.name + ".part")
+    part = part_of(path)
     was_begun = part.exists()
     try:
         _retrieve(url, path, part, known_hash, patience, verbose)
     except ValueError as error:  # by pooch: the hash differs
         if not was_begun:
             raise ValueError(
-                f"{url} is not what it should be: {error} If the organisers replaced it, see `archives` of fetch_dcase."
+                f"{url} is not what it should be: {error} If the organisers replaced it, give its new hash in the table of "
+                "`archives`, or delete its line in hashes.json beside what was fetched; see fetch_dcase."
             ) from error
         _retrieve(url, path, part, known_hash, patience, verbose)
     return str(pooch.file_hash(str(path), alg="sha256"))
 
 
+def part_of(path: Path) -> Path:
+    """Where what has come of a file is kept."""
+    return path.with_name(path.name + ".part")
+
+
 def size_of(url: str, patience: Patience) -> int | None:
-    """Bytes of a file as the server says, None where it does not."""
-    with _request("HEAD", url, {}, patience) as response:
-        length = response.headers.get("Content-Length", "")
+    """Bytes of a file as the server says, None where it does not, or answers no such question."""
+    try:
+        with _request("HEAD", url, {}, patience) as response:
+            length = response.headers.get("Content-Length", "")
+    except FileNotFoundError:
+        return None
     return int(length) if length.isdigit() else None
 
 

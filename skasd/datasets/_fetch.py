@@ -15,11 +15,12 @@ from skasd._parameters import check_integer, check_number, check_option
 from skasd.datasets._dcase import load_dcase
 from skasd.datasets._dcase_archives import PARTS_OF_SUBSET, Archive, list_archives
 from skasd.datasets._dcase_names import check_year
-from skasd.datasets._download import Patience, download, size_of
-from skasd.datasets._unpack import check_free_space, unpack
+from skasd.datasets._download import Patience, download, part_of, size_of
+from skasd.datasets._unpack import SCRATCH, check_free_space, unpack
 
 _HOME = "SKASD_DATA"  # environment variable
 _NOTES = ".fetch"  # hidden, so that load_dcase does not look into it
+_NOTE = "fetched.json"
 
 
 def fetch_dcase(
@@ -57,7 +58,7 @@ def fetch_dcase(
     download_if_missing : bool, default=True
         False raises instead of downloading.
     keep_archives : bool, default=False
-        Whether the zip files are kept in ``dcase<year>/.fetch`` once they are unpacked.
+        Whether the zip files are kept below ``dcase<year>/.fetch`` once they are unpacked.
     archives : str, path-like or None, default=None
         A csv file that says where archives lie, in place of ``datasets/dcase_archives.csv`` of the package: for a mirror,
         or when the organisers have replaced a file. Its columns are ``year``, ``part`` (dev, eval_train, eval_test or
@@ -106,6 +107,7 @@ def fetch_dcase(
     -----
     Hashes are known of 2020 and 2023. Of other files the SHA-256 of the first whole download is kept in
     ``dcase<year>/.fetch/hashes.json``, and each later download is compared with it; delete its line to take a replaced file.
+    Labels since 2021 lie in repositories that may be revised, and are taken as they are.
 
     The labels of 2022 are those of the challenge's evaluator: the list that circulates is shuffled for ToyCar and ToyTrain.
 
@@ -149,12 +151,17 @@ def dcase_home(data_home: str | os.PathLike[str] | None) -> Path:
 
 
 def _is_there(archive: Archive, root: Path) -> bool:
-    """Whether an archive was unpacked, and as many files of it are there as then."""
-    note = root / _NOTES / f"{archive.name}.json"
+    """Whether an archive of this name was unpacked, and as many files of it are there as then."""
+    note = _notes(archive, root) / _NOTE
     if not note.exists():
         return False
-    n_files = json.loads(note.read_text(encoding="utf-8"))["n_files"]
-    return all(_count(root / folder) >= n for folder, n in n_files.items())
+    known = json.loads(note.read_text(encoding="utf-8"))
+    return known["name"] == archive.name and all(_count(root / folder) >= n for folder, n in known["n_files"].items())
+
+
+def _notes(archive: Archive, root: Path) -> Path:
+    """Folder of what is known of an archive, and of what has come of it."""
+    return root / _NOTES / archive.part / (archive.machine_type or "all")
 
 
 def _count(folder: Path) -> int:
@@ -164,28 +171,31 @@ def _count(folder: Path) -> int:
 def _check_room(missing: list[Archive], root: Path, patience: Patience) -> None:
     """Raise unless there is room for what the archives hold, at the least, beside the largest of them."""
     sizes = [size_of(archive.url, patience) or 0 for archive in missing]
-    check_free_space(root, sum(sizes) + max(sizes), f"downloading {len(missing)} archives of {root.name}")
+    parts = [part_of(_notes(archive, root) / archive.name) for archive in missing]
+    has_come = sum(part.stat().st_size for part in parts if part.exists())
+    check_free_space(root, sum(sizes) + max(sizes) - has_come, f"downloading {len(missing)} archives of {root.name}")
 
 
 def _fetch(archive: Archive, root: Path, patience: Patience, *, keep: bool, verbose: int) -> None:
-    notes = root / _NOTES
+    notes = _notes(archive, root)
     notes.mkdir(parents=True, exist_ok=True)
     file = notes / archive.name
-    with FileLock(notes / f"{archive.name}.lock"):
+    with FileLock(notes / "lock"):
         if _is_there(archive, root):  # another process was first
             return
-        hashes = _read_hashes(notes)
-        known = archive.known_hash or hashes.get(archive.url)
+        for left in notes.glob(f"{SCRATCH}*"):  # by a process that was killed
+            shutil.rmtree(left)
+        known = archive.known_hash or _read_hashes(root).get(archive.url)
         sha256 = download(archive.url, file, known_hash=known, patience=patience, verbose=verbose)
         try:
             files = _place(archive, file, root, verbose)
         except ValueError:
             file.unlink()
             raise
-        with FileLock(notes / "hashes.lock"):
-            _write(notes / "hashes.json", {**_read_hashes(notes), archive.url: f"sha256:{sha256}"})
+        if not archive.moves:
+            _keep_hash(root, archive.url, sha256)
         n_files = Counter(str(path.parent.relative_to(root)) for path in files)
-        _write(notes / f"{archive.name}.json", {"url": archive.url, "sha256": sha256, "n_files": n_files})
+        _write(notes / _NOTE, {"name": archive.name, "url": archive.url, "sha256": sha256, "n_files": n_files})
         if not keep:
             file.unlink()
 
@@ -193,9 +203,9 @@ def _fetch(archive: Archive, root: Path, patience: Patience, *, keep: bool, verb
 def _place(archive: Archive, file: Path, root: Path, verbose: int) -> list[Path]:
     """Files of an archive, where they belong."""
     folder = root / archive.folder
-    if file.suffix != ".zip":
+    if archive.part == "ground_truth" and file.suffix == ".csv":
         folder.mkdir(parents=True, exist_ok=True)
-        return [Path(shutil.copyfile(file, folder / file.name.removeprefix(f"{archive.part}_")))]
+        return [Path(shutil.copyfile(file, folder / file.name))]
 
     def place(parts: tuple[str, ...]) -> tuple[str, ...]:
         if archive.part == "ground_truth":  # a repository, with programs beside the labels
@@ -203,12 +213,17 @@ def _place(archive: Archive, file: Path, root: Path, verbose: int) -> list[Path]
             return parts[start:]
         return parts[parts.index(archive.machine_type) :] if archive.machine_type in parts else ()
 
-    return unpack(file, folder, place=place, scratch=root / _NOTES, verbose=verbose)
+    return unpack(file, folder, place=place, scratch=file.parent, verbose=verbose)
 
 
-def _read_hashes(notes: Path) -> dict[str, str]:
-    file = notes / "hashes.json"
+def _read_hashes(root: Path) -> dict[str, str]:
+    file = root / _NOTES / "hashes.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def _keep_hash(root: Path, url: str, sha256: str) -> None:
+    with FileLock(root / _NOTES / "hashes.lock"):
+        _write(root / _NOTES / "hashes.json", {**_read_hashes(root), url: f"sha256:{sha256}"})
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -7,11 +7,13 @@ import stat
 import tempfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
+SCRATCH = "unpacking-"  # beginning of the names of folders that are gone when all is unpacked
 Place = Callable[[tuple[str, ...]], tuple[str, ...]]
 
 
@@ -42,7 +44,7 @@ def unpack(archive: Path, folder: Path, *, place: Place, scratch: Path, verbose:
         with zipfile.ZipFile(archive) as file:
             entries = _checked(file, archive, place)
             check_free_space(folder, sum(entry.file_size for entry, _ in entries), f"unpacking {archive.name}")
-            with tempfile.TemporaryDirectory(dir=scratch, prefix="unpacking-") as temporary:
+            with tempfile.TemporaryDirectory(dir=scratch, prefix=SCRATCH) as temporary:
                 for entry, name in tqdm(
                     entries, desc=f"unpacking {archive.name}", unit="file", disable=verbose < 1, leave=False
                 ):
@@ -76,6 +78,9 @@ def _checked(file: zipfile.ZipFile, archive: Path, place: Place) -> list[tuple[z
             raise ValueError(f"{archive} is refused: its entry {entry.filename!r} is a link.")
         if parts:
             entries.append((entry, str(PurePosixPath(*parts))))
+    twice = [name for name, n in Counter(name for _, name in entries).items() if n > 1]
+    if twice:
+        raise ValueError(f"{archive} is refused: it has {twice[0]!r} more than once.")
     if not entries:
         raise ValueError(f"{archive} holds nothing of what is looked for in it.")
     return entries

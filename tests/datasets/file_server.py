@@ -15,6 +15,7 @@ class FileServer:
     cut_after: dict = field(default_factory=dict)  # bytes of each answer
     busy: dict = field(default_factory=dict)  # so many answers are 429
     without_ranges: bool = False
+    without_head: bool = False
     requests: Counter = field(default_factory=Counter)
     sent: Counter = field(default_factory=Counter)
     url: str = ""
@@ -24,6 +25,8 @@ class FileServer:
         self.requests[handler.command, path] += 1
         if content is None:
             return handler.send_error(404)
+        if self.without_head and not with_body:
+            return handler.send_error(405)
         if with_body and self.busy.get(path, 0) > 0:
             self.busy[path] -= 1
             handler.send_response(429)

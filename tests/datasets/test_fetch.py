@@ -70,7 +70,7 @@ def test_what_is_fetched_is_what_load_dcase_finds(fetch):
     assert clips.data["split"].value_counts().to_dict() == {"test": 6, "train": 3}
     assert clips.data.equals(load_dcase(fetch.root, year=2020).data)
     assert not list(fetch.root.rglob("*.zip"))
-    assert not [path for path in (fetch.root / ".fetch").iterdir() if "unpacking" in path.name]
+    assert not list(fetch.root.rglob("unpacking*"))
 
 
 def test_what_is_there_is_not_fetched_again(fetch, server):
@@ -127,6 +127,68 @@ def test_a_server_that_is_not_there_is_named(fetch, server, tmp_path):
         fetch_dcase(year=2020, data_home=tmp_path, archives=table, n_retries=0)
 
 
+def test_archives_of_one_name_are_told_apart(server, tmp_path):
+    server.files = {"/fan/data.zip": zipped(clips_of("fan")), "/pump/data.zip": zipped(clips_of("pump"))}
+    rows = [("2020", "dev", machine, f"/{machine}/data.zip") for machine in ("fan", "pump")]
+    clips = fetch_dcase(year=2020, data_home=tmp_path, archives=table_of(tmp_path, server, rows))
+    assert set(clips.data["machine_type"]) == {"fan", "pump"}
+
+
+def test_what_is_no_zip_is_refused_whatever_its_name(server, tmp_path):
+    server.files = {"/dev_fan/content": b"no zip"}
+    table = table_of(tmp_path, server, [("2020", "dev", "fan", "/dev_fan/content")])
+    with pytest.raises(ValueError, match="is a broken zip file"):
+        fetch_dcase(year=2020, data_home=tmp_path, archives=table)
+    server.files["/dev_fan/content"] = zipped(clips_of("fan"))
+    assert len(fetch_dcase(year=2020, data_home=tmp_path, archives=table).data) == 9
+
+
+def test_a_replaced_archive_of_another_name_is_fetched(fetch, server, tmp_path):
+    fetch()
+    server.files["/dev_data_fan_r2.zip"] = zipped(clips_of("fan", 5))
+    table = table_of(tmp_path, server, [("2020", "dev", "fan", "/dev_data_fan_r2.zip")])
+    clips = fetch_dcase(year=2020, machine_types="fan", data_home=fetch.root.parent, archives=table)
+    assert len(clips.data) == 15
+
+
+def test_what_a_killed_process_left_is_cleared(fetch):
+    left = fetch.root / ".fetch/dev/fan/unpacking-abc/fan"
+    left.mkdir(parents=True)
+    fetch()
+    assert not left.exists()
+
+
+def test_an_entry_that_comes_twice_is_refused(fetch, server):
+    twice = {**clips_of("fan"), **{f"above/{name}": content for name, content in clips_of("fan").items()}}
+    server.files[FAN] = zipped(twice)
+    with pytest.raises(ValueError, match="more than once"):
+        fetch()
+    assert not list(fetch.root.rglob("*.wav"))
+
+
+def test_a_server_that_answers_no_head_requests_is_no_problem(fetch, server):
+    server.without_head = True
+    assert len(fetch().data) == 9
+
+
+def test_labels_of_a_repository_may_be_revised(server, tmp_path):
+    table = table_of(tmp_path, server, evaluation_of_2022(server))
+    fetch_dcase(year=2022, subset="eval", data_home=tmp_path, archives=table)
+    revised = "section_03_0000.wav,1\nsection_03_0001.wav,0\n"
+    files = [f"x/ground_truth_{kind}/ground_truth_ToyCar_section_03_test.csv" for kind in ("data", "domain")]
+    server.files["/HEAD.zip"] = zipped(dict.fromkeys(files, revised))
+    shutil.rmtree(tmp_path / "dcase2022/ground_truth")
+    clips = fetch_dcase(year=2022, subset="eval", data_home=tmp_path, archives=table)
+    assert clips.target.tolist() == [1, -1, 1]
+
+
+def test_machine_types_of_one_half_only_are_told_before_the_download():
+    with pytest.raises(
+        ValueError, match=r"machine_types=\['fan'\]: none is in the eval set of 2023, which has ToyDrone"
+    ):
+        fetch_dcase(year=2023, subset="both", machine_types="fan")
+
+
 def test_a_missing_file_is_named(fetch, server):
     del server.files[FAN]
     with pytest.raises(FileNotFoundError, match=r"dev_data_fan.zip: status 404"):
@@ -141,7 +203,7 @@ def test_a_wrong_hash_leaves_nothing(fetch):
 
 
 def test_a_part_of_another_file_is_begun_anew_where_the_hash_tells(fetch, server):
-    part = fetch.root / ".fetch" / "dev_data_fan.zip.part"
+    part = fetch.root / ".fetch/dev/fan/dev_data_fan.zip.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(b"something else")
     md5 = hashlib.md5(server.files[FAN]).hexdigest()
@@ -212,6 +274,17 @@ def test_a_full_disk_is_told_before_anything_is_downloaded(fetch, server, monkey
     assert server.requests["GET", FAN] == 0
 
 
+def test_what_has_come_already_needs_no_room(fetch, server, monkeypatch):
+    size = len(server.files[FAN])
+    server.cut_after[FAN], server.without_ranges = CUT, True
+    with pytest.raises(ConnectionError):
+        fetch()
+    server.cut_after, server.without_ranges = {}, False
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 2 * size - CUT))
+    assert len(fetch().data) == 9
+
+
 def test_a_disk_that_fills_up_keeps_what_came(fetch, server, tmp_path):
     """The limit of file sizes stands for the disk: the same error from the same call."""
     fetch_in_another_process = (
@@ -226,7 +299,7 @@ def test_a_disk_that_fills_up_keeps_what_came(fetch, server, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "while writing" in done.stderr
     assert "what has come is kept" in done.stderr
-    assert (fetch.root / ".fetch/dev_data_fan.zip.part").read_bytes() == server.files[FAN][:100000]
+    assert (fetch.root / ".fetch/dev/fan/dev_data_fan.zip.part").read_bytes() == server.files[FAN][:100000]
     fetch()
     assert server.sent[FAN] - len(server.files[FAN]) < len(server.files[FAN])
 
@@ -260,7 +333,7 @@ def test_nothing_is_downloaded_against_the_will(fetch, server):
 
 def test_archives_are_kept_on_request(fetch, server):
     fetch(keep_archives=True)
-    assert (fetch.root / ".fetch/dev_data_fan.zip").read_bytes() == server.files[FAN]
+    assert (fetch.root / ".fetch/dev/fan/dev_data_fan.zip").read_bytes() == server.files[FAN]
 
 
 def test_the_home_comes_from_the_environment(fetch, monkeypatch, tmp_path):
@@ -324,7 +397,10 @@ def test_wrong_requests_are_named(fetch, server, options, message):
     assert not server.requests
 
 
-@pytest.mark.parametrize("line", ["2020,dev,fan,http://x", "x,dev,fan,http://x,", "2020,train,fan,http://x,"])
+@pytest.mark.parametrize(
+    "line",
+    ["2020,dev,fan,http://x", "x,dev,fan,http://x,", "2020,train,fan,http://x,", "2020,dev,fan,http://x,md5sum:1"],
+)
 def test_a_wrong_line_in_the_table_of_archives_is_named(tmp_path, line):
     table = tmp_path / "archives.csv"
     table.write_text(f"year,part,machine_type,url,hash\n{line}\n")
