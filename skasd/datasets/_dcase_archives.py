@@ -87,8 +87,8 @@ def _read(table: str | os.PathLike[str] | None) -> list[dict[str, str]]:
             raise ValueError(f"{source}, line {line}: the columns {','.join(COLUMNS)} are expected, got {row}.")
         if row["hash"] and not _HASH.fullmatch(row["hash"]):
             raise ValueError(
-                f"{source}, line {line}: hash {row['hash']!r}; md5:, sha1: or sha256: and its hexadecimal digits, or nothing, "
-                "is expected."
+                f"{source}, line {line}: hash {row['hash']!r}; md5:, sha1: or sha256: and its digits, or nothing, is "
+                "expected."
             )
         if not row["year"].isdigit() or row["part"] not in FOLDER_OF_PART:
             raise ValueError(
