@@ -199,18 +199,7 @@ class SpectrumAugmentation:
         Returns
         -------
         augmenter : SpectrumAugmenter
-
-        Raises
-        ------
-        ValueError
-            If the split lies above all bands.
         """
-        highest = float(spectra.frequency[-1])
-        if not isinstance(self.split_frequency, str) and self.split_frequency > highest and not self.invert_mask:
-            raise ValueError(
-                f"split_frequency={self.split_frequency} Hz lies above the highest band, at {highest:.0f} Hz, so that "
-                "nothing would be mixed; give a lower one, or say so with mix_ratio=0."
-            )
         return SpectrumAugmenter(self, spectra)
 
 

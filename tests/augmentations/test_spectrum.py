@@ -63,12 +63,6 @@ def test_two_views_agree_below_the_split_and_differ_above():
     assert (made[:10, ~below] != made[10:, ~below]).any(dim=(1, 2)).all()
 
 
-def test_a_split_above_all_bands_is_refused():
-    with pytest.raises(ValueError, match=r"split_frequency=9000.0 Hz lies above the highest band, at 8000 Hz"):
-        prepared(split_frequency=9000.0)
-    assert prepared(split_frequency=9000.0, invert_mask=True)
-
-
 def test_no_split_is_the_mixture_of_all_bands():
     soft, hard = (filled(prepared(split_frequency=0.0, mask=mask, **MIX_ALONE)) for mask in ("soft", "hard"))
     assert torch.equal(soft(X, LABEL, generator()), hard(X, LABEL, generator()))
