@@ -95,7 +95,7 @@ plt.show()
 # the mean of those of five segments, is from normal clips of its machine. A small network and few epochs do for machines
 # that differ as much as these; parts are not stretched in frequency here.
 
-augmentation = SpectrumAugmentation(split_frequency=2000.0, frequency_scale=(1.0, 1.0), fader=True)
+augmentation = SpectrumAugmentation(split_frequency=2000.0, resize_crop=True, frequency_scale=(1.0, 1.0), fader=True)
 detector = ContrastiveSpectrumDetector(
     augmentation,
     bottlenecks=((2, 32, 1, 2), (2, 32, 1, 2)),

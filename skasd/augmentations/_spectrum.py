@@ -92,7 +92,7 @@ class SpectrumAugmentation:
         Past spectrograms that are remembered, in 4 bytes a value: 67 MB of segments of 128 bands and 64 frames.
     bank_scope : {"all", "same_class"}, default="all"
         Whether one of any class is mixed in.
-    resize_crop : bool, default=True
+    resize_crop : bool, default=False
         Whether a part is cut out and stretched to the size of the whole.
     frequency_scale, time_scale : pair of float, default=(0.6, 1.5)
         Least and most of the height and the width of the part, as shares of the whole.
@@ -134,7 +134,7 @@ class SpectrumAugmentation:
     mix_space: str = "after_norm"
     bank_size: int = 2048
     bank_scope: str = "all"
-    resize_crop: bool = True
+    resize_crop: bool = False
     frequency_scale: tuple[float, float] = (0.6, 1.5)
     time_scale: tuple[float, float] = (0.6, 1.5)
     canvas: tuple[float, float] = (1.0, 1.5)

@@ -160,7 +160,8 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
     see :func:`skasd.losses.cross_domain_loss`. Nothing of a clip's score depends on the clips that it is scored with: both
     normalisations are frozen. The first is learnt from all training clips, those held out too.
 
-    Departures, as far as the text tells: no network pre-trained on other sound; segments are of equal length.
+    Departures, as far as the text tells: no network pre-trained on other sound; segments are of equal length; no random
+    resize crop unless the augmentation says so, since without it faults made up of normal clips were found better.
 
     References
     ----------

@@ -76,7 +76,9 @@ DETECTORS = [
     pytest.param(ContrastiveSpectrumDetector(**SMALL), id="contrast of spectra"),
     pytest.param(
         ContrastiveSpectrumDetector(
-            SpectrumAugmentation(pre_norm="running", fader=True, bank_scope="same_class", split_frequency="auto"),
+            SpectrumAugmentation(
+                pre_norm="running", resize_crop=True, fader=True, bank_scope="same_class", split_frequency="auto"
+            ),
             segment_length=None,
             classification_weight=1.0,
             **SMALL,
