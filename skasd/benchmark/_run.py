@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
+from joblib.externals.loky import get_reusable_executor
 from tqdm import tqdm
 
 from skasd._parameters import check_integer
@@ -141,6 +142,7 @@ def _here(tasks: list[Task], n_jobs: int) -> Iterator[dict[str, Any]]:
                 del left[row["key"]]
                 yield row
         except BrokenProcessPool:  # a process was killed, and all others with it: those that ran are tried one by one
+            _drop_pool()
             n_running = effective_n_jobs(n_jobs)
             for task in list(left.values())[: n_running + 1]:
                 del left[task.key]
@@ -152,7 +154,13 @@ def _alone(task: Task) -> dict[str, Any]:
     try:
         return Parallel(2, prefer="processes")([delayed(run_task)(task)])[0]
     except BrokenProcessPool as error:
+        _drop_pool()
         return _lost(task, error)
+
+
+def _drop_pool() -> None:
+    """Forget the processes that joblib keeps, so that what comes next begins with new ones."""
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
 def _lost(task: Task, error: BaseException) -> dict[str, Any]:

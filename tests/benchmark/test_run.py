@@ -2,6 +2,7 @@ import dataclasses
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -31,13 +32,6 @@ TIMES = ("feature_seconds", "fit_seconds", "score_seconds", "peak_bytes", "date"
 class FailingDetector(TWFRDetector):
     def _fit(self, clips):
         raise ValueError("this one never works")
-
-
-class FatalDetector(TWFRDetector):
-    """Takes the whole process with it."""
-
-    def _fit(self, clips):
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def without_times(table):
@@ -217,11 +211,12 @@ def test_labels_that_change_on_the_disk_are_read_again(tmp_path):
     assert after["machines"][0][0]["n_anomaly"] == 3
 
 
-def test_a_process_that_is_killed_is_named_and_the_others_finish(suite, tmp_path):
-    detectors = {"fatal": FatalDetector(), **suite.detectors}
-    with pytest.raises(RuntimeError, match=r"4 of 12 tasks failed(.*\n)*fatal on rotating, seed 0: .*process .* died"):
-        run_suite(dataclasses.replace(suite, detectors=detectors), tmp_path, n_jobs=2)
-    assert len(Results(tmp_path).rows()) == 8
+def test_a_process_that_is_killed_is_named_and_the_others_finish(tmp_path):
+    """In a process of its own, whose pool may break."""
+    done = subprocess.run([sys.executable, "-c", FATAL, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert re.search(r"RuntimeError: 2 of 6 tasks failed(.*\n)*fatal on fans, seed 0: .*process .* died", done.stderr)
+    assert [row["detector"] for row in Results(tmp_path).rows()].count("TWFR") == 2
+    assert len(Results(tmp_path).rows()) == 4
     assert "fatal" in (tmp_path / "errors.jsonl").read_text()
 
 
@@ -303,6 +298,21 @@ detectors = {f"r={r}": TWFRDetector(r=r) for r in (0.2, 0.4, 0.6, 0.8, 1.0)}
 table = run_suite(Suite("killed", data, detectors, seeds=(0, 1, 2)), sys.argv[1], n_jobs=int(sys.argv[2]))
 times = ["feature_seconds", "fit_seconds", "score_seconds", "peak_bytes", "date"]
 print(table.drop(columns=times).to_json())
+"""
+
+
+FATAL = """
+import os, signal, sys
+from skasd.benchmark import Suite, run_suite
+from skasd.detectors import TWFRDetector
+
+class FatalDetector(TWFRDetector):
+    def _fit(self, clips):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+data = {"fans": {"kind": "synthetic", "machine_types": "fan", "n_train": 8, "duration": 1.0, "random_state": 0}}
+detectors = {"fatal": FatalDetector(), "TWFR": TWFRDetector(), "mean": TWFRDetector(r=1.0)}
+run_suite(Suite("fatal", data, detectors, seeds=(0, 1)), sys.argv[1], n_jobs=2)
 """
 
 
