@@ -22,6 +22,9 @@ _FIGURES = {
     "official score": "score_official",
 }
 _COST = {"fit / s": "fit_seconds", "score / s": "score_seconds"}
+_COMPARED = (
+    "Of the AUC of all clips of a section, mean over sections and seeds; an interval that holds 0 tells nothing."
+)
 _GIGABYTE = 1e9
 _ALL = "ALL"
 
@@ -90,7 +93,7 @@ def report(
             _sources(published),
         ]
     if compare is not None:
-        parts += ["## Paired bootstrap", markdown(_rounded(_compared(store, rows, compare, n_resamples)))]
+        parts += ["## Paired bootstrap", _COMPARED, markdown(_rounded(_compared(store, rows, compare, n_resamples)))]
     text = "\n\n".join(parts) + "\n"
     if out is not None:
         folder = Path(out).expanduser()
