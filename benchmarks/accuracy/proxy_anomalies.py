@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from contrastive_spectrum import as_features
 from joint_ae_cnn import DATA as REAL
 from rows import append, environment, fill_in, list_table, mean_and_spread
 from scipy.stats import spearmanr
 
 from skasd.datasets import make_machine_clips
 from skasd.detectors import TWFRDetector
-from skasd.features import LogMelTransformer
 from skasd.metrics import score_table
 from skasd.model_selection import ProxyAnomalySplit, make_proxy_anomalies
 
@@ -39,17 +39,10 @@ def synthetic(seed):
     return clips.data[~test], clips.data[test], clips.target[test]
 
 
-def log_mels(table):
-    if "log_mel" in table.columns:
-        return table
-    front_end = LogMelTransformer(n_fft=1024, norm=None, mel_scale="htk")
-    return front_end.fit_transform(table).drop(columns=["path", "waveform"], errors="ignore")
-
-
 def results(name, seed):
     train, test, y_true = synthetic(seed) if name == "synthetic" else REAL[name]()
     train = train.reset_index(drop=True)
-    train_mels, test_mels = log_mels(train), log_mels(test)
+    train_mels, test_mels = as_features(train), as_features(test)
     folds = list(ProxyAnomalySplit(random_state=seed).split(train))
     proxies = {
         (fold, kind): proxies_of(train.iloc[kept], kind, seed) for fold, (_, kept) in enumerate(folds) for kind in KINDS
@@ -77,7 +70,7 @@ def results(name, seed):
 
 
 def proxies_of(kept, kind, seed):
-    return log_mels(make_proxy_anomalies(kept, kind, severity=SEVERITY, random_state=seed))
+    return as_features(make_proxy_anomalies(kept, kind, severity=SEVERITY, random_state=seed))
 
 
 def by_machine(y_true, score_samples, table):

@@ -46,7 +46,7 @@ class SuiteData:
     fingerprint: str
 
     def split(self) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
-        """Normal training clips; test clips of known truth, as a detector may see them; and their truth."""
+        """Normal training clips; test clips of known truth, of sections with training clips; and their truth."""
         side = self.table["split"].to_numpy()
         train = self.table[(side == "train") & (self.target == 1)]
         machine = self.table["machine_type"].astype(str) + "/" + self.table["section"].astype(str)

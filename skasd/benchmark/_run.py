@@ -131,7 +131,7 @@ def _here(tasks: list[Task], n_jobs: int) -> Iterator[dict[str, Any]]:
     if n_jobs == 1 or len(tasks) < 2:
         yield from map(run_task, tasks)
         return
-    left = {task.key: task for task in tasks}
+    left = {_name_of(task): task for task in tasks}
     while left:
         parallel = Parallel(
             n_jobs, prefer="processes", return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs"
@@ -139,13 +139,13 @@ def _here(tasks: list[Task], n_jobs: int) -> Iterator[dict[str, Any]]:
         begun = list(left.values())
         try:
             for row in parallel(delayed(run_task)(task) for task in begun):
-                del left[row["key"]]
+                del left[_name(row)]
                 yield row
         except BrokenProcessPool:  # a process was killed, and all others with it: those that ran are tried one by one
             _drop_pool()
             n_running = effective_n_jobs(n_jobs)
             for task in list(left.values())[: n_running + 1]:
-                del left[task.key]
+                del left[_name_of(task)]
                 yield _alone(task)
 
 

@@ -110,6 +110,20 @@ def test_jobs_do_not_change_the_results(suite, tmp_path):
     assert without_times(one) == without_times(two)
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_one_detector_may_have_two_names_and_one_data_set_too(suite, tmp_path, n_jobs):
+    data = {"a": suite.data["valves"], "b": suite.data["valves"]}
+    twice = Suite("twice", data, {"one": TWFRDetector(), "other": TWFRDetector()}, seeds=(0,))
+    table = run_suite(twice, tmp_path, n_jobs=n_jobs)
+    assert table[["data", "detector"]].to_numpy().tolist() == [
+        ["a", "one"],
+        ["a", "other"],
+        ["b", "one"],
+        ["b", "other"],
+    ]
+    assert len(set(table["official_score"])) == 1
+
+
 def test_joblib_backend_of_the_caller_is_used(suite, tmp_path):
     with joblib.parallel_config(backend="threading"):
         table = run_suite(suite, tmp_path / "threads", n_jobs=2)
