@@ -123,8 +123,8 @@ def at_true_size(branches, n_clips=36000, n_steps=60):
     """Clips per second with all clips on the accelerator, the projected time of 300 epochs, and the slowest kernels."""
     from torch.profiler import ProfilerActivity, profile
 
-    from skasd._osscl import OSSCLNet, OSSCLObjective, OSSCLOptions
     from skasd.losses import ArcFaceHead
+    from skasd.objectives._osscl import OSSCLNet, OSSCLObjective, OSSCLOptions
     from skasd.training import Batches, Rows, TrainingClips, autocast
 
     device = torch.accelerator.current_accelerator()

@@ -13,7 +13,12 @@ from skasd.augmentations._log_mixup import MemoryBank, log_mixup_exp
 from skasd.augmentations._mixup import Mixing, draw_mixing
 from skasd.augmentations._normalisation import PostNormalisation, PreNormalisation
 from skasd.augmentations._resize_crop import Crops, draw_crops, resized_crops
-from skasd.augmentations._spectrum import SpectrumAugmentation, SpectrumAugmenter, TrainingSpectra, forget_clips
+from skasd.augmentations._spectrum_augmentation import (
+    SpectrumAugmentation,
+    SpectrumAugmenter,
+    TrainingSpectra,
+    forget_clips,
+)
 
 __all__ = [
     "Crops",

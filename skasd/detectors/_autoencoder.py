@@ -9,15 +9,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from skasd._autoencoder import (
-    CENTERINGS,
-    RESIDUALS,
-    Residuals,
-    covariance_of_batches,
-    mahalanobis_score,
-    shrunk_inverse,
-    train_autoencoder,
-)
 from skasd._device import torch_device
 from skasd._parameters import check_integer, check_number, check_option
 from skasd._random import local_random_state
@@ -25,9 +16,17 @@ from skasd._threads import one_blas_thread
 from skasd.base import BaseDetector
 from skasd.clips import Clips
 from skasd.detectors._machines import refuse_unknown_machines
-from skasd.detectors._patches import checked_frontend, outputs_of_clips, spectrograms_of
 from skasd.features import LogMelTransformer
-from skasd.features._network_inputs import dtype_of
+from skasd.inputs._network_inputs import dtype_of
+from skasd.inputs._patches import checked_frontend, outputs_of_clips, spectrograms_of
+from skasd.objectives._autoencoder import Residuals, train_autoencoder
+from skasd.scoring._residual_mahalanobis import (
+    CENTERINGS,
+    RESIDUALS,
+    covariance_of_batches,
+    mahalanobis_score,
+    shrunk_inverse,
+)
 from skasd.training import PatchStore, TrainingOptions, evaluated
 
 _SCORES = ("mse", "mahalanobis")

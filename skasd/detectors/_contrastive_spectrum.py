@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from skasd._contrastive_spectrum import ContrastOptions, train_contrastive_spectrum
 from skasd._device import torch_device
-from skasd._joint_ae_cnn import log_odds
 from skasd._parameters import check_option
 from skasd.augmentations import SpectrumAugmentation
 from skasd.clips import Clips
@@ -17,11 +15,13 @@ from skasd.detectors._embedding import EmbeddingDetector
 from skasd.detectors._machine_scorers import distance, fitted_back_ends
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.features import LogMelTransformer
-from skasd.features._augmentation import check_augmentation, prepared
-from skasd.features._network_fit import NetworkFit, stacked_batches
+from skasd.inputs._augmentation import check_augmentation, prepared
+from skasd.inputs._network_fit import NetworkFit, stacked_batches
 from skasd.losses import ArcFaceHead
 from skasd.networks import folded
+from skasd.objectives._contrastive_spectrum import ContrastOptions, train_contrastive_spectrum
 from skasd.scoring import KMeansScorer, check_scorer
+from skasd.scoring._log_odds import log_odds
 from skasd.training import ClipStore, Training, evaluated
 
 _SCORE_WITH = ("embedding", "label", "predicted")

@@ -9,11 +9,11 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import _BaseComposition
 from tqdm import tqdm
 
-from skasd._clip_classes import USUAL_COLUMNS
 from skasd._parameters import check_integer, check_number, check_option
 from skasd._random import local_random_state
 from skasd.base import BaseDetector
 from skasd.clips import Clips
+from skasd.inputs._clip_classes import USUAL_COLUMNS
 
 _COMBINE = ("mean", "rank")
 _ALL = ""  # scale over all machine types

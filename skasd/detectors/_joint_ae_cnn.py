@@ -8,24 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from skasd._clip_classes import ClipClasses, check_class_parameters, machine_names
 from skasd._device import torch_device
-from skasd._joint_ae_cnn import JointOptions, PatchOutputs, log_odds, train_joint
 from skasd._parameters import check_integer, check_option
 from skasd._random import local_random_state
 from skasd.clips import Clips
 from skasd.detectors._embedding import EmbeddingDetector
 from skasd.detectors._machine_scorers import distance, fitted_back_ends
 from skasd.detectors._machines import refuse_unknown_machines
-from skasd.detectors._patches import checked_frontend, outputs_of_clips, spectrograms_of
 from skasd.detectors._score_mode import settled_mode
 from skasd.features import LogMelTransformer
-from skasd.features._augmentation import check_augmentation, prepared
 from skasd.features._median_filter import check_window, filtered
-from skasd.features._network_fit import refuse_one_clip
-from skasd.features._network_inputs import dtype_of
+from skasd.inputs._augmentation import check_augmentation, prepared
+from skasd.inputs._clip_classes import ClipClasses, check_class_parameters, machine_names
+from skasd.inputs._network_fit import refuse_one_clip
+from skasd.inputs._network_inputs import dtype_of
+from skasd.inputs._patches import checked_frontend, outputs_of_clips, spectrograms_of
 from skasd.networks import folded
+from skasd.objectives._joint_ae_cnn import JointOptions, PatchOutputs, train_joint
 from skasd.scoring import KNNScorer, check_scorer
+from skasd.scoring._log_odds import log_odds
 from skasd.training import PatchStore, TrainingOptions
 
 _SCORE_WITH = ("auto", "label", "predicted", "embedding", "reconstruction")

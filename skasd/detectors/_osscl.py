@@ -10,7 +10,6 @@ from sklearn.mixture import GaussianMixture
 from torch.nn import functional
 
 from skasd._device import torch_device
-from skasd._osscl import OSSCLOptions
 from skasd._parameters import check_option
 from skasd.clips import Clips
 from skasd.detectors._embedding import EmbeddingDetector
@@ -18,11 +17,12 @@ from skasd.detectors._machine_scorers import distance, fitted_back_ends
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.detectors._score_mode import settled_mode
 from skasd.features import LogMelTransformer
-from skasd.features._augmentation import check_augmentation
-from skasd.features._network_fit import NetworkFit, stacked_batches
 from skasd.features._osscl_training import run_osscl
+from skasd.inputs._augmentation import check_augmentation
+from skasd.inputs._network_fit import NetworkFit, stacked_batches
 from skasd.losses import ArcFaceHead, arcface_logits
 from skasd.networks import OSSCLNet, folded
+from skasd.objectives._osscl import OSSCLOptions
 from skasd.scoring import BackEnd, check_scorer
 from skasd.training import ClipStore, evaluated
 

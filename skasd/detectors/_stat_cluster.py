@@ -10,23 +10,23 @@ import numpy as np
 from skasd._device import torch_device
 from skasd._parameters import check_integer, check_option
 from skasd._random import local_random_state
-from skasd._spectrum import SpectrumOptions, train_spectrum
-from skasd._stat_cluster import ClusterOptions, train_clusters
 from skasd.clips import Clips
 from skasd.clustering import StatisticalClusterer
+from skasd.clustering._clip_statistics import ClipStatistics
 from skasd.detectors._embedding import EmbeddingDetector
 from skasd.detectors._machine_scorers import distance, fitted_back_ends
 from skasd.detectors._machines import refuse_unknown_machines
-from skasd.detectors._stat_cluster_labels import Labels, attributes_of, labels_of
 from skasd.features import LogMelTransformer
-from skasd.features._augmentation import check_augmentation, prepared
 from skasd.features._mel_cpu import log_mel
-from skasd.features._network_fit import refuse_one_clip, stacked_batches
-from skasd.features._network_inputs import NetworkInputs, default_frontend, usable_branches
-from skasd.features._statistics import ClipStatistics
 from skasd.features._twfr import or_published
+from skasd.inputs._attribute_classes import Labels, attributes_of, labels_of
+from skasd.inputs._augmentation import check_augmentation, prepared
+from skasd.inputs._network_fit import refuse_one_clip, stacked_batches
+from skasd.inputs._network_inputs import NetworkInputs, default_frontend, usable_branches
 from skasd.networks import folded
 from skasd.networks._osscl import BRANCH_INPUTS
+from skasd.objectives._self_supervised import SpectrumOptions, train_spectrum
+from skasd.objectives._stat_cluster import ClusterOptions, train_clusters
 from skasd.scoring import KMeansScorer, check_scorer
 from skasd.training import ClipStore, Training, TrainingOptions, evaluated
 

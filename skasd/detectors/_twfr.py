@@ -10,14 +10,15 @@ from sklearn.mixture import GaussianMixture
 
 from skasd._parameters import check_integer, check_number, check_option
 from skasd._random import local_random_state
+from skasd._rank_pooling import decay_values, twfr
 from skasd._threads import one_blas_thread
 from skasd.base import BaseDetector
 from skasd.clips import Clips
+from skasd.clustering._clip_statistics import IMPULSIVE_SKEWNESS, mean_skewness
 from skasd.detectors._gaussian import SCORES, fit_mixture, held_out_scores
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.features import LogMelTransformer
-from skasd.features._statistics import IMPULSIVE_SKEWNESS, mean_skewness
-from skasd.features._twfr import decay_values, map_spectrograms, or_published, twfr
+from skasd.features._twfr import map_spectrograms, or_published
 
 # r="auto": from the mean over time to what the two loudest frames of each band say
 _AUTO_R = (1.0, 0.95, 0.8, 0.5)

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from skasd._clip_classes import ClipClasses
-from skasd._osscl import OSSCLOptions, train_osscl
 from skasd.clips import Clips
-from skasd.features._augmentation import prepared
-from skasd.features._network_fit import NetworkFit
+from skasd.inputs._augmentation import prepared
+from skasd.inputs._clip_classes import ClipClasses
+from skasd.inputs._network_fit import NetworkFit
+from skasd.objectives._osscl import OSSCLOptions, train_osscl
 from skasd.training import ClipStore, Training
 
 

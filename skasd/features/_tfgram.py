@@ -12,14 +12,14 @@ from sklearn.frozen import FrozenEstimator
 from torch import nn
 
 from skasd._device import torch_device
-from skasd._osscl import OSSCLOptions
 from skasd.base import normals_only
 from skasd.clips import Clips
 from skasd.features._base import ClipTransformer, into_container, stacked
 from skasd.features._log_mel import LogMelTransformer
-from skasd.features._network_fit import NetworkFit, stacked_batches
 from skasd.features._osscl_training import run_osscl
+from skasd.inputs._network_fit import NetworkFit, stacked_batches
 from skasd.networks import folded
+from skasd.objectives._osscl import OSSCLOptions
 from skasd.training import ClipStore, evaluated
 
 _CLIPS_PER_BATCH = 16

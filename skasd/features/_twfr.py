@@ -4,7 +4,7 @@ Axes: F mel bands, T frames, R decay values.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skasd._parameters import check_number
+from skasd._rank_pooling import decay_values, twfr
 from skasd.clips import ClipReader, Clips
 from skasd.features._base import ClipTransformer, equal_shapes, into_container, stacked
 from skasd.features._log_mel import LogMelTransformer
@@ -136,49 +136,8 @@ class TWFRTransformer(ClipTransformer):
         or_published(self.frontend)
 
 
-def twfr(spectrogram: np.ndarray, r: Sequence[float]) -> np.ndarray:
-    """Weighted ranking pooling of one spectrogram.
-
-    Parameters
-    ----------
-    spectrogram : ndarray of shape (F, T)
-        Values in any unit.
-    r : sequence of R floats
-        Decay values in [0, 1].
-
-    Returns
-    -------
-    pooled : ndarray of shape (R, F)
-        In the unit and dtype of `spectrogram`.
-
-    Examples
-    --------
-    >>> twfr(np.array([[1.0, 4.0, 2.0]]), [0.25]).round(6)
-    array([[3.47619]])
-    """
-    ascending = np.sort(spectrogram, axis=1)
-    return _ascending_weights(spectrogram.shape[1], tuple(r)).astype(spectrogram.dtype) @ ascending.T
-
-
-@lru_cache(maxsize=64)
-def _ascending_weights(n_frames: int, r: tuple[float, ...]) -> np.ndarray:
-    """Weights of shape (R, T) for frames sorted from quiet to loud; each row has the sum 1."""
-    weights = np.power.outer(np.asarray(r, dtype=float), np.arange(n_frames)[::-1])
-    return weights / weights.sum(axis=1, keepdims=True)
-
-
 def _pooled_flat(spectrogram: np.ndarray, *, r: tuple[float, ...]) -> np.ndarray:
     return twfr(spectrogram, r).ravel()
-
-
-def decay_values(r: float | Sequence[float], name: str = "r") -> tuple[float, ...]:
-    """Values of a parameter of this name, after a look at each of them."""
-    values = tuple(np.atleast_1d(np.asarray(r, dtype=object)))
-    if not values:
-        raise ValueError(f"{name} is empty; give one decay value in [0, 1] or several.")
-    for value in values:
-        check_number(name, value, low=0, high=1)
-    return values
 
 
 def or_published(frontend: LogMelTransformer | None) -> LogMelTransformer:

@@ -2,6 +2,7 @@
 
 from skasd.networks._autoencoder import DenseAutoencoder
 from skasd.networks._byol_a import BYOLANet
+from skasd.networks._dual_branch import SpectrogramBranch, SpectrumBranch, SpectrumNet
 from skasd.networks._efficientnet import EfficientNetB0
 from skasd.networks._folding import folded
 from skasd.networks._frequency_attention import FrequencyAttention, FrequencyGate
@@ -12,7 +13,6 @@ from skasd.networks._mobilenet import MobileNetV2
 from skasd.networks._osscl import OSSCLNet
 from skasd.networks._perturbation import PerturbationHead
 from skasd.networks._segments import SegmentNet
-from skasd.networks._spectrum import SpectrogramBranch, SpectrumBranch, SpectrumNet
 from skasd.networks._squeeze_excitation import SqueezeExcitation
 from skasd.networks._tagram import TAgramNet
 from skasd.networks._tfgram import TFgramNet

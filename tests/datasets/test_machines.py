@@ -9,7 +9,7 @@ from scipy import fft, signal
 from sklearn.metrics import roc_auc_score
 
 from skasd.datasets import make_machine_clips
-from skasd.datasets._machine_parts import MACHINES, make_machine
+from skasd.datasets._synthetic._parts import MACHINES, make_machine
 
 SAMPLE_RATE = 16_000
 KINDS = [(machine_type, kind) for machine_type in MACHINES for kind in MACHINES[machine_type].faults]

@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from skasd._autoencoder import mahalanobis_score
 from skasd.datasets import make_machine_clips
 from skasd.detectors import AutoencoderDetector
 from skasd.features import LogMelTransformer
+from skasd.objectives._autoencoder import mahalanobis_score
 
 FRONT_END = LogMelTransformer(n_fft=256, hop_length=128, n_mels=16)
 

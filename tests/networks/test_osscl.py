@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from skasd._osscl import OSSCLObjective, OSSCLOptions
 from skasd.augmentations import draw_mixing
 from skasd.losses import ArcFaceHead, noisy_arcmix_loss, supervised_contrastive_loss
 from skasd.networks import OSSCLNet
+from skasd.objectives._osscl import OSSCLObjective, OSSCLOptions
 
 N_CLASSES = 41
 CONFIGURATIONS = {  # branches, perturbation head, bottlenecks, published number of parameters

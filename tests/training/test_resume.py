@@ -9,9 +9,9 @@ import pytest
 import torch
 from skorch.callbacks import Callback, Checkpoint, LoadInitState
 
-from skasd._contrastive_spectrum import ContrastOptions, train_contrastive_spectrum
-from skasd._osscl import OSSCLOptions, train_osscl
 from skasd.augmentations import SpectrumAugmentation, TrainingSpectra
+from skasd.objectives._contrastive_spectrum import ContrastOptions, train_contrastive_spectrum
+from skasd.objectives._osscl import OSSCLOptions, train_osscl
 from skasd.training import TrainingOptions
 from tests.training.tiny import (
     BreakOff,

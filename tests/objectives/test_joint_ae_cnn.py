@@ -6,10 +6,11 @@ import torch
 from scipy.ndimage import median_filter
 from torch.nn import functional
 
-from skasd._joint_ae_cnn import JointObjective, JointOptions, PatchOutputs, log_odds
 from skasd.losses import two_view_loss
 from skasd.networks import JointNet
 from skasd.networks._joint import flattened, running_median
+from skasd.objectives._joint_ae_cnn import JointObjective, JointOptions, PatchOutputs
+from skasd.scoring._log_odds import log_odds
 
 PATCH = torch.randn(4, 8, 16, generator=torch.Generator().manual_seed(0))
 LABEL = torch.tensor([0, 1, 1, 0])

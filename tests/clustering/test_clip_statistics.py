@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skasd.features._statistics import ClipStatistics, mean_skewness
+from skasd.clustering._clip_statistics import ClipStatistics, mean_skewness
 
 LOG_MEL = np.random.default_rng(0).gamma(1.0, 5.0, (4, 50)) - 60
 QUIET = LOG_MEL.max() - LOG_MEL  # leans to the quiet side

@@ -4,8 +4,8 @@ import pytest
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 
-from skasd._clip_classes import ClipClasses, check_class_parameters, machine_names, pseudo_labels
 from skasd.clips import as_clips
+from skasd.inputs._clip_classes import ClipClasses, check_class_parameters, machine_names, pseudo_labels
 
 
 def planted(n_clusters=4, n_clips=80, n_statistics=30, seed=0):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from skasd.datasets._machine_parameters import (
+from skasd.datasets._synthetic._parameters import (
     check_anomalies,
     check_counts,
     check_lengths,
@@ -17,7 +17,7 @@ from skasd.datasets._machine_parameters import (
     check_sound,
     check_target_share,
 )
-from skasd.datasets._machine_recording import make_site, record
+from skasd.datasets._synthetic._recording import make_site, record
 
 SHUFFLE = 7  # last word of the seeds that shuffle kinds, to keep them apart from those of the clips
 COLUMNS = ["waveform", "machine_type", "section", "domain", "attributes", "split"]

@@ -20,7 +20,7 @@ from skasd._parameters import check_integer, check_number, check_option
 from skasd.augmentations import draw_exchange, exchanged_parts, exchanged_statistics, exchanged_target
 from skasd.losses import AdaProjHead, SubClusterAdaCosHead, prototype_loss, soft_cross_entropy, text_embedding
 from skasd.networks import SpectrumNet
-from skasd.networks._spectrum import FREQUENCY_ATTENTIONS
+from skasd.networks._dual_branch import FREQUENCY_ATTENTIONS
 from skasd.training import ClipStore, Training, TrainingOptions, seeded, torch_dtype, train
 
 HEADS = ("sub_cluster_adacos", "adacos", "adaproj")

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from skasd._contrastive_spectrum import ContrastOptions, SpectrumContrastObjective, encoder_of
 from skasd.losses import cross_domain_loss, cross_domain_pairs
 from skasd.networks import BYOLANet, MobileFaceNet, PerturbationHead, SegmentNet
+from skasd.objectives._contrastive_spectrum import ContrastOptions, SpectrumContrastObjective, encoder_of
 
 N_BANDS, LENGTH, DIM = 16, 8, 12
 LABEL = torch.tensor([0, 1, 0, 2, 3, 2, 4, 4])  # classes 0 and 1 in both domains, class 2 in the source domain alone

@@ -6,7 +6,7 @@ excitation and the phase of the shaft in cycles, both of shape (n_timepoints,).
 
 import numpy as np
 
-from skasd.datasets._machine_signals import decibel, harmonic_sum, harmonics, jitter_db, pulses, rotation_phase
+from skasd.datasets._synthetic._signals import decibel, harmonic_sum, harmonics, jitter_db, pulses, rotation_phase
 
 LINE_HUM = 100.0  # Hz, twice the frequency of a 50 Hz supply
 CLICK_BOUNCE = 0.0015  # s, between the bounces of a contact

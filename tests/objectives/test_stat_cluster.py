@@ -3,9 +3,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from skasd._stat_cluster import ClusterObjective, ClusterOptions, ContrastObjective, Projector, train_clusters
 from skasd.losses import ArcFaceHead, prototype_loss, supervised_contrastive_loss
 from skasd.networks import OSSCLNet
+from skasd.objectives._stat_cluster import (
+    ClusterObjective,
+    ClusterOptions,
+    ContrastObjective,
+    Projector,
+    train_clusters,
+)
 from skasd.training import ClipStore, TrainingOptions
 
 LABEL = torch.tensor([0, 0, 1, 2, 2, 1])

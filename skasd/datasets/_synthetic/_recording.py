@@ -5,9 +5,9 @@ from zlib import crc32
 
 import numpy as np
 
-from skasd.datasets._machine_faults import Scene, add_fault
-from skasd.datasets._machine_parts import Machine, draw_state, make_machine
-from skasd.datasets._machine_signals import (
+from skasd.datasets._synthetic._faults import Scene, add_fault
+from skasd.datasets._synthetic._parts import Machine, draw_state, make_machine
+from skasd.datasets._synthetic._signals import (
     bin_frequencies,
     decibel,
     filter_spectrum,
@@ -17,7 +17,7 @@ from skasd.datasets._machine_signals import (
     unit_power,
     wandering,
 )
-from skasd.datasets._machine_timing import make_timing
+from skasd.datasets._synthetic._timing import make_timing
 
 N_RIPPLES = 8
 RIPPLE_DB = 0.7  # dB, standard deviation of each ripple of the response from clip to clip

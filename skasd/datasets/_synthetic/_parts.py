@@ -7,7 +7,7 @@ from zlib import crc32
 
 import numpy as np
 
-from skasd.datasets._machine_sources import compressor, fan, gearbox, pump, slider, valve
+from skasd.datasets._synthetic._sources import compressor, fan, gearbox, pump, slider, valve
 
 N_RESONANCES = 6
 LOWEST_RESONANCE, HIGHEST_RESONANCE = 180.0, 6500.0  # Hz

@@ -227,23 +227,3 @@ def train_joint(
         trained = train(objective, store, label, training, seed=seed)
         forget_clips(trained.objective)
         return trained
-
-
-def log_odds(logits: np.ndarray, is_own: np.ndarray) -> np.ndarray:
-    r"""Logarithm (n,) of the odds against the own classes, :math:`\ln((1 - p) / p)`, from logits so that it never saturates.
-
-    .. math:: A = \ln \sum_{k \notin Y} e^{z_k} - \ln \sum_{k \in Y} e^{z_k}
-
-    Parameters
-    ----------
-    logits : ndarray of shape (n, K)
-        :math:`z`, of patches.
-    is_own : ndarray of shape (K,), bool
-        Classes :math:`Y` that belong to what a patch claims to be, of which there is one as a rule; and others.
-
-    Examples
-    --------
-    >>> log_odds(np.array([[2.0, 0.0, -1.0], [40.0, 0.0, 0.0]]), np.array([True, False, False])).round(6)
-    array([ -1.686738, -39.306853])
-    """
-    return np.logaddexp.reduce(logits[:, ~is_own], axis=1) - np.logaddexp.reduce(logits[:, is_own], axis=1)

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from skasd._clip_classes import ClipClasses, check_class_parameters, machine_names
 from skasd._parameters import check_integer
 from skasd._random import local_random_state
 from skasd.clips import Clips
 from skasd.features._log_mel import LogMelTransformer
-from skasd.features._network_inputs import NetworkInputs, default_frontend, usable_branches
+from skasd.inputs._clip_classes import ClipClasses, check_class_parameters, machine_names
+from skasd.inputs._network_inputs import NetworkInputs, default_frontend, usable_branches
 from skasd.networks._osscl import BRANCH_INPUTS
 from skasd.training import ClipStore, TrainingOptions
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from skasd.networks import SpectrogramBranch, SpectrumBranch, SpectrumNet
-from skasd.networks._spectrum import ResidualBlock, kernels
+from skasd.networks._dual_branch import ResidualBlock, kernels
 
 SHORT = 10_000
 

@@ -4,7 +4,7 @@ import pytest
 
 from skasd.clips import as_clips
 from skasd.clustering import StatisticalClusterer
-from skasd.detectors._stat_cluster_labels import attributes_of, labels_of
+from skasd.inputs._attribute_classes import attributes_of, labels_of
 
 
 def of(machines, domains, attributes, statistics=None, clusters_for="missing"):

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skasd.datasets._machine_parts import Machine, State
-from skasd.datasets._machine_signals import (
+from skasd.datasets._synthetic._parts import Machine, State
+from skasd.datasets._synthetic._signals import (
     bin_frequencies,
     decibel,
     harmonic_sum,
@@ -16,7 +16,7 @@ from skasd.datasets._machine_signals import (
     unit_power,
     wandering,
 )
-from skasd.datasets._machine_timing import Timing
+from skasd.datasets._synthetic._timing import Timing
 
 LEVEL_SPREAD = 2.0  # dB, give or take, from one faulty clip to the next
 BEARING_QUALITY = 12.0

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from skasd._parameters import check_option
-from skasd.features._twfr import decay_values, twfr
+from skasd._rank_pooling import decay_values, twfr
 
 MOMENTS = ("std", "skewness", "kurtosis")
 # Level distributions of noise lean to the quiet side (the logarithm of a chi-square variable has a skewness below 0);

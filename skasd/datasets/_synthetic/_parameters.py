@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from skasd.datasets._machine_parts import MACHINES
+from skasd.datasets._synthetic._parts import MACHINES
 
 SHORTEST = 0.1  # s
 LOWEST_SAMPLE_RATE = 2000  # Hz

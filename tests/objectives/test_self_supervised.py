@@ -3,9 +3,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from skasd._spectrum import SpectrumObjective, SpectrumOptions
 from skasd.losses import AdaProjHead, SubClusterAdaCosHead, prototype_loss, text_embedding
 from skasd.networks import SpectrumNet
+from skasd.objectives._self_supervised import SpectrumObjective, SpectrumOptions
 
 LABELS = ["fan | source", "fan | target", "valve | source"]
 SHORT = 10_000

@@ -2,13 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from skasd._autoencoder import (
-    AutoencoderObjective,
-    Residuals,
-    covariance_of_batches,
-    mahalanobis_score,
-    shrunk_inverse,
-)
+from skasd.objectives._autoencoder import AutoencoderObjective, Residuals
+from skasd.scoring._residual_mahalanobis import covariance_of_batches, mahalanobis_score, shrunk_inverse
 
 ROWS = np.array([[1.0, 0.0], [-1.0, 0.0], [2.0, 1.0], [0.0, -1.0]])
 SOURCE, TARGET = np.diag([2.0, 0.5]), np.diag([0.25, 4.0])

@@ -1,0 +1,52 @@
+"""Rank-weighted pooling over time: from the mean of a band to its maximum.
+
+Axes: F mel bands, T frames, R decay values.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from skasd._parameters import check_number
+
+
+def twfr(spectrogram: np.ndarray, r: Sequence[float]) -> np.ndarray:
+    """Weighted ranking pooling of one spectrogram.
+
+    Parameters
+    ----------
+    spectrogram : ndarray of shape (F, T)
+        Values in any unit.
+    r : sequence of R floats
+        Decay values in [0, 1].
+
+    Returns
+    -------
+    pooled : ndarray of shape (R, F)
+        In the unit and dtype of `spectrogram`.
+
+    Examples
+    --------
+    >>> twfr(np.array([[1.0, 4.0, 2.0]]), [0.25]).round(6)
+    array([[3.47619]])
+    """
+    ascending = np.sort(spectrogram, axis=1)
+    return _ascending_weights(spectrogram.shape[1], tuple(r)).astype(spectrogram.dtype) @ ascending.T
+
+
+@lru_cache(maxsize=64)
+def _ascending_weights(n_frames: int, r: tuple[float, ...]) -> np.ndarray:
+    """Weights of shape (R, T) for frames sorted from quiet to loud; each row has the sum 1."""
+    weights = np.power.outer(np.asarray(r, dtype=float), np.arange(n_frames)[::-1])
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def decay_values(r: float | Sequence[float], name: str = "r") -> tuple[float, ...]:
+    """Values of a parameter of this name, after a look at each of them."""
+    values = tuple(np.atleast_1d(np.asarray(r, dtype=object)))
+    if not values:
+        raise ValueError(f"{name} is empty; give one decay value in [0, 1] or several.")
+    for value in values:
+        check_number(name, value, low=0, high=1)
+    return values

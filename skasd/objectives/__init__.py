@@ -1,0 +1,1 @@
+"""What each system minimises: a network, its losses and its augmentation, and how they are trained."""
