@@ -27,3 +27,8 @@ def local_random_state(random_state: Any) -> np.random.RandomState:
     raise TypeError(
         f"random_state={random_state!r} is a {type(random_state).__name__}; an int, RandomState or None is expected."
     )
+
+
+def random_seed(random_state: Any) -> int:
+    """One seed drawn from the generator of an estimator, see :func:`local_random_state`."""
+    return local_random_state(random_state).randint(2**31 - 1)

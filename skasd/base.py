@@ -2,6 +2,7 @@
 
 import warnings
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any, Self, final
 
 import numpy as np
@@ -13,43 +14,57 @@ from skasd._parameters import check_number, check_option
 from skasd._threshold import THRESHOLDS, alarm_threshold
 from skasd.clips import Clips, check_clips
 
-__all__ = ["BaseDetector", "normals_only"]
+__all__ = ["BaseDetector", "NormalScores", "normals_only"]
 
 _FALSE_ALARM_SHARE = 0.1  # of contamination="auto"; the baselines of the challenge decide so
 
 
-class BaseDetector(OutlierMixin, BaseEstimator, ABC):
-    """What every detector shares; each line here is carried by all of them.
+@dataclass(frozen=True)
+class NormalScores:
+    """Anomaly scores of normal clips, which the threshold follows from.
 
-    A detector writes ``__init__`` (with `contamination` and `threshold`) and two hooks: ``_fit(clips)`` learns from normal
-    clips and sets attributes that end in "_"; ``_anomaly_score(clips)`` gives one number per clip, high for anomalous ones.
-    One that knows how its training clips score when they are left out of the training says so in
-    ``_held_out_score(clips)``. With
-    :math:`A` the anomaly score,
+    Parameters
+    ----------
+    held_out : ndarray of shape (n_held_out,)
+        Scores of clips that the detector did not learn from, as new clips are scored; of the training clips if it learnt
+        from all of them.
+    training : ndarray of shape (n_clips,) or None, default=None
+        Scores of the training clips, equal to what ``score_samples`` gives for them but for the sign. None makes ``fit``
+        score them again if it needs them, which reads every clip a second time.
+    """
+
+    held_out: np.ndarray
+    training: np.ndarray | None = None
+
+
+class BaseDetector(OutlierMixin, BaseEstimator, ABC):
+    """What every detector shares.
+
+    A detector writes ``__init__`` (with `contamination` and `threshold`) and two hooks. ``_fit(clips)`` learns from normal
+    clips, sets attributes that end in "_", and returns the :class:`NormalScores` that it knows by then, or None.
+    ``_anomaly_score(clips)`` returns one number per clip, high for anomalous clips. With :math:`A` the anomaly score,
 
     - ``score_samples`` is :math:`-A`: high is normal;
-    - ``offset_`` is the `contamination` quantile of ``score_samples`` over the training clips; with
-      ``contamination="auto"`` the 0.1 quantile over training clips that were held out, as new clips are; with
-      ``threshold="gamma"`` that of a gamma distribution fitted to :math:`A` of clips that were held out;
+    - ``offset_``, the threshold, is the `contamination` quantile of ``score_samples`` over the training clips. With
+      ``contamination="auto"`` it is the 10 % quantile over held-out clips, and with ``threshold="gamma"`` the quantile of a
+      gamma distribution fitted to the :math:`A` of held-out clips;
     - ``decision_function`` is ``score_samples - offset_``: negative is anomalous;
     - ``predict`` is its sign: +1 normal, -1 anomaly.
+
+    A detector with a parameter `feature` reads that column of a clip table; without one, it reads the only feature column.
     """
 
     contamination: float | str
     threshold: str
-    _input_feature = "log_mel"
+    feature: str | None = "auto"
 
     @abstractmethod
-    def _fit(self, clips: Clips) -> None:
-        """Learn from normal clips."""
+    def _fit(self, clips: Clips) -> NormalScores | None:
+        """Learn from normal clips; the scores that the threshold follows from, or None to have all clips scored."""
 
     @abstractmethod
     def _anomaly_score(self, clips: Clips) -> np.ndarray:
         """Anomaly score of shape (n_clips,), high for anomalous clips."""
-
-    def _held_out_score(self, clips: Clips) -> np.ndarray:
-        """Anomaly score (n_clips,) of the training clips as if they were new."""
-        return self._anomaly_score(clips)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -74,16 +89,18 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         if self.contamination != "auto":
             check_number("contamination", self.contamination, low=0, high=0.5, above=True)
         check_option("threshold", self.threshold, THRESHOLDS)
-        clips = normals_only(check_clips(self, X, reset=True, feature=self._input_feature), y)
-        self._fit(clips)
-        self.offset_ = self._offset(clips)
+        clips = normals_only(check_clips(self, X, reset=True, feature=self.feature), y)
+        scores = self._fit(clips)
+        self.offset_ = self._offset(clips, NormalScores(self._anomaly_score(clips)) if scores is None else scores)
         return self
 
-    def _offset(self, clips: Clips) -> float:
+    def _offset(self, clips: Clips | None, scores: NormalScores) -> float:
+        """Threshold on ``score_samples``; clips are needed where the scores of the training clips are not known."""
         is_auto = isinstance(self.contamination, str)
         share = _FALSE_ALARM_SHARE if isinstance(self.contamination, str) else self.contamination
-        is_held_out = is_auto or self.threshold == "gamma"
-        score = self._held_out_score(clips) if is_held_out else self._anomaly_score(clips)
+        score = scores.held_out if is_auto or self.threshold == "gamma" else scores.training
+        if score is None:
+            score = self._anomaly_score(clips)  # type: ignore[arg-type]
         return -alarm_threshold(np.asarray(score, dtype=np.float64), share, self.threshold)
 
     @final
@@ -119,7 +136,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
             High is normal.
         """
         check_is_fitted(self)
-        clips = check_clips(self, X, reset=False, feature=self._input_feature)
+        clips = check_clips(self, X, reset=False, feature=self.feature)
         return -np.asarray(self._anomaly_score(clips), dtype=np.float64)
 
     @final

@@ -8,5 +8,15 @@ from skasd.clips._audio import ClipReader, clip_length
 from skasd.clips._check import check_clips
 from skasd.clips._clips import Clips
 from skasd.clips._coerce import as_clips, is_clip_table
+from skasd.clips._feature_column import ANY_FEATURE, note_feature
 
-__all__ = ["ClipReader", "Clips", "as_clips", "check_clips", "clip_length", "is_clip_table"]
+__all__ = [
+    "ANY_FEATURE",
+    "ClipReader",
+    "Clips",
+    "as_clips",
+    "check_clips",
+    "clip_length",
+    "is_clip_table",
+    "note_feature",
+]

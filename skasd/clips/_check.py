@@ -3,13 +3,15 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.validation import validate_data
 
 from skasd.clips._clips import Clips
 from skasd.clips._coerce import as_clips, as_numpy, finite_rows, is_clip_table, is_matrix
+from skasd.clips._feature_column import ANY_FEATURE, feature_column
 
 
-def check_clips(estimator: Any, X: Any, *, reset: bool, feature: str | None = "log_mel") -> Clips:
+def check_clips(estimator: Any, X: Any, *, reset: bool, feature: str | None = "auto") -> Clips:
     """Clips of the X that an estimator was given, checked against the X that it was fitted on.
 
     Parameters
@@ -20,13 +22,15 @@ def check_clips(estimator: Any, X: Any, *, reset: bool, feature: str | None = "l
         See :func:`as_clips`. 2-D arrays go through scikit-learn's ``validate_data``.
     reset : bool
         True in ``fit``, False elsewhere.
-    feature : str or None, default="log_mel"
-        Name of the feature column of a clip table; None for an estimator that takes waveforms only.
+    feature : str or None, default="auto"
+        Feature column of a clip table, see :func:`feature_column`; later calls read the column that ``fit`` read. None for
+        an estimator that takes waveforms only.
 
     Returns
     -------
     clips : Clips
     """
+    feature = _column(estimator, X, feature, reset=reset)
     if is_clip_table(X, feature) or not is_matrix(X):
         clips = as_clips(X, feature=feature)
         if feature is None and clips.kind == "feature":
@@ -40,6 +44,17 @@ def check_clips(estimator: Any, X: Any, *, reset: bool, feature: str | None = "l
     clips = Clips("waveform", finite_rows(X) if reset else X)  # later each clip is looked at when it is read
     _remember_kind(estimator, clips, reset)
     return clips
+
+
+def _column(estimator: Any, X: Any, feature: str | None, *, reset: bool) -> str | None:
+    """The feature column that the estimator was fitted on, if it was fitted on one; else the one that X has."""
+    known = None if reset else vars(estimator).get("_feature_column")
+    if known is not None and isinstance(X, pd.DataFrame):
+        return known
+    column = feature_column(X, feature)
+    if reset:
+        estimator._feature_column = None if feature == ANY_FEATURE else column
+    return feature if column is None else column
 
 
 def _name(estimator: Any) -> str:

@@ -29,11 +29,14 @@ class Clips:
         Paths, waveforms or features.
     table : DataFrame of n_clips rows, or None
         The clip table they came from.
+    column : str or None
+        The column of the table that they were read from.
     """
 
     kind: Literal["waveform", "feature"]
     items: Sequence | np.ndarray
     table: pd.DataFrame | None = None
+    column: str | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -52,7 +55,7 @@ class Clips:
         """Clips at the integer `positions`."""
         whole = isinstance(self.items, np.ndarray)
         items = self.items[positions] if whole else [self.items[position] for position in positions]  # type: ignore
-        return type(self)(self.kind, items, None if self.table is None else self.table.iloc[positions])
+        return type(self)(self.kind, items, None if self.table is None else self.table.iloc[positions], self.column)
 
     def group_names(self, columns: Sequence[str], optional: Sequence[str] = ()) -> np.ndarray:
         """Names of the group of each clip: the cells of `columns` joined by "/".

@@ -9,19 +9,19 @@ from sklearn.utils import check_array
 
 from skasd.clips._audio import why_not_finite
 from skasd.clips._clips import BadCell, Clips
+from skasd.clips._feature_column import feature_column
+
+_WAVEFORM_COLUMNS = ("waveform", "path")  # the preferred first
 
 
-def is_clip_table(X: Any, feature: str | None = "log_mel") -> bool:
+def is_clip_table(X: Any, feature: str | None = "auto") -> bool:
     """Whether X is a clip table: a DataFrame with a `path`, `waveform` or feature column."""
-    return isinstance(X, pd.DataFrame) and any(name in X.columns for name in _clip_columns(feature))
+    if not isinstance(X, pd.DataFrame):
+        return False
+    return any(name in X.columns for name in _WAVEFORM_COLUMNS) or feature_column(X, feature) is not None
 
 
-def _clip_columns(feature: str | None) -> list[str]:
-    """Columns that can hold clips, the preferred first."""
-    return ["waveform", "path"] if feature is None else [feature, "waveform", "path"]
-
-
-def as_clips(X: Any, *, feature: str | None = "log_mel") -> Clips:
+def as_clips(X: Any, *, feature: str | None = "auto") -> Clips:
     """Clips of an X of any of the accepted kinds.
 
     Parameters
@@ -34,8 +34,8 @@ def as_clips(X: Any, *, feature: str | None = "log_mel") -> Clips:
           is used).
 
         NumPy arrays, memory maps and torch tensors alike.
-    feature : str or None, default="log_mel"
-        Name of the feature column of a clip table; None for an estimator that takes waveforms only.
+    feature : str or None, default="auto"
+        Feature column of a clip table, see :func:`feature_column`; None for an estimator that takes waveforms only.
 
     Returns
     -------
@@ -52,8 +52,8 @@ def as_clips(X: Any, *, feature: str | None = "log_mel") -> Clips:
         raise TypeError(_hint_for(X))
     if isinstance(X, pd.DataFrame) and not is_clip_table(X, feature) and not _all_numeric(X):
         raise ValueError(
-            f"X is a DataFrame without any of the columns {_clip_columns(feature)}, so it holds no clips; "
-            f"its columns are {list(X.columns)}."
+            f"X is a DataFrame without a column of features, {' or '.join(_WAVEFORM_COLUMNS)}, so it holds no clips; its "
+            f"columns are {list(X.columns)}."
         )
     if is_clip_table(X, feature):
         return _from_table(X, feature)
@@ -110,9 +110,10 @@ def _from_table(X: pd.DataFrame, feature: str | None) -> Clips:
         raise ValueError("X is a clip table of 0 rows; at least one clip is needed.")
     if not X.columns.is_unique:
         raise ValueError(f"The clip table has columns of the same name: {list(X.columns[X.columns.duplicated()])}.")
-    column = next(name for name in _clip_columns(feature) if name in X.columns)
+    of_features = feature_column(X, feature)
+    column = of_features or next(name for name in _WAVEFORM_COLUMNS if name in X.columns)
     cells = [_cell(cell, column) for cell in X[column].tolist()]
-    return Clips("feature" if column == feature else "waveform", cells, X)
+    return Clips("waveform" if of_features is None else "feature", cells, X, column)
 
 
 def _cell(cell: Any, column: str) -> Any:

@@ -1,5 +1,6 @@
-"""Clusters of clips that sound alike, as labels where there are none."""
+"""Clusters of clips that sound alike: classes where nobody wrote down how a machine ran."""
 
+from skasd.clustering._clip_statistics import ClipStatistics
 from skasd.clustering._statistical import StatisticalClusterer
 
-__all__ = ["StatisticalClusterer"]
+__all__ = ["ClipStatistics", "StatisticalClusterer"]

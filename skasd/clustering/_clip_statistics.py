@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from skasd._parameter_group import ParameterGroup
 from skasd._parameters import check_option
 from skasd._rank_pooling import decay_values, twfr
 
@@ -20,42 +21,51 @@ _AUTO_R = (1.0, 0.9, 0.5)
 _IMPULSIVE_R = 0.5  # which looks at the two loudest frames of each band, and at nothing of the background
 
 
-@dataclass(frozen=True)
-class ClipStatistics:
-    """Rank-weighted means of each band, less the level of the clip, then moments of each band over time.
+@dataclass(repr=False)
+class ClipStatistics(ParameterGroup):
+    """Statistics of each band over time, by which clips are clustered: rank-weighted means, then moments.
 
-    Attributes
+    Parameters
     ----------
-    r : tuple of float
-        Decay values of the means; 0 is the maximum.
-    moments : tuple of {"std", "skewness", "kurtosis"}
-        Standard deviation in dB; skewness and excess kurtosis, dimensionless, 0 for a band that does not change.
-    is_auto : bool
-        Whether machines that act now and then keep the last decay value alone.
+    r : sequence of float or "auto", default="auto"
+        Decay values of the rank-weighted means, in [0, 1], see :class:`skasd.features.TWFRTransformer`. ``"auto"`` uses 1,
+        0.9 and 0.5, and 0.5 alone for impulsive machines, which :class:`skasd.detectors.TWFRDetector` recognises by the
+        skewness of their levels.
+    moments : sequence of {"std", "skewness", "kurtosis"}, default=()
+        Further statistics of each band: standard deviation in dB; skewness and excess kurtosis, dimensionless, 0 for a band
+        that does not change.
 
     Notes
     -----
-    The level of a clip is the mean of its rank-weighted means. It depends on where the microphone stood rather than on what
-    the machine did, and in clips as they are it outweighs everything else.
+    The level of a clip, the mean of its rank-weighted means, is subtracted. It depends on the distance to the microphone
+    rather than on the machine, and would outweigh everything else.
     """
 
-    r: tuple[float, ...]
-    moments: tuple[str, ...] = ()
-    is_auto: bool = False
+    r: Sequence[float] | str = "auto"
+    moments: Sequence[str] = ()
 
-    @classmethod
-    def checked(cls, stat_r: Sequence[float] | str, moments: Sequence[str]) -> "ClipStatistics":
-        """From parameters of an estimator; raise if one is out of range."""
-        moments = _check_moments(moments)
-        if isinstance(stat_r, str):
-            check_option("stat_r", stat_r, ("auto",))
-            return cls(_AUTO_R, moments, is_auto=True)
-        return cls(decay_values(stat_r, "stat_r"), moments)
+    def check(self) -> None:
+        """Raise if a parameter is out of range."""
+        _check_moments(self.moments)
+        if isinstance(self.r, str):
+            check_option("r", self.r, ("auto",))
+        else:
+            decay_values(self.r)
+
+    @property
+    def is_auto(self) -> bool:
+        """Whether impulsive machines keep the last decay value alone."""
+        return isinstance(self.r, str)
+
+    @property
+    def decays(self) -> tuple[float, ...]:
+        """Decay values of the means."""
+        return _AUTO_R if isinstance(self.r, str) else decay_values(self.r)
 
     def of_clip(self, spectrogram: np.ndarray) -> np.ndarray:
         """What is needed of a spectrogram (F, T) in dB: rank-weighted means, moments, and the mean skewness if `is_auto`."""
         spectrogram = spectrogram.astype(np.float64, copy=False)
-        parts = [twfr(spectrogram, self.r).ravel(), *_moments(spectrogram, self.moments)]
+        parts = [twfr(spectrogram, self.decays).ravel(), *_moments(spectrogram, self.moments)]
         return np.concatenate([*parts, [mean_skewness(spectrogram)]] if self.is_auto else parts)
 
     def of_machines(self, rows: np.ndarray, machines: np.ndarray) -> np.ndarray:
@@ -70,17 +80,17 @@ class ClipStatistics:
         """
         rows, skewness = (rows[:, :-1], rows[:, -1]) if self.is_auto else (rows, np.zeros(len(rows)))
         statistics = rows.copy()
-        n_means = rows.shape[1] // (len(self.r) + len(self.moments)) * len(self.r)
+        n_means = rows.shape[1] // (len(self.decays) + len(self.moments)) * len(self.decays)
         for machine in np.unique(machines):
             of_it = machines == machine
-            kept = np.repeat(self._kept(skewness[of_it].mean()), n_means // len(self.r))
+            kept = np.repeat(self._kept(skewness[of_it].mean()), n_means // len(self.decays))
             means = rows[of_it, :n_means] * kept
             statistics[of_it, :n_means] = kept * (means - means.sum(axis=1, keepdims=True) / kept.sum())
         return statistics
 
     def _kept(self, skewness: float) -> np.ndarray:
         """Which decay values (R,) count for a machine of this mean skewness."""
-        r = np.array(self.r)
+        r = np.array(self.decays)
         return r == _IMPULSIVE_R if self.is_auto and skewness > IMPULSIVE_SKEWNESS else np.ones(len(r), dtype=bool)
 
 
@@ -108,11 +118,10 @@ def _moments(spectrogram: np.ndarray, moments: Sequence[str]) -> list[np.ndarray
     return [made[moment]() for moment in moments]
 
 
-def _check_moments(moments: Sequence[str]) -> tuple[str, ...]:
+def _check_moments(moments: Sequence[str]) -> None:
     if not isinstance(moments, list | tuple):
         raise TypeError(
             f"moments={moments!r} is a {type(moments).__name__}; a tuple of names out of {MOMENTS} is expected."
         )
     for moment in moments:
         check_option("moments", moment, MOMENTS)
-    return tuple(moments)

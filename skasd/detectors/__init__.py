@@ -5,7 +5,9 @@ from skasd.detectors._contrastive_spectrum import ContrastiveSpectrumDetector
 from skasd.detectors._ensemble import EnsembleDetector
 from skasd.detectors._joint_ae_cnn import JointAECNNDetector
 from skasd.detectors._osscl import OSSCLDetector
+from skasd.detectors._self_supervised import SelfSupervisedDetector
 from skasd.detectors._stat_cluster import StatClusterDetector
+from skasd.detectors._stat_cluster_ensemble import stat_cluster_ensemble
 from skasd.detectors._twfr import TWFRDetector
 
 __all__ = [
@@ -14,6 +16,8 @@ __all__ = [
     "EnsembleDetector",
     "JointAECNNDetector",
     "OSSCLDetector",
+    "SelfSupervisedDetector",
     "StatClusterDetector",
     "TWFRDetector",
+    "stat_cluster_ensemble",
 ]

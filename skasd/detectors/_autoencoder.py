@@ -1,24 +1,27 @@
 """AutoencoderDetector: the baseline of every challenge; what a small network cannot reproduce is anomalous."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import nn
 
 from skasd._device import torch_device
+from skasd._parameter_group import refuse_idle
 from skasd._parameters import check_integer, check_number, check_option
-from skasd._random import local_random_state
+from skasd._random import random_seed
 from skasd._threads import one_blas_thread
-from skasd.base import BaseDetector
+from skasd.base import NormalScores
 from skasd.clips import Clips
-from skasd.detectors._machines import refuse_unknown_machines
+from skasd.detectors._embedding import NetworkDetector
+from skasd.detectors._machines import USUAL_COLUMNS, check_columns, refuse_unknown_machines
 from skasd.features import LogMelTransformer
-from skasd.inputs._network_inputs import dtype_of
-from skasd.inputs._patches import checked_frontend, outputs_of_clips, spectrograms_of
+from skasd.features._frontend import frontend_of
+from skasd.inputs._network_inputs import network_dtype
+from skasd.inputs._patches import outputs_of_clips
 from skasd.objectives._autoencoder import Residuals, train_autoencoder
 from skasd.scoring._residual_mahalanobis import (
     CENTERINGS,
@@ -27,76 +30,79 @@ from skasd.scoring._residual_mahalanobis import (
     mahalanobis_score,
     shrunk_inverse,
 )
-from skasd.training import PatchStore, TrainingOptions, evaluated
+from skasd.training import PatchStore, TrainingOptions, TrainingPlan, evaluated
 
 _SCORES = ("mse", "mahalanobis")
-_USUAL_COLUMNS = ("machine_type", "section")
 _FLOOR = float(np.finfo(np.float64).eps)  # of the power, in the baselines
 
 
-class AutoencoderDetector(BaseDetector):
+class AutoencoderDetector(NetworkDetector):
     r"""The dense autoencoder of the challenge baselines of 2020 to 2026.
 
-    A few frames are squeezed into eight numbers and spread out again; normal sound survives that, and what does not is
-    anomalous [1]_, [2]_. One autoencoder for each machine type, trained on all its sections and domains.
+    A few frames are compressed to eight numbers and reconstructed; normal sound survives that, and what does not is
+    anomalous [1]_, [2]_. There is one autoencoder for each machine type, trained on all its sections and domains.
 
     Parameters
     ----------
     score_by : {"mse", "mahalanobis"}, default="mse"
-        Mean squared residual of a clip; or its squared length in units of the spread of the residuals of normal clips, of
-        the source or of the target domain, whichever is shorter.
+        Mean squared reconstruction error of a clip; or the squared Mahalanobis distance of its residual, with the covariance
+        of normal clips of the source or of the target domain, whichever gives less.
     residual : {"clip_mean", "frame", "frame_minimum"}, default="clip_mean"
-        Of ``"mahalanobis"``: the mean residual of the clip, which is what the baselines compute; or the mean over frames, of
-        the domain where that is shorter; or the mean over frames of the shorter one of each.
+        Residual of ``"mahalanobis"``: the mean residual of the clip, as in the baselines; the mean over frames, in the
+        domain where that is less; or the mean over frames of the lesser distance of each frame.
     centering : {"batch", "global"}, default="batch"
-        How the spread is taken: in each batch about its mean, as in the baselines, or as the covariance of all.
+        How the covariance is taken: in each batch about its mean, as in the baselines, or over all residuals.
     shrinkage : float, default=0.0
         Share :math:`\lambda` of the mean variance that is added to all variances, dimensionless.
     n_context : int, default=5
-        Frames that are reproduced together.
+        Number of neighbouring frames that are reconstructed together.
     group_columns : sequence of str, default=("machine_type",)
-        Columns of the clip table that tell machines apart, each of which has an autoencoder; it may lack them.
-    frontend : LogMelTransformer or None, default=None
-        Makes the spectrograms of waveforms and files; None takes that of the baselines: 128 Slaney bands, 1024 / 512
-        samples. Not used on features.
+        Columns of the clip table that tell machines apart; each machine has an autoencoder of its own. A table may lack
+        them.
+    frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
+        Makes the spectrograms of waveforms and files, see :ref:`features_frontend`; features are used as they are. None uses
+        the front end of the baselines: 128 Slaney bands, window 1024 and hop 512 samples.
+    feature : str, default="auto"
+        Column of a clip table that is read as the spectrogram. ``"auto"`` is the one that the last transformer wrote, or
+        the only one that holds features.
     max_epochs : int, default=100
-        Passes over the patches.
+        Number of passes over the patches.
     batch_size : int, default=256
-        Patches of a step; 512 until 2022.
+        Patches per training step; the baselines used 512 until 2022.
     learning_rate : float, default=1e-3
-        Of Adam.
-    validation_fraction : float, default=0.1
-        Share of the clips of each domain that is held out of the training; the epoch that reproduces them best is kept, and
-        they set the threshold. None are held out where that is less than one clip.
-    patience : int or None, default=None
-        Epochs without a lower held-out loss after which the training stops.
-    precision : {"auto", "float32", "bfloat16"}, default="float32"
-        Of the training; ``"auto"`` is bfloat16 where the processor has it.
-    memory_budget : float, default=8e9
-        Bytes of training frames above which they go into a temporary file and are read from there.
+        Learning rate of Adam.
+    training : TrainingOptions or None, default=None
+        Rarer settings of the training: learning rate schedule, weight decay, exponential moving average (EMA) of the
+        weights, validation set and early stopping, precision, memory, callbacks; see
+        :class:`skasd.training.TrainingOptions`. The defaults here are a
+        constant learning rate, no weight decay, no EMA, float32, and a tenth of the clips of each domain as validation set,
+        or none where that is less than one clip.
     device : str, default="auto"
-        ``"cpu"``; or a torch device such as ``"cuda"``; or ``"auto"``, an accelerator where there is one.
-    callbacks : list of skorch callbacks or None, default=None
-        Called during the training.
+        Where the network runs: ``"cpu"``, a torch device such as ``"cuda"``, or ``"auto"``, an accelerator (GPU) if there
+        is one.
     contamination : float or "auto", default="auto"
-        Share of training clips below the threshold, in (0, 0.5]; ``"auto"`` is one in ten of those held out.
+        Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of the scores of held-out
+        clips, or of training clips if none are held out.
     threshold : {"quantile", "gamma"}, default="quantile"
-        Whether the threshold is a quantile of scores, or that of a gamma distribution fitted to those of held-out clips.
+        Whether the threshold is a quantile of scores, or the quantile of a gamma distribution fitted to the scores of
+        held-out clips.
     random_state : int, RandomState instance or None, default=None
-        Seeds weights, order of patches and held-out clips; global generators stay untouched.
+        Seeds the weights, the order of the patches and the validation set. The global random generators stay untouched.
     n_jobs : int or None, default=-1
-        Threads that read clips; -1 takes all cores.
+        Number of threads that read clips and compute spectrograms; -1 uses all cores.
     verbose : int, default=0
-        Shows progress bars from 1 on.
+        Shows progress bars if 1 or larger.
 
     Attributes
     ----------
     networks_ : dict of str to torch.nn.Module
         The autoencoders by machine, on the CPU.
     covariances_ : dict of str to ndarray of shape (2, n_mels, n_mels)
-        Spread of the residuals of source and target clips, by machine; of ``"mahalanobis"``.
+        Covariances of the residuals of source and target clips, by machine; empty for ``"mse"``.
     histories_ : dict of str to list of dict
         Epoch, losses, learning rate and seconds of each epoch, by machine.
+    training_ : TrainingPlan
+        Everything that the trainings went by.
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
     n_features_in_ : int
@@ -114,11 +120,11 @@ class AutoencoderDetector(BaseDetector):
     and :math:`\bar r` their mean, the scores are :math:`\overline{r^2}` and, as the code of [2]_ computes it,
     :math:`\min_d \bar r^\top \Sigma_d^{-1} \bar r`: residuals of opposite signs cancel over the clip.
 
-    Departures from the baselines: the last layer begins at the mean frame, without which levels far from 0 dB take tens of
-    thousands of steps; running statistics take in a tenth of each batch, not a hundredth; clips are held out, not patches,
-    so that no frame of a clip that is trained on is validated on; the epoch with the lowest held-out loss is kept;
-    thresholds are of clips, where those of 2023 and later are of the mean of 256 patches, far below; without target clips,
-    or where covariances cannot be inverted, the source's and a pseudo-inverse take their place.
+    Departures from the baselines: the last layer starts at the mean frame, since otherwise levels far from 0 dB take tens
+    of thousands of steps; the momentum of batch normalisation is 0.1, not 0.01; the validation set consists of clips, not
+    patches, so that no frame of a training clip is validated on; the epoch with the lowest validation loss is kept;
+    thresholds refer to clips, where those of 2023 and later refer to the mean of 256 patches and are far lower; without
+    target clips the covariance of the source is used, and a pseudo-inverse where a covariance cannot be inverted.
 
     References
     ----------
@@ -138,6 +144,15 @@ class AutoencoderDetector(BaseDetector):
     (20,)
     """
 
+    _usual_training: ClassVar = {
+        "schedule": "constant",
+        "weight_decay": 0.0,
+        "ema_decay": None,
+        "validation_fraction": 0.1,
+        "precision": "float32",
+    }
+    _idle_training: ClassVar = ("channels_last",)
+
     def __init__(
         self,
         score_by: str = "mse",
@@ -147,16 +162,13 @@ class AutoencoderDetector(BaseDetector):
         shrinkage: float = 0.0,
         n_context: int = 5,
         group_columns: Sequence[str] = ("machine_type",),
-        frontend: LogMelTransformer | None = None,
+        frontend: Any = None,
+        feature: str = "auto",
         max_epochs: int = 100,
         batch_size: int = 256,
         learning_rate: float = 1e-3,
-        validation_fraction: float = 0.1,
-        patience: int | None = None,
-        precision: str = "float32",
-        memory_budget: float = 8e9,
+        training: TrainingOptions | None = None,
         device: str = "auto",
-        callbacks: Any = None,
         contamination: float | str = "auto",
         threshold: str = "quantile",
         random_state: Any = None,
@@ -170,48 +182,44 @@ class AutoencoderDetector(BaseDetector):
         self.n_context = n_context
         self.group_columns = group_columns
         self.frontend = frontend
+        self.feature = feature
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.precision = precision
-        self.memory_budget = memory_budget
+        self.training = training
         self.device = device
-        self.callbacks = callbacks
         self.contamination = contamination
         self.threshold = threshold
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _fit(self, clips: Clips) -> None:
+    def _fit(self, clips: Clips) -> NormalScores:
         self._check_parameters()
+        self.training_ = self._plan()
         if len(clips) < 2:
             raise ValueError("1 sample, that is normal clip, given to fit; a threshold needs at least 2.")
-        self._columns, self._length, self._form = (
-            tuple(self.group_columns),
-            self.n_context,
-            (self.score_by, self.residual),
-        )
-        self._seed = local_random_state(self.random_state).randint(2**31 - 1)
-        self._frontend = checked_frontend(self.frontend, LogMelTransformer(amin=_FLOOR))
-        names, is_target = clips.group_names(self._columns, _USUAL_COLUMNS), clips.domains() == "target"
+        self._columns, self._length = tuple(self.group_columns), self.n_context
+        self._form = (self.score_by, self.residual)
+        self._seed = random_seed(self.random_state)
+        self._frontend = frontend_of(self.frontend, LogMelTransformer(amin=_FLOOR))
+        names, is_target = clips.group_names(self._columns, USUAL_COLUMNS), clips.domains() == "target"
         self._names, number = np.unique(names, return_inverse=True)
-        with closing(PatchStore(len(clips), self.memory_budget, length=self.n_context, step=1)) as store:
+        memory = self.training_.memory_budget
+        with closing(PatchStore(len(clips), memory, length=self.n_context, step=1)) as store:
             store.fill(self._spectrograms(clips))
             rows = [np.flatnonzero(number == value) for value in range(len(self._names))]
             self._machines = [
-                self._fit_machine(store.part(some), is_target[some], dtype_of(clips), str(name))
+                self._fit_machine(store.part(some), is_target[some], network_dtype(clips, "auto"), str(name))
                 for some, name in zip(rows, self._names, strict=True)
             ]
             judged = np.concatenate([some[machine.judged] for some, machine in zip(rows, self._machines, strict=True)])
-            judged.sort()
-            self._held_out = self._scores(store.part(judged).clips(), number[judged])
+            scores = self._scores(store.clips(), number)
         named = dict(zip(map(str, self._names), self._machines, strict=True))
         self.networks_ = {name: machine.residuals.network for name, machine in named.items()}
         self.covariances_ = {name: machine.covariances for name, machine in named.items()}
         self.histories_ = {name: machine.history for name, machine in named.items()}
+        return NormalScores(scores[np.sort(judged)], scores)
 
     def _fit_machine(self, store: PatchStore, is_target: np.ndarray, dtype: np.dtype, name: str) -> "_Machine":
         if len(store.start) < 2:
@@ -220,8 +228,7 @@ class AutoencoderDetector(BaseDetector):
                 "needs at least two: give more of them, or longer ones."
             )
         domain = is_target.astype(np.int64)
-        options = self._options(np.bincount(domain))
-        training = train_autoencoder(store, domain, dtype, options, seed=self._seed)
+        training = train_autoencoder(store, domain, dtype, self._plan_for(np.bincount(domain)), seed=self._seed)
         residuals = Residuals(training.objective.network).eval()  # type: ignore[arg-type]
         judged = training.held_out if len(training.held_out) else np.arange(len(domain))
         covariances = np.empty((0, store.n_bands, store.n_bands))
@@ -231,12 +238,12 @@ class AutoencoderDetector(BaseDetector):
         inverses = np.array([shrunk_inverse(covariance, self.shrinkage) for covariance in covariances])
         return _Machine(residuals, covariances, inverses, training.history, judged)
 
-    def _options(self, counts: np.ndarray) -> TrainingOptions:
-        """Options of a training on so many clips of each domain."""
-        fraction = self.validation_fraction if (np.round(self.validation_fraction * counts) >= 1).any() else 0.0
-        patience = self.patience if fraction else None
-        settled: dict[str, Any] = {"validation_fraction": fraction, "patience": patience}
-        return TrainingOptions.of(self, schedule="constant", weight_decay=0.0, averaging_decay=None, **settled)
+    def _plan_for(self, counts: np.ndarray) -> TrainingPlan:
+        """The plan for so many clips of each domain: without a validation set where that is less than one clip."""
+        fraction = self.training_.validation_fraction
+        if (np.round(fraction * counts) >= 1).any():
+            return self.training_
+        return replace(self.training_, validation_fraction=0.0, patience=None)
 
     def _covariances(
         self, residuals: nn.Module, store: PatchStore, learnt: np.ndarray, domain: np.ndarray
@@ -264,15 +271,12 @@ class AutoencoderDetector(BaseDetector):
         return covariance_of_batches(made, centering=self.centering)
 
     def _anomaly_score(self, clips: Clips) -> np.ndarray:
-        names = clips.group_names(self._columns, _USUAL_COLUMNS)
+        names = clips.group_names(self._columns, USUAL_COLUMNS)
         refuse_unknown_machines(names, self._names, clips, self._columns, "group_columns")
         return self._scores(self._spectrograms(clips), np.searchsorted(self._names, names))
 
-    def _held_out_score(self, clips: Clips) -> np.ndarray:
-        return self._held_out
-
-    def _scores(self, spectrograms: Any, number: np.ndarray) -> np.ndarray:
-        """Anomaly score (n_clips,) of clips of the machines of these numbers."""
+    def _scores(self, spectrograms: Iterable[np.ndarray | None], number: np.ndarray) -> np.ndarray:
+        """Anomaly score (n_clips,) of clips of the machines with these numbers."""
         networks = [machine.residuals for machine in self._machines]
         place = {"length": self._length, "step": 1, "device": torch_device(self.device)}
         residuals = outputs_of_clips(networks, number, spectrograms, **place)
@@ -284,7 +288,7 @@ class AutoencoderDetector(BaseDetector):
             return np.array([mahalanobis_score(residual, next(inverses), form) for residual in residuals])
 
     def _spectrograms(self, clips: Clips) -> Iterator[np.ndarray | None]:
-        return spectrograms_of(clips, np.asarray, self._frontend, n_jobs=self.n_jobs, verbose=self.verbose)
+        return self._frontend.map(clips, np.asarray, n_jobs=self.n_jobs, verbose=self.verbose)
 
     def _check_parameters(self) -> None:
         check_option("score_by", self.score_by, _SCORES)
@@ -292,17 +296,14 @@ class AutoencoderDetector(BaseDetector):
         check_option("centering", self.centering, CENTERINGS)
         check_number("shrinkage", self.shrinkage, low=0)
         check_integer("n_context", self.n_context, low=1)
-        TrainingOptions.of(self)
-        if not isinstance(self.group_columns, list | tuple):
-            what = type(self.group_columns).__name__
-            raise TypeError(f"group_columns={self.group_columns!r} is a {what}; a tuple of column names is expected.")
-        if self.n_jobs is not None:
-            check_integer("n_jobs", self.n_jobs, low=-np.inf, other="None")
+        check_columns("group_columns", self.group_columns)
+        if self.score_by == "mse":
+            refuse_idle(self, ("residual", "centering", "shrinkage"), "score_by='mse'")
 
 
 @dataclass(frozen=True)
 class _Machine:
-    """What is known of one machine: its network, the spread of residuals in both domains, and the clips held out."""
+    """What is known of one machine: its network, the covariances of both domains, and the clips that set the threshold."""
 
     residuals: Residuals
     covariances: np.ndarray

@@ -1,22 +1,124 @@
-"""EmbeddingDetector: a detector whose network gives an embedding of each clip, and so a transformer too."""
+"""NetworkDetector and EmbeddingDetector: what detectors that train a network share."""
 
 from abc import abstractmethod
-from typing import Any, final
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skasd.base import BaseDetector
+from skasd._parameter_group import HasParameterGroups, refuse_idle
+from skasd._parameters import check_integer
+from skasd.base import BaseDetector, NormalScores
 from skasd.clips import Clips, check_clips
+from skasd.detectors._machine_scores import ClipOutputs, MachineScores
+from skasd.scoring import BackEnd
+from skasd.training import TrainingOptions, TrainingPlan
+from skasd.training._data import SAMPLINGS
 
 
-class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseDetector):
-    """What detectors with an embedding share. One writes ``_embedding(clips)`` beside the hooks of :class:`BaseDetector`."""
+class NetworkDetector(HasParameterGroups, BaseDetector):
+    """A detector that trains networks: the parameters of a training become one plan."""
+
+    max_epochs: int | None
+    batch_size: int
+    learning_rate: float
+    training: TrainingOptions | None
+    device: str
+    n_jobs: int | None
+    verbose: int
+
+    _parameter_groups: ClassVar[Mapping[str, Any]] = {"training": TrainingOptions}
+    _usual_training: ClassVar[Mapping[str, Any]] = {}  # what "auto" in TrainingOptions is for this detector
+    _idle_training: ClassVar[tuple[str, ...]] = ()  # options of a training that have no effect on its networks
+    _samplings: ClassVar[tuple[str, ...]] = tuple(SAMPLINGS)
+
+    def _plan(self, **settled: Any) -> TrainingPlan:
+        """Everything that the training goes by, checked; `settled` takes the place of parameters."""
+        options: TrainingOptions = self._group("training")
+        refuse_idle(options, self._idle_training, type(self).__name__)
+        if self.n_jobs is not None:
+            check_integer("n_jobs", self.n_jobs, low=-np.inf, other="None")
+        given: dict[str, Any] = {
+            "max_epochs": self.max_epochs,
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+            "device": self.device,
+            "verbose": self.verbose,
+        }
+        return options.plan(**{**given, **settled}, usual=self._usual_training, samplings=self._samplings)
+
+
+class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkDetector):
+    """A detector whose network gives an embedding of each clip, and so a transformer too.
+
+    A detector writes two hooks: ``_learn(clips)`` trains the network and returns the scores that the clips of machines get;
+    ``_outputs(clips)`` gives what the trained network says of clips. One that scores in several ways has a parameter
+    `score_with`.
+    """
+
+    score_with: str = "embedding"
 
     @abstractmethod
-    def _embedding(self, clips: Clips) -> np.ndarray:
-        """Embeddings (n_clips, n_features) of clips."""
+    def _learn(self, clips: Clips) -> MachineScores:
+        """Train on normal clips."""
+
+    @abstractmethod
+    def _outputs(self, clips: Clips) -> ClipOutputs:
+        """What the trained network says of clips."""
+
+    @property
+    def scorer_(self) -> dict[str, BackEnd]:
+        """Fitted back ends by machine, and one for all clips ("")."""
+        return self._scores.back_ends
+
+    @final
+    def _fit(self, clips: Clips) -> NormalScores:
+        self._scores = self._learn(clips)
+        self._n_features_out = self._scores.clips.outputs.embedding.shape[1]
+        return self._normal_scores()
+
+    def _normal_scores(self) -> NormalScores:
+        """Scores of the training clips by the present `score_with`."""
+        scores = self._scores.of_training(self.score_with)
+        self._score_with = self.score_with
+        self.score_with_ = self._scores.mode_of_offset(self.score_with)
+        return scores
+
+    @final
+    def _anomaly_score(self, clips: Clips) -> np.ndarray:
+        self._follow_score_with()
+        names = self._scores.names(clips, self.score_with)
+        mode = self._scores.settled(self.score_with, names)
+        self._scores.warn_of_threshold(mode, self.score_with)
+        return self._scores.score(self._outputs(clips), names, mode)
+
+    def _follow_score_with(self) -> None:
+        """Move the threshold with `score_with`, where that was changed after the fit."""
+        if self.score_with != self._score_with:
+            self._check_score_with()
+            self.offset_ = self._offset(None, self._normal_scores())
+
+    def _check_score_with(self) -> None:
+        """Raise if `score_with` is no option of this detector."""
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; those of a group as ``group__parameter``.
+
+        `score_with` may be changed after ``fit``: the next scores, and the threshold ``offset_``, are those of the new way
+        to score, as far as the fitted parts allow it.
+
+        Parameters
+        ----------
+        **params : dict
+            Names and values.
+
+        Returns
+        -------
+        self : object
+        """
+        return super().set_params(**params)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -25,7 +127,7 @@ class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseD
 
     @final
     def transform(self, X: Any) -> np.ndarray:
-        """Embeddings of the clips: what a back end scores.
+        """Embeddings of the clips, which back ends score.
 
         Parameters
         ----------
@@ -38,4 +140,4 @@ class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseD
             Of unit length where the network classifies by angle.
         """
         check_is_fitted(self)
-        return self._embedding(check_clips(self, X, reset=False, feature=self._input_feature))
+        return self._outputs(check_clips(self, X, reset=False, feature=self.feature)).embedding

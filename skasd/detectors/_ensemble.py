@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 from skasd._parameters import check_integer, check_number, check_option
 from skasd._random import local_random_state
-from skasd.base import BaseDetector
-from skasd.clips import Clips
-from skasd.inputs._clip_classes import USUAL_COLUMNS
+from skasd.base import BaseDetector, NormalScores
+from skasd.clips import ANY_FEATURE, Clips
+from skasd.detectors._machines import USUAL_COLUMNS, check_columns
 
 _COMBINE = ("mean", "rank")
 _ALL = ""  # scale over all machine types
@@ -31,28 +31,31 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
     Parameters
     ----------
     estimators : list of (str, estimator)
-        Names and detectors, or pipelines that end in one. Anything with ``fit`` and ``score_samples`` for clips.
+        Names and detectors, or pipelines that end in one: anything with ``fit`` and ``score_samples`` for clips.
     weights : sequence of float or None, default=None
-        One for each detector, at least 0; None weighs all alike. Only their ratios count.
+        One weight per detector, at least 0; only their ratios count. None weighs all alike.
     combine : {"mean", "rank"}, default="mean"
-        ``"mean"`` of the standardised scores; or mean of their ranks among the normal clips, which no single loud score can
-        sway.
+        Mean of the standardised scores; or mean of the ranks among normal clips, which a single extreme score cannot
+        dominate.
     group_columns : sequence of str, default=("machine_type",)
-        Columns of the clip table within which scores are put on one scale; it may lack them.
+        Columns of the clip table within which scores are standardised; a table may lack them.
     held_out : float, default=0.2
-        Share of the normal clips of each section and domain that sets the scale, at least one clip where three or more are
-        there: each detector is fitted to the others, scores these, and is then fitted to all.
+        Share of the normal clips of each section and domain that is held out to standardise scores, in (0, 0.5], at least
+        one clip where there are three or more: each detector is fitted to the others, scores these, and is then fitted to
+        all.
     contamination : float or "auto", default="auto"
-        Share of training clips below the threshold, in (0, 0.5]; ``"auto"`` is one in ten of those held out.
+        Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of the scores of the
+        held-out clips.
     threshold : {"quantile", "gamma"}, default="quantile"
-        Whether the threshold is a quantile of scores, or that of a gamma distribution fitted to those of held-out clips.
+        Whether the threshold is a quantile of scores, or the quantile of a gamma distribution fitted to the scores of
+        held-out clips.
     random_state : int, RandomState instance or None, default=None
-        Chooses the clips held out, and seeds detectors whose own `random_state` is None.
+        Chooses the held-out clips, and seeds detectors whose own `random_state` is None.
     n_jobs : int or None, default=None
-        Detectors fitted and scored at the same time, as in joblib; None is one after the other, which may itself use
-        all cores.
+        Number of detectors fitted and scored at the same time, as in joblib; None runs one after the other, each of which
+        may use all cores.
     verbose : int, default=0
-        Shows a progress bar over detectors from 1 on.
+        Shows a progress bar over the detectors if 1 or larger.
 
     Attributes
     ----------
@@ -61,23 +64,23 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
     named_estimators_ : dict of str to estimator
         The same by name.
     scales_ : dict of str to ndarray of shape (n_estimators, n_held_out)
-        Anomaly scores of the clips held out, in ascending order, by group; ``""`` has those of all.
+        Anomaly scores of the held-out clips, in ascending order, by group; ``""`` has those of all groups.
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
     n_features_in_ : int
-        As far as the clips have one number of bands or time points.
+        Bands of features, or time points of a 2-D array.
 
     Notes
     -----
-    With :math:`m_s` and :math:`\sigma_s` mean and standard deviation of the scores of system :math:`s` over the held-out
-    clips of a machine type,
+    With :math:`m_s` and :math:`\sigma_s` the mean and the standard deviation of the scores of system :math:`s` over the
+    held-out clips of a machine type,
 
     .. math:: A = \frac{\sum_s w_s (A_s - m_s) / \sigma_s}{\sum_s w_s}.
 
     A rank is the share of the n held-out clips with a score as low, interpolated; beyond the lowest and the highest, by
     :math:`\delta` standard deviations, it goes on by :math:`\frac{1}{n} \frac{\delta}{1 + \delta}`, so that anomalies still
-    differ, and none counts more than one rank. A group of which fewer than three clips were held out takes the scale of all.
-    The report [1]_ says neither how scores were scaled nor what the weights were.
+    differ, and none counts more than one rank. A group with fewer than three held-out clips uses the scale of all groups.
+    The report [1]_ says neither how scores were scaled nor which weights were used.
 
     References
     ----------
@@ -96,6 +99,7 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
     (40,)
     """
 
+    feature = ANY_FEATURE  # each detector inside reads its own
     _required_parameters = ["estimators"]  # scikit-learn reads it off the class
 
     def __init__(
@@ -152,7 +156,7 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         self._set_params("estimators", **params)
         return self
 
-    def _fit(self, clips: Clips) -> None:
+    def _fit(self, clips: Clips) -> NormalScores:
         self._weights = self._checked()
         generator = local_random_state(self.random_state)
         members = [_seeded(clone(estimator), generator) for _, estimator in self.estimators]
@@ -171,7 +175,7 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         for group, n_kept in zip(*np.unique(groups[kept], return_counts=True), strict=True):
             if n_kept >= _FEWEST:
                 self.scales_[str(group)] = np.sort(scores[:, groups[kept] == group], axis=1)
-        self._held_out_scores = self._combined(scores, groups[kept])
+        return NormalScores(self._combined(scores, groups[kept]))
 
     def _parallel(self, prefer: str | None = None) -> joblib.Parallel:
         return joblib.Parallel(n_jobs=self.n_jobs, prefer=prefer, return_as="generator")
@@ -181,9 +185,6 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         tasks = [joblib.delayed(_anomaly_score)(member, X) for member in self.estimators_]
         scores = np.array(list(self._parallel("threads")(tasks)))
         return self._combined(scores, clips.group_names(self._group_columns, USUAL_COLUMNS))
-
-    def _held_out_score(self, clips: Clips) -> np.ndarray:
-        return self._held_out_scores
 
     def _combined(self, scores: np.ndarray, groups: np.ndarray) -> np.ndarray:
         """Weighted mean (n_clips,) of scores (n_estimators, n_clips) on the scale of their group."""
@@ -203,9 +204,7 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         self._validate_names(names)
         check_option("combine", self.combine, _COMBINE)
         check_number("held_out", self.held_out, low=0, high=0.5, above=True)
-        if not isinstance(self.group_columns, list | tuple):
-            what = type(self.group_columns).__name__
-            raise TypeError(f"group_columns={self.group_columns!r} is a {what}; a tuple of column names is expected.")
+        check_columns("group_columns", self.group_columns)
         check_integer("verbose", self.verbose, low=0)
         weights = _numbers(self.weights, len(names))
         if weights.shape != (len(names),) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():

@@ -1,10 +1,19 @@
-"""Machines that a detector knows, and a refusal of others."""
+"""The machines that a detector was fitted to: their names, and a refusal of others."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from skasd.clips import Clips
+
+USUAL_COLUMNS = ("machine_type", "section")  # a clip table may lack them
+
+
+def check_columns(name: str, columns: Sequence[str]) -> None:
+    """Raise unless a parameter of this name is a tuple of column names."""
+    if not isinstance(columns, list | tuple):
+        what = type(columns).__name__
+        raise TypeError(f"{name}={columns!r} is a {what}; a tuple of column names is expected.")
 
 
 def refuse_unknown_machines(

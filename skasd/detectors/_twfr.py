@@ -8,21 +8,20 @@ from typing import Any
 import numpy as np
 from sklearn.mixture import GaussianMixture
 
+from skasd._parameter_group import refuse_idle
 from skasd._parameters import check_integer, check_number, check_option
 from skasd._random import local_random_state
 from skasd._rank_pooling import decay_values, twfr
 from skasd._threads import one_blas_thread
-from skasd.base import BaseDetector
+from skasd.base import BaseDetector, NormalScores
 from skasd.clips import Clips
 from skasd.clustering._clip_statistics import IMPULSIVE_SKEWNESS, mean_skewness
 from skasd.detectors._gaussian import SCORES, fit_mixture, held_out_scores
-from skasd.detectors._machines import refuse_unknown_machines
-from skasd.features import LogMelTransformer
-from skasd.features._twfr import map_spectrograms, or_published
+from skasd.detectors._machines import USUAL_COLUMNS, check_columns, refuse_unknown_machines
+from skasd.features._frontend import frontend_of, twfr_frontend
 
 # r="auto": from the mean over time to what the two loudest frames of each band say
 _AUTO_R = (1.0, 0.95, 0.8, 0.5)
-_USUAL_COLUMNS = ("machine_type", "section")
 _LEAST_SPREAD = 1.0  # nats; clips that are all alike say nothing about the spread of new ones
 
 
@@ -36,37 +35,41 @@ class TWFRDetector(BaseDetector):
     Parameters
     ----------
     r : float, sequence of float or "auto", default="auto"
-        Decay of the weights, in [0, 1], dimensionless: 1 is the mean over time, 0 the maximum. Of several, each has its
-        mixture and the largest normalised score counts. ``"auto"`` chooses them for each machine, see Notes.
+        Decay of the weights, in [0, 1], dimensionless: 1 is the mean over time, 0 the maximum. With several values, each has
+        a mixture and the largest normalised score counts. ``"auto"`` chooses them for each machine, see Notes.
     n_components : int, default=1
-        Components of each mixture.
+        Number of components of each mixture.
     reg_covar : float, default=0.1
-        Added to the variances, in squares of the unit of the features (dB).
+        Regularisation that is added to the variances, in squares of the unit of the features (dB).
     score_by : {"component", "log_likelihood"}, default="component"
-        Negative log density of the nearest component, as published, or of the mixture.
+        Negative log density of the nearest component, as published, or negative log-likelihood of the mixture.
     group_columns : sequence of str, default=("machine_type", "section")
-        Columns of the clip table that tell machines apart; it may lack these two, or know no cell of them.
-    frontend : LogMelTransformer or None, default=None
-        Makes the spectrograms of waveforms and files; None takes that of [1]_: 128 HTK bands without norm, 1024 / 512
-        samples. Not used where the table has a `log_mel` column or X is 3-D.
+        Columns of the clip table that tell machines apart; a table may lack these two, or have them empty.
+    frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
+        Makes the spectrograms of waveforms and files, see :ref:`features_frontend`; features are used as they are. None uses
+        the front end of [1]_: 128 HTK bands without norm, window 1024 and hop 512 samples.
+    feature : str, default="auto"
+        Column of a clip table that is read as the spectrogram. ``"auto"`` is the one that the last transformer wrote, or
+        the only one that holds features.
     contamination : float or "auto", default="auto"
-        Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` sets the threshold where one in ten normal
-        clips falls below it that the mixtures did not learn from: of the clips that they did, far fewer would.
+        Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of the scores of clips
+        that the mixture did not learn from: each training clip is scored by a mixture of the others.
     threshold : {"quantile", "gamma"}, default="quantile"
-        Whether the threshold is a quantile of scores, or that of a gamma distribution fitted to those of held-out clips.
+        Whether the threshold is a quantile of scores, or the quantile of a gamma distribution fitted to the scores of
+        held-out clips.
     random_state : int, RandomState instance or None, default=None
-        Seeds mixtures of several components; global generators stay untouched.
+        Seeds mixtures of several components. The global random generators stay untouched.
     n_jobs : int or None, default=-1
-        Threads that read clips and make spectra; -1 takes all cores. A `frontend` has its own.
+        Number of threads that read clips and compute spectra; -1 uses all cores.
     verbose : int, default=0
-        Shows a progress bar from 1 on. A `frontend` has its own.
+        Shows a progress bar if 1 or larger.
 
     Attributes
     ----------
     r_ : dict of str to tuple of float
         Decay values by machine; the key joins the cells of `group_columns` with "/" ("" without such columns).
     skewness_ : dict of str to float
-        Mean skewness of the levels in a band over time, dimensionless, which ``r="auto"`` goes by.
+        Mean skewness over time of the levels in a band, dimensionless, by which ``r="auto"`` chooses.
     mixtures_ : dict of str to list of GaussianMixture
         One mixture for each value of `r_`.
     offset_ : float
@@ -88,8 +91,8 @@ class TWFRDetector(BaseDetector):
     where :math:`m_r, s_r` are mean and standard deviation of the scores of normal clips, each under a mixture of the
     others, :math:`s_r` at least 1; such scores can be compared between machines, those of a single r cannot.
 
-    ``r="auto"`` takes 1, 0.95, 0.8 and 0.5, without 1 where the machine is impulsive: where the skewness of its levels over
-    time, in dB and on average over bands and normal clips, is above 0.4. Nothing but normal clips enters.
+    ``r="auto"`` uses 1, 0.95, 0.8 and 0.5, without 1 for impulsive machines: those whose levels in dB have a skewness over
+    time above 0.4, on average over bands and normal clips. Only normal clips are used for that.
 
     Departures from the paper: 0.1 is added to the variances, where 1e-6 leaves the covariance of a few hundred clips
     almost singular; mixtures of several components stop at a gain of 1e-3, not 1e-6; r and the number of components are
@@ -120,7 +123,8 @@ class TWFRDetector(BaseDetector):
         reg_covar: float = 0.1,
         score_by: str = "component",
         group_columns: Sequence[str] = ("machine_type", "section"),
-        frontend: LogMelTransformer | None = None,
+        frontend: Any = None,
+        feature: str = "auto",
         contamination: float | str = "auto",
         threshold: str = "quantile",
         random_state: Any = None,
@@ -133,61 +137,62 @@ class TWFRDetector(BaseDetector):
         self.score_by = score_by
         self.group_columns = group_columns
         self.frontend = frontend
+        self.feature = feature
         self.contamination = contamination
         self.threshold = threshold
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _fit(self, clips: Clips) -> None:
+    def _fit(self, clips: Clips) -> NormalScores:
         values = self._values = self._check_parameters()
+        self._frontend = frontend_of(self.frontend, twfr_frontend())
         self._group_columns, self._score_by = tuple(self.group_columns), self.score_by
-        names = clips.group_names(self._group_columns, _USUAL_COLUMNS)
+        names = clips.group_names(self._group_columns, USUAL_COLUMNS)
         spectra, skewness = self._spectra(clips, values)
         with one_blas_thread():
-            self._fit_machines(names, values, spectra, skewness)
+            left_out = self._fit_machines(names, values, spectra, skewness)
+        return NormalScores(left_out, self._scored(names, spectra))
 
     def _fit_machines(
         self, names: np.ndarray, values: Sequence[float], spectra: np.ndarray, skewness: np.ndarray
-    ) -> None:
+    ) -> np.ndarray:
+        """Fit each machine; the score (n_clips,) of each clip under mixtures of the others."""
         random_state = local_random_state(self.random_state)
         self._machines: dict[str, _Machine] = {}
-        self._left_out = np.empty(len(names))
+        left_out = np.empty(len(names))
         self.skewness_: dict[str, float] = {}
         for name in np.unique(names):
             group = names == name
             self.skewness_[str(name)] = float(skewness[group].mean())
             kept = [index for index, r in enumerate(values) if self._is_kept(r, self.skewness_[str(name)])]
             self._refuse_too_few(str(name), int(group.sum()))
-            machine, self._left_out[group] = self._fit_machine(spectra[group], values, kept, random_state)
+            machine, left_out[group] = self._fit_machine(spectra[group], values, kept, random_state)
             self._machines[str(name)] = machine
         self.r_ = {name: machine.r for name, machine in self._machines.items()}
         self.mixtures_ = {name: machine.mixtures for name, machine in self._machines.items()}
+        return left_out
 
     def _anomaly_score(self, clips: Clips) -> np.ndarray:
-        names = clips.group_names(self._group_columns, _USUAL_COLUMNS)
+        names = clips.group_names(self._group_columns, USUAL_COLUMNS)
         refuse_unknown_machines(names, self._machines, clips, self._group_columns, "group_columns")
         spectra, _ = self._spectra(clips, self._values)
-        scores = np.empty(len(clips))
+        return self._scored(names, spectra)
+
+    def _scored(self, names: np.ndarray, spectra: np.ndarray) -> np.ndarray:
+        """Anomaly score (n_clips,) of clips of these machines."""
+        scores = np.empty(len(names))
         with one_blas_thread():
             for name in np.unique(names):
                 group = names == name
                 scores[group] = self._machines[str(name)].anomaly_score(spectra[group], self._score_by)
         return scores
 
-    def _held_out_score(self, clips: Clips) -> np.ndarray:
-        return self._left_out
-
     def _spectra(self, clips: Clips, r: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
         """TWFR spectra (n_clips, n_r, n_mels) and skewness (n_clips,) of the levels."""
-        frontend = None
-        if clips.kind != "feature":
-            own = {"n_jobs": self.n_jobs, "verbose": self.verbose}
-            frontend = or_published(None).set_params(**own) if self.frontend is None else self.frontend
         statistics = partial(_statistics, r=tuple(r))
-        pairs = list(map_spectrograms(clips, statistics, frontend, n_jobs=self.n_jobs, verbose=self.verbose))
+        pairs = list(self._frontend.map(clips, statistics, n_jobs=self.n_jobs, verbose=self.verbose))
         spectra, skewness = zip(*pairs, strict=True)
-        _refuse_unequal_bands(spectra, clips)
         return np.stack(spectra), np.array(skewness)
 
     def _is_kept(self, r: float, skewness: float) -> bool:
@@ -213,10 +218,9 @@ class TWFRDetector(BaseDetector):
         check_integer("n_components", self.n_components, low=1)
         check_number("reg_covar", self.reg_covar, low=0, above=True)
         check_option("score_by", self.score_by, SCORES)
-        or_published(self.frontend)
-        if not isinstance(self.group_columns, list | tuple):
-            what = type(self.group_columns).__name__
-            raise TypeError(f"group_columns={self.group_columns!r} is a {what}; a tuple of column names is expected.")
+        check_columns("group_columns", self.group_columns)
+        if self.n_components == 1:
+            refuse_idle(self, ["score_by"], "n_components=1")
         if isinstance(self.r, str):
             check_option("r", self.r, ("auto",))
             return _AUTO_R
@@ -258,12 +262,3 @@ def _statistics(spectrogram: np.ndarray, *, r: tuple[float, ...]) -> tuple[np.nd
     """TWFR spectra (n_r, n_mels) in float64, and the mean skewness of the levels over time in a band."""
     spectrogram = spectrogram.astype(np.float64, copy=False)
     return twfr(spectrogram, r), mean_skewness(spectrogram)
-
-
-def _refuse_unequal_bands(spectra: Sequence[np.ndarray], clips: Clips) -> None:
-    for position, spectrum in enumerate(spectra):
-        if spectrum.shape != spectra[0].shape:
-            raise ValueError(
-                f"{clips.name(position)} has {spectrum.shape[1]} bands, {clips.name(0)} has {spectra[0].shape[1]}; "
-                "all clips need the same."
-            )

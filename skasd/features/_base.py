@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skasd.clips import Clips, check_clips
+from skasd.clips import Clips, check_clips, note_feature
 
 
 class ClipTransformer(TransformerMixin, BaseEstimator):
@@ -81,7 +81,8 @@ def into_container(values: np.ndarray | list[np.ndarray], clips: Clips, column: 
     """
     if clips.table is not None:
         cells = pd.Series(list(values), index=clips.table.index, dtype=object)
-        return clips.table.assign(**{column: cells})
+        table = clips.table.assign(**{column: cells})
+        return note_feature(table, column) if np.ndim(cells.iloc[0]) == 2 else table
     return equal_shapes(values)
 
 

@@ -1,6 +1,8 @@
 """LogMelTransformer: clips to log-mel spectrograms, on the CPU or a device."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 from itertools import groupby, islice
 from typing import Any
 
@@ -15,6 +17,7 @@ from skasd._parameters import check_integer, check_number, check_option
 from skasd.clips import ClipReader, Clips
 from skasd.features._base import ClipTransformer, equal_shapes, into_container, stacked
 from skasd.features._mel_cpu import log_mel
+from skasd.inputs._frontend import Frontend
 
 _CLIPS_ON_DEVICE = 64
 _SMALLEST = 1.2e-38
@@ -192,12 +195,8 @@ class LogMelTransformer(ClipTransformer):
         For estimators that need less than all spectrograms at once. A clip that cannot be read gives None, and an error
         after the last.
         """
-        definition, reader = self._definition(), self._reader()
-        progress: dict[str, Any] = {"n_jobs": self.n_jobs, "verbose": self.verbose, "title": "log-mel"}
-        if self.device == "cpu":
-            return clips.map(lambda waveform: function(log_mel(waveform, definition)), reader, **progress)
-        spectrograms = _device_spectrograms(clips.map(np.asarray, reader, **progress), definition, self.device)
-        return (None if spectrogram is None else function(spectrogram) for spectrogram in spectrograms)
+        progress: dict[str, Any] = {"n_jobs": self.n_jobs, "verbose": self.verbose}
+        return self._frontend().map(clips, function, **progress)
 
     @available_if(lambda self: self.flatten)
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -222,6 +221,25 @@ class LogMelTransformer(ClipTransformer):
         if self.flatten:  # the names of the columns follow from the length of a clip
             (first,) = clips.take(np.array([0])).map(np.asarray, self._reader())
             self._n_timepoints_in_first = len(first)
+
+    def _as_frontend(self) -> Frontend:
+        """What a detector makes its spectrograms with, after a look at the parameters."""
+        self._check_parameters()
+        if self.flatten:
+            raise ValueError("frontend=LogMelTransformer(flatten=True) gives no spectrograms; set flatten=False.")
+        return self._frontend()
+
+    def _frontend(self) -> Frontend:
+        definition = self._definition()
+        return Frontend(
+            self._reader(),
+            partial(log_mel, definition=definition),
+            shape=partial(_shape, definition=definition),
+            frequencies=partial(_centers, definition=definition),
+            log_unit=2 / definition.power / definition.log_scale,
+            hop_length=self.hop_length,
+            on_device=None if self.device == "cpu" else partial(_on_device, definition=definition, device=self.device),
+        )
 
     def _reader(self) -> ClipReader:
         return ClipReader(self.sample_rate, self.channel, self.duration, self.short_clips, self.resample)
@@ -271,7 +289,15 @@ class LogMelTransformer(ClipTransformer):
             raise ValueError(f"top_db={self.top_db} needs log='db'; log={self.log!r} has no decibels.")
 
 
-def _device_spectrograms(waveforms: Iterable[Any], definition: MelDefinition, device: str) -> Iterator[np.ndarray]:
+def _shape(n_timepoints: int, *, definition: MelDefinition) -> tuple[int, int]:
+    return definition.n_mels, definition.n_frames(n_timepoints)
+
+
+def _centers(n_bands: int, *, definition: MelDefinition) -> np.ndarray:
+    return replace(definition, n_mels=n_bands).centers()
+
+
+def _on_device(waveforms: Iterable[Any], *, definition: MelDefinition, device: str) -> Iterator[np.ndarray]:
     """Spectrograms in order, computed in batches of neighbours of equal length; None where the waveform is None."""
     import torch  # only here, so that the CPU path starts without it
 

@@ -28,8 +28,9 @@ class MedianFilter(ClipTransformer):
         Along the frames of each band, or along the bands of each frame.
     patch_length : int or None, default=None
         Filter patches of so many frames separately, as if each were a clip of its own; None filters the clip as a whole.
-    feature : str, default="log_mel"
-        Column of a clip table to replace.
+    feature : str, default="auto"
+        Column of a clip table to replace. ``"auto"`` is the one that the last transformer wrote, or the only one that holds
+        features.
     n_jobs : int or None, default=-1
         Threads; -1 takes all cores.
     verbose : int, default=0
@@ -69,7 +70,7 @@ class MedianFilter(ClipTransformer):
         *,
         axis: str = "time",
         patch_length: int | None = None,
-        feature: str = "log_mel",
+        feature: str = "auto",
         n_jobs: int | None = -1,
         verbose: int = 0,
     ) -> None:
@@ -101,7 +102,7 @@ class MedianFilter(ClipTransformer):
                 else f"X has the columns {list(clips.table.columns)}"
             )
             raise ValueError(
-                f"There is no {self.feature!r} to filter: {held}. Put a LogMelTransformer before the MedianFilter."
+                f"There are no features to filter: {held}. Put a LogMelTransformer before the MedianFilter."
             )
         results = clips.map(
             partial(filtered, size=self.size, axis=self.axis, patch_length=self.patch_length),
@@ -112,7 +113,7 @@ class MedianFilter(ClipTransformer):
         )
         values = stacked(results, len(clips))
         return (
-            into_container(values, clips, str(self.feature)) if clips.kind == "feature" else equal_shapes(values)[:, 0]
+            into_container(values, clips, str(clips.column)) if clips.kind == "feature" else equal_shapes(values)[:, 0]
         )
 
     def _check_parameters(self) -> None:

@@ -3,7 +3,7 @@
 Axes: F mel bands, T frames, R decay values.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -13,9 +13,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skasd._rank_pooling import decay_values, twfr
-from skasd.clips import ClipReader, Clips
+from skasd.clips import Clips
 from skasd.features._base import ClipTransformer, equal_shapes, into_container, stacked
-from skasd.features._log_mel import LogMelTransformer
+from skasd.features._frontend import frontend_of, twfr_frontend
 
 
 class TWFRTransformer(ClipTransformer):
@@ -29,17 +29,18 @@ class TWFRTransformer(ClipTransformer):
     ----------
     r : float or sequence of float, default=(1.0, 0.9, 0.5)
         Decay of the weights, in [0, 1], dimensionless. The spectra of several follow one another.
-    frontend : LogMelTransformer or None, default=None
-        Makes the spectrograms of waveforms and files; None takes that of [1]_: 128 HTK bands without norm, 1024 / 512
-        samples. Not used on features.
-    feature : str, default="log_mel"
-        Column of a clip table that holds the features.
+    frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
+        Makes the spectrograms of waveforms and files, see :ref:`features_frontend`; features are used as they are. None uses
+        the front end of [1]_: 128 HTK bands without norm, window 1024 and hop 512 samples.
+    feature : str, default="auto"
+        Column of a clip table that holds the features. ``"auto"`` is the one that the last transformer wrote, or the only
+        one that holds features.
     flatten : bool, default=True
         Whether a clip table gives an array (True), or the table with a column `twfr` added.
     n_jobs : int or None, default=-1
-        Threads; -1 takes all cores. Used on features; a frontend has its own.
+        Number of threads that read clips and compute spectra; -1 uses all cores.
     verbose : int, default=0
-        Shows a progress bar from 1 on, for features; a frontend has its own.
+        Shows a progress bar if 1 or larger.
 
     Attributes
     ----------
@@ -73,8 +74,8 @@ class TWFRTransformer(ClipTransformer):
         self,
         r: float | Sequence[float] = (1.0, 0.9, 0.5),
         *,
-        frontend: LogMelTransformer | None = None,
-        feature: str = "log_mel",
+        frontend: Any = None,
+        feature: str = "auto",
         flatten: bool = True,
         n_jobs: int | None = -1,
         verbose: int = 0,
@@ -100,12 +101,9 @@ class TWFRTransformer(ClipTransformer):
             In the unit of the features. With ``flatten=False`` a clip table gives the table with a column `twfr` added.
         """
         clips = self._check_clips(X, reset=False)
-        pooled = map_spectrograms(
-            clips,
-            partial(_pooled_flat, r=decay_values(self.r)),
-            self.frontend,
-            n_jobs=self.n_jobs,
-            verbose=self.verbose,
+        frontend = frontend_of(self.frontend, twfr_frontend())
+        pooled = frontend.map(
+            clips, partial(_pooled_flat, r=decay_values(self.r)), n_jobs=self.n_jobs, verbose=self.verbose
         )
         values = equal_shapes(stacked(pooled, len(clips)))
         return values if self.flatten else into_container(values, clips, "twfr")
@@ -128,32 +126,15 @@ class TWFRTransformer(ClipTransformer):
         return np.array(names, dtype=object)
 
     def _remember(self, clips: Clips) -> None:
+        first = clips.items[0]
         is_feature = clips.kind == "feature"
-        self._n_mels = np.shape(clips.items[0])[0] if is_feature else or_published(self.frontend).n_mels
+        frontend = frontend_of(self.frontend, twfr_frontend())
+        self._n_mels = np.shape(first)[0] if is_feature else frontend.size(frontend.reader.sample_rate)[0]
 
     def _check_parameters(self) -> None:
         decay_values(self.r)
-        or_published(self.frontend)
+        frontend_of(self.frontend, twfr_frontend())
 
 
 def _pooled_flat(spectrogram: np.ndarray, *, r: tuple[float, ...]) -> np.ndarray:
     return twfr(spectrogram, r).ravel()
-
-
-def or_published(frontend: LogMelTransformer | None) -> LogMelTransformer:
-    """The front end given, or that of the TWFR paper: 128 HTK bands without norm, 1024 / 512 samples."""
-    if frontend is None:
-        return LogMelTransformer(norm=None, mel_scale="htk")
-    if not isinstance(frontend, LogMelTransformer):
-        raise TypeError(f"frontend is a {type(frontend).__name__}; a LogMelTransformer or None is expected.")
-    frontend._check_parameters()
-    return frontend
-
-
-def map_spectrograms(
-    clips: Clips, function: Callable, frontend: LogMelTransformer | None, *, n_jobs: int | None, verbose: int
-) -> Iterator[Any]:
-    """`function` of the spectrogram of each clip in order, without holding more than a few spectrograms."""
-    if clips.kind == "feature":
-        return clips.map(function, ClipReader(), n_jobs=n_jobs, verbose=verbose, title="features")
-    return or_published(frontend).map(clips, function)

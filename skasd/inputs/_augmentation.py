@@ -11,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from skasd.augmentations import TrainingSpectra
-from skasd.features._log_mel import LogMelTransformer
+from skasd.inputs._frontend import Frontend
 
 _LOUDEST = 600.0  # natural logarithm of a power that numbers can hold, should features be of another unit
 
@@ -38,7 +38,7 @@ def prepared(
     augmentation: Any,
     log_mels: Iterable[np.ndarray],
     label: np.ndarray,
-    frontend: LogMelTransformer,
+    frontend: Frontend,
     n_frames: int | None = None,
     n_of_epoch: int | None = None,
 ) -> nn.Module | None:
@@ -52,7 +52,7 @@ def prepared(
         The training spectrograms. They are gone through only where there is an augmentation.
     label : ndarray of shape (n_clips,), int64
         Their classes.
-    frontend : LogMelTransformer
+    frontend : Frontend
         Says in which unit they are, and where their bands lie.
     n_frames : int or None, default=None
         Frames of what is augmented; None is those of the first.
@@ -66,10 +66,14 @@ def prepared(
 
 
 def _spectra(
-    log_mels: Iterable[np.ndarray], label: np.ndarray, frontend: LogMelTransformer, n_frames: int | None
+    log_mels: Iterable[np.ndarray], label: np.ndarray, frontend: Frontend, n_frames: int | None
 ) -> TrainingSpectra:
-    definition = frontend._definition()
-    log_unit = 2 / definition.power / definition.log_scale
+    if frontend.frequencies is None:
+        raise ValueError(
+            "augmentation acts on bands of frequencies, and the front end does not say where its bands lie; give it an "
+            "attribute `frequencies`, the centres of the bands in Hz, or use a LogMelTransformer."
+        )
+    log_unit = frontend.log_unit
     moments, powers = [], []
     for log_mel in log_mels:
         values = log_mel.astype(np.float64) * log_unit
@@ -79,7 +83,7 @@ def _spectra(
     n, total, squares = np.sum(moments, axis=0)
     power, mean = np.array(powers), total / n
     return TrainingSpectra(
-        frequency=replace(definition, n_mels=power.shape[1]).centers(),
+        frequency=frontend.frequencies(power.shape[1]),
         power=np.array([power[label == number].mean(axis=0) for number in range(label.max() + 1)]),
         mean=float(mean),
         std=float(np.sqrt(max(squares / n - mean**2, 0.0))),

@@ -1,118 +1,124 @@
-"""From clips to inputs and classes of a network: what estimators that train one on whole clips share."""
+"""From clips to the inputs and the classes of a network that is trained on whole clips."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skasd._parameters import check_integer
-from skasd._random import local_random_state
 from skasd.clips import Clips
-from skasd.features._log_mel import LogMelTransformer
-from skasd.inputs._clip_classes import ClipClasses, check_class_parameters, machine_names
-from skasd.inputs._network_inputs import NetworkInputs, default_frontend, usable_branches
-from skasd.networks._osscl import BRANCH_INPUTS
-from skasd.training import ClipStore, TrainingOptions
+from skasd.inputs._clip_classes import ClipClasses, machine_names
+from skasd.inputs._frontend import Frontend
+from skasd.inputs._network_inputs import NetworkInputs, branch_inputs, usable_branches
+from skasd.training import ClipStore
 
 
 @dataclass(frozen=True)
 class NetworkFit:
-    """An estimator that trains a network on clips of one length, with its parameters checked.
+    """What the clips of a fit become: inputs of a network, and classes.
 
     Attributes
     ----------
     branches : tuple of str
-        Those that the clips have inputs for.
+        Branches that the clips have inputs for.
     inputs : NetworkInputs
-        What the clips become; with a log-mel in any case, of which clusters are made.
+        What the clips become; includes a log-mel in any case, which clusters are made of.
     names : tuple of str
         Inputs of the network.
     label_columns : tuple of str
         Columns that make the labels.
-    seed : int
-        Of everything random.
-    n_clusters : int or None
-        Clusters of each machine.
-    training : TrainingOptions
-        How it is trained.
-    n_jobs : int or None
-        Threads that read clips.
     """
 
     branches: tuple[str, ...]
     inputs: NetworkInputs
     names: tuple[str, ...]
     label_columns: tuple[str, ...]
-    seed: int
-    n_clusters: int | None
-    training: TrainingOptions
-    n_jobs: int | None
 
     @classmethod
-    def of(
+    def learn(
         cls,
-        estimator: Any,
         clips: Clips,
         branches: Sequence[str],
+        frontend: Frontend,
         *,
-        frontend: LogMelTransformer | None = None,
-        **settled: Any,
+        precision: str,
+        label_columns: Sequence[str] | None,
     ) -> "NetworkFit":
-        """Raise if a parameter is out of range; what the clips need for these branches, as far as they have it.
+        """What these branches need of the clips, as far as the clips have it.
 
         Parameters
         ----------
-        estimator : estimator
-            Its parameters are looked at.
         clips : Clips
-            To train on.
+            Training clips.
         branches : sequence of str
             Images of the network.
-        frontend : LogMelTransformer or None, default=None
-            Where the estimator has none; None takes that of OS-SCL.
-        **settled : dict
-            Options of the training that the estimator has settled itself.
+        frontend : Frontend
+            Makes log-mels.
+        precision : {"auto", "float32", "bfloat16"}
+            Precision of the training.
+        label_columns : sequence of str or None
+            Columns that make the labels.
         """
-        check_class_parameters(estimator.label_columns, estimator.n_clusters)
-        if estimator.n_jobs is not None:
-            check_integer("n_jobs", estimator.n_jobs, low=-np.inf, other="None")
-        training = TrainingOptions.of(estimator, **settled)
-        seed = local_random_state(estimator.random_state).randint(2**31 - 1)
         refuse_one_clip(clips)
         branches = usable_branches(branches, clips)
-        names = tuple(dict.fromkeys(BRANCH_INPUTS[branch] for branch in branches))
-        all_names = tuple(dict.fromkeys((*names, "log_mel")))
-        frontend = default_frontend(frontend if estimator.frontend is None else estimator.frontend)
-        inputs = NetworkInputs.learn(clips, all_names, frontend, training.precision)
-        label_columns = () if estimator.label_columns is None else tuple(estimator.label_columns)
-        return cls(branches, inputs, names, label_columns, seed, estimator.n_clusters, training, estimator.n_jobs)
+        names = branch_inputs(branches)
+        inputs = NetworkInputs.learn(clips, tuple(dict.fromkeys((*names, "log_mel"))), frontend, precision)
+        return cls(branches, inputs, names, () if label_columns is None else tuple(label_columns))
 
     def machines(self, clips: Clips) -> np.ndarray:
         """Label (n_clips,) of each clip, "" where there is none."""
         return machine_names(clips, self.label_columns)
 
-    def read(self, clips: Clips, title: str) -> Iterator[dict[str, np.ndarray] | None]:
-        """Inputs of the clips."""
-        return self.inputs.of(clips, n_jobs=self.n_jobs, verbose=self.training.verbose, title=title)
+    def read(self, clips: Clips, *, n_jobs: int | None, verbose: int) -> Iterator[dict[str, np.ndarray]]:
+        """Inputs of clips that are scored."""
+        return replace(self.inputs, names=self.names).of(clips, n_jobs=n_jobs, verbose=verbose, title="scoring")
 
-    def log_mels(self, store: ClipStore) -> Iterator[np.ndarray]:
-        """Log-mels (F, T) of the clips in a store, which holds those if the network sees them."""
-        return (clip["log_mel"] for clip in store.clips())
+    def classes(
+        self,
+        clips: Clips,
+        store: ClipStore,
+        *,
+        n_clusters: int | None,
+        seed: int,
+        n_jobs: int | None,
+        verbose: int,
+        across_domains: bool = False,
+    ) -> ClipClasses:
+        """Read the clips into the store, and find their classes.
 
-    def classes(self, clips: Clips, store: ClipStore, *, across_domains: bool = False) -> ClipClasses:
-        """Read the clips into the store, and find their classes; clusters may be of both domains if they shall."""
+        Parameters
+        ----------
+        clips : Clips
+            Training clips.
+        store : ClipStore
+            Empty; is filled.
+        n_clusters : int or None
+            Clusters per machine, see :class:`ClipClasses`.
+        seed : int
+            Seed of the clustering.
+        n_jobs : int or None
+            Threads that read clips.
+        verbose : int
+            Shows a progress bar if 1 or larger.
+        across_domains : bool, default=False
+            Whether a cluster may hold clips of both domains.
+        """
         levels: list[np.ndarray] = []
-        store.fill(_with_levels(self.read(clips, "reading"), levels, self.names))
+        read = self.inputs.of(clips, n_jobs=n_jobs, verbose=verbose, title="reading")
+        store.fill(_with_levels(read, levels, self.names))
         statistics = np.array(levels, dtype=np.float64)
-        machines, domain = self.machines(clips), None if across_domains else clips.domains()
-        return ClipClasses.of(machines, statistics, self.n_clusters, domain=domain, seed=self.seed)
+        domain = None if across_domains else clips.domains()
+        return ClipClasses.of(self.machines(clips), statistics, n_clusters, domain=domain, seed=seed)
+
+
+def log_mels_of(store: ClipStore) -> Iterator[np.ndarray]:
+    """Log-mels (F, T) of the clips in a store, which holds them if the network sees them."""
+    return (clip["log_mel"] for clip in store.clips())
 
 
 def stacked_batches(
     inputs: Iterable[dict[str, np.ndarray] | None], names: Sequence[str], size: int
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Inputs of `size` clips at a time; what cannot be read (None) raises after the last, and is passed over here."""
+    """Inputs of `size` clips at a time; clips that cannot be read (None) are left out, their error comes after the last."""
     batch: list[dict[str, np.ndarray]] = []
     for clip in inputs:
         if clip is not None:
@@ -141,6 +147,6 @@ def _with_levels(
 
 
 def refuse_one_clip(clips: Clips) -> None:
-    """Raise for a single training clip, of which batch normalisation can make nothing."""
+    """Raise for a single training clip, from which batch normalisation cannot learn."""
     if len(clips) < 2:
         raise ValueError("1 sample, that is normal clip, given to fit; batch normalisation needs at least 2.")

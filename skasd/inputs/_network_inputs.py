@@ -1,33 +1,20 @@
-"""What a network of several branches is given: a log-mel and a waveform of each clip, of one length.
+"""What a network of several branches is fed: a log-mel and a waveform of each clip, all of one length.
 
 Axes: F mel bands, T frames.
 """
 
-import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import tee
 from typing import Any
 
 import numpy as np
 
 from skasd._parameters import check_option
 from skasd.clips import Clips, as_clips, clip_length
-from skasd.features._log_mel import LogMelTransformer
-from skasd.features._mel_cpu import log_mel
+from skasd.inputs._frontend import Frontend
 from skasd.networks._osscl import BRANCH_INPUTS
-
-
-def default_frontend(frontend: LogMelTransformer | None) -> LogMelTransformer:
-    """The front end of OS-SCL if there is none, else a checked copy of the one given."""
-    if frontend is None:
-        return LogMelTransformer(n_fft=2048, hop_length=512, n_mels=128, pad_mode="constant", short_clips="tile")
-    if not isinstance(frontend, LogMelTransformer):
-        raise TypeError(
-            f"frontend={frontend!r} is a {type(frontend).__name__}; a LogMelTransformer or None is expected."
-        )
-    frontend._check_parameters()
-    return copy.deepcopy(frontend)
 
 
 @dataclass(frozen=True)
@@ -36,7 +23,7 @@ class NetworkInputs:
 
     Parameters
     ----------
-    frontend : LogMelTransformer
+    frontend : Frontend
         Makes log-mels of waveforms.
     names : tuple of {"log_mel", "waveform"}
         Inputs of the network.
@@ -48,55 +35,65 @@ class NetworkInputs:
         float64 if the clips are and the precision is left to them, else float32.
     """
 
-    frontend: LogMelTransformer
+    frontend: Frontend
     names: tuple[str, ...]
     n_timepoints: int | None
     size: tuple[int, int]
     dtype: np.dtype
 
     @classmethod
-    def learn(
-        cls, clips: Clips, names: tuple[str, ...], frontend: LogMelTransformer, precision: str
-    ) -> "NetworkInputs":
-        """Sizes from training clips: the median length, unless the front end has a `duration`."""
+    def learn(cls, clips: Clips, names: tuple[str, ...], frontend: Frontend, precision: str) -> "NetworkInputs":
+        """Sizes from training clips: their median length, unless the front end has a `duration`."""
         n_timepoints = None
         if clips.kind == "feature":
             size = _feature_size(clips)
         if clips.kind == "waveform" or "waveform" in names:
-            n_timepoints = _n_timepoints(_waveforms(clips), frontend)
+            n_timepoints = _n_timepoints(waveforms_of(clips), frontend)
         if clips.kind == "waveform":
-            size = (frontend.n_mels, frontend._definition().n_frames(n_timepoints or 1))
-        return cls(
-            frontend, names, n_timepoints, size, dtype_of(clips) if precision == "auto" else np.dtype(np.float32)
-        )
+            size = frontend.size(n_timepoints or 1)
+        return cls(frontend, names, n_timepoints, size, network_dtype(clips, precision))
+
+    @property
+    def hop_length(self) -> int:
+        """Time points from one frame to the next."""
+        return self.frontend.hop(self.n_timepoints or 1)
 
     def of(self, clips: Clips, *, n_jobs: int | None, verbose: int, title: str) -> Iterator[dict[str, np.ndarray]]:
         """Inputs of each clip in order; a clip that cannot be read gives None, and an error after the last."""
         settings: dict[str, Any] = {"n_jobs": n_jobs, "verbose": verbose, "title": title}
         if clips.kind == "waveform":
-            yield from clips.map(self._from_waveform, self._reader(), **settings)
+            yield from self._of_waveforms(clips, settings)
             return
         features = clips.map(self._from_feature, self._reader(), **settings)
         if "waveform" not in self.names:
             yield from features
             return
-        waveforms = _waveforms(clips).map(partial(_as, dtype=self.dtype), self._reader(), n_jobs=n_jobs)
+        waveforms = waveforms_of(clips).map(partial(_as, dtype=self.dtype), self._reader(), n_jobs=n_jobs)
         for feature, waveform in zip(features, waveforms, strict=True):
             both = feature is not None and waveform is not None
             yield {**feature, "waveform": waveform} if both else None  # type: ignore[misc]
 
+    def _of_waveforms(self, clips: Clips, settings: dict[str, Any]) -> Iterator[Any]:
+        if self.frontend.on_device is None or "log_mel" not in self.names:
+            yield from clips.map(self._from_waveform, self._reader(), **settings)
+            return
+        waveforms, again = tee(clips.map(partial(_as, dtype=self.dtype), self._reader(), **settings))
+        for waveform, spectrogram in zip(again, self.frontend.on_device(waveforms), strict=True):
+            yield None if waveform is None else self._named(waveform, spectrogram)
+
     def _reader(self) -> Any:
-        reader = self.frontend._reader()
+        reader = self.frontend.reader
         if self.n_timepoints is None:
             return reader
         return replace(reader, duration=self.n_timepoints / reader.sample_rate)
 
     def _from_waveform(self, waveform: np.ndarray) -> dict[str, np.ndarray]:
         waveform = _as(waveform, self.dtype)
-        inputs = {"waveform": waveform}
-        if "log_mel" in self.names:
-            inputs["log_mel"] = log_mel(waveform, self.frontend._definition())
-        return {name: inputs[name] for name in self.names}
+        return self._named(waveform, self.frontend.spectrogram(waveform) if "log_mel" in self.names else None)
+
+    def _named(self, waveform: np.ndarray, spectrogram: np.ndarray | None) -> dict[str, np.ndarray]:
+        inputs = {"waveform": waveform, "log_mel": spectrogram}
+        return {name: inputs[name] for name in self.names}  # type: ignore[misc]
 
     def _from_feature(self, feature: np.ndarray) -> dict[str, np.ndarray]:
         n_mels, n_frames = self.size
@@ -115,9 +112,7 @@ def usable_branches(branches: Sequence[str], clips: Clips) -> tuple[str, ...]:
         check_option("branches", branch, BRANCH_INPUTS)
     if len(set(branches)) < len(branches):
         raise ValueError(f"branches={branches!r} names a branch twice; each can be there once.")
-    table = clips.table
-    with_waveforms = table is not None and not {"path", "waveform"}.isdisjoint(table.columns)
-    if clips.kind == "waveform" or with_waveforms:
+    if has_waveforms(clips):
         return tuple(branches)
     usable = tuple(branch for branch in branches if BRANCH_INPUTS[branch] == "log_mel")
     if not usable:
@@ -128,8 +123,27 @@ def usable_branches(branches: Sequence[str], clips: Clips) -> tuple[str, ...]:
     return usable
 
 
-def _waveforms(clips: Clips) -> Clips:
+def branch_inputs(branches: Iterable[str]) -> tuple[str, ...]:
+    """Inputs that these branches are made from, each once."""
+    return tuple(dict.fromkeys(BRANCH_INPUTS[branch] for branch in branches))
+
+
+def has_waveforms(clips: Clips) -> bool:
+    """Whether the clips are waveforms, or features of a table that has waveforms or paths too."""
+    in_table = clips.table is not None and not {"path", "waveform"}.isdisjoint(clips.table.columns)
+    return clips.kind == "waveform" or in_table
+
+
+def waveforms_of(clips: Clips) -> Clips:
+    """The clips as waveforms, also where their table has features beside them."""
     return clips if clips.kind == "waveform" else as_clips(clips.table, feature=None)
+
+
+def network_dtype(clips: Clips, precision: str) -> np.dtype:
+    """Precision of a network for these clips: float64 where they are and ``precision="auto"``, else float32."""
+    first = clips.items[0]
+    is_double = isinstance(first, np.ndarray) and first.dtype.kind in "fiu" and first.dtype.itemsize == 8
+    return np.dtype(np.float64 if is_double and precision == "auto" else np.float32)
 
 
 def _feature_size(clips: Clips) -> tuple[int, int]:
@@ -137,23 +151,17 @@ def _feature_size(clips: Clips) -> tuple[int, int]:
     return (shapes[0][0], _median([shape[1] for shape in shapes])) if shapes else (1, 1)  # if none can be read
 
 
-def _n_timepoints(waveforms: Clips, frontend: LogMelTransformer) -> int:
-    if frontend.duration is not None:
-        return max(1, round(frontend.duration * frontend.sample_rate))
-    lengths = [clip_length(item, frontend.sample_rate) for item in waveforms.items]
+def _n_timepoints(waveforms: Clips, frontend: Frontend) -> int:
+    reader = frontend.reader
+    if reader.duration is not None:
+        return max(1, round(reader.duration * reader.sample_rate))
+    lengths = [clip_length(item, reader.sample_rate) for item in waveforms.items]
     known = [length for length in lengths if length]
     return _median(known) if known else 1  # without any, none can be read, and each says why
 
 
 def _median(lengths: list[int]) -> int:
     return int(np.sort(lengths)[(len(lengths) - 1) // 2])
-
-
-def dtype_of(clips: Clips) -> np.dtype:
-    """Of a network for these clips: float64 where they are, else float32."""
-    first = clips.items[0]
-    is_double = isinstance(first, np.ndarray) and first.dtype.kind in "fiu" and first.dtype.itemsize == 8
-    return np.dtype(np.float64 if is_double else np.float32)
 
 
 def _as(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -1,65 +1,19 @@
-"""Clips as patches: their spectrograms, and what a network makes of all patches of each.
+"""Clips as patches: what a network makes of all patches of each clip.
 
 Axes: F mel bands, T frames, P frames of a patch, B patches.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
-from sklearn.base import clone
 from torch import Tensor, nn
 
-from skasd.clips import ClipReader, Clips
-from skasd.features import LogMelTransformer
 from skasd.training import evaluated
 from skasd.training._patches import patch_starts, repeated
 
 _PATCHES_AT_A_TIME = 512
-
-
-def checked_frontend(frontend: Any, default: LogMelTransformer) -> LogMelTransformer:
-    """The front end given, or the default; raise if it is none."""
-    if frontend is None:
-        return default
-    if not isinstance(frontend, LogMelTransformer):
-        what = type(frontend).__name__
-        raise TypeError(f"frontend={frontend!r} is a {what}; a LogMelTransformer or None is expected.")
-    frontend._check_parameters()
-    return frontend
-
-
-def spectrograms_of(
-    clips: Clips,
-    function: Callable[[np.ndarray], np.ndarray],
-    frontend: LogMelTransformer,
-    *,
-    n_jobs: int | None,
-    verbose: int,
-) -> Iterator[np.ndarray | None]:
-    """`function` of the spectrogram (F, T) of each clip in order, holding a few at a time.
-
-    A clip that cannot be read, or a feature that has other bands than the first, gives None, and an error after the last.
-    """
-    if clips.kind == "feature":
-        first = clips.items[0]
-        same = _SameBands(function, len(first) if np.ndim(first) == 2 else None)
-        return clips.map(same, ClipReader(), n_jobs=n_jobs, verbose=verbose, title="features")
-    return clone(frontend).set_params(n_jobs=n_jobs, verbose=verbose).map(clips, function)
-
-
-class _SameBands:
-    """A function of features that refuses those of another number of bands."""
-
-    def __init__(self, function: Callable[[np.ndarray], np.ndarray], n_bands: int | None) -> None:
-        self.function, self.n_bands = function, n_bands
-
-    def __call__(self, feature: np.ndarray) -> np.ndarray:
-        if self.n_bands is not None and len(feature) != self.n_bands:
-            raise ValueError(f"has {len(feature)} bands where {self.n_bands} are expected")
-        return self.function(feature)
 
 
 class OneOfSeveral(nn.Module):

@@ -46,6 +46,8 @@ class JointNet(nn.Module):
         Share of the features that the classifier is not given, in training.
     has_autoencoder : bool, default=True
         Whether there is one, and the projections of both.
+    channels_last : bool, default=True
+        Whether the channels of a place lie together in memory.
     """
 
     def __init__(
@@ -60,11 +62,14 @@ class JointNet(nn.Module):
         pooling: str = "gamp",
         dropout: float = 0.5,
         has_autoencoder: bool = True,
+        channels_last: bool = True,
     ) -> None:
         super().__init__()
         self.image_channels, self.pooling = image_channels, pooling
         self.backbone = BACKBONES[backbone](image_channels, width)
-        convert_conv2d_weight_memory_format(self.backbone, torch.channels_last)
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        if channels_last:
+            convert_conv2d_weight_memory_format(self.backbone, torch.channels_last)
         n_features = self.backbone.n_features
         self.dropout, self.to_logits = nn.Dropout(dropout), nn.Linear(n_features, n_classes)
         nn.init.normal_(self.to_logits.weight, std=0.01)
@@ -81,7 +86,7 @@ class JointNet(nn.Module):
     def features(self, patch: Tensor) -> Tensor:
         """Features (B, D) of patches (B, P, F)."""
         image = patch.transpose(1, 2)[:, None].expand(-1, self.image_channels, -1, -1)  # (B, C, F, P)
-        x = self.backbone(image.contiguous(memory_format=torch.channels_last))
+        x = self.backbone(image.contiguous(memory_format=self.memory_format))
         return gamp(x) if self.pooling == "gamp" else x.mean(dim=(2, 3))
 
     def logits(self, features: Tensor) -> Tensor:

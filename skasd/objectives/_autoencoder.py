@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from skasd.networks import DenseAutoencoder
-from skasd.training import PatchStore, Training, TrainingOptions, seeded, torch_dtype, train
+from skasd.training import PatchStore, Training, TrainingPlan, seeded, train
+from skasd.training._precision import torch_dtype
 
 _EPS = 1e-3  # of batch normalisation in the baselines
 
@@ -59,7 +60,7 @@ class Residuals(nn.Module):
 
 
 def train_autoencoder(
-    store: PatchStore, label: np.ndarray, dtype: np.dtype, training: TrainingOptions, *, seed: int
+    store: PatchStore, label: np.ndarray, dtype: np.dtype, plan: TrainingPlan, *, seed: int
 ) -> Training:
     """Build the autoencoder for these patches and train it.
 
@@ -71,7 +72,7 @@ def train_autoencoder(
         Clips are held out by the same share of each.
     dtype : dtype
         Of the network.
-    training : TrainingOptions
+    plan : TrainingPlan
         How it is trained.
     seed : int
         Of weights and order of patches.
@@ -79,4 +80,4 @@ def train_autoencoder(
     with seeded(seed):
         network = DenseAutoencoder(store.length * store.n_bands, eps=_EPS)
         network.begin_at(torch.from_numpy(store.mean_frame()).repeat(store.length))
-        return train(AutoencoderObjective(network).to(torch_dtype(dtype)), store, label, training, seed=seed)
+        return train(AutoencoderObjective(network).to(torch_dtype(dtype)), store, label, plan, seed=seed)

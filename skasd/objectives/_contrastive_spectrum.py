@@ -6,7 +6,7 @@ arXiv:2509.15570; where it is silent, as reconstructed.
 Axes: B clips, F mel bands, L frames of a segment, C classes, D dimensions of the embedding.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,87 +14,56 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from skasd._parameters import check_integer, check_number, check_option
+from skasd._parameter_group import refuse_idle
+from skasd._parameters import check_number, check_option
 from skasd.augmentations import forget_clips
 from skasd.losses import ArcFaceHead, cross_domain_loss, cross_domain_pairs
 from skasd.losses._cross_domain import CROSS_DOMAIN_FORMS
 from skasd.networks import BYOLANet, MobileFaceNet, PerturbationHead, SegmentNet
-from skasd.networks._mobilefacenet import check_bottlenecks
 from skasd.networks._segments import random_segments
-from skasd.training import (
-    ClipStore,
-    Training,
-    TrainingOptions,
-    by_class,
-    by_class_and_domain,
-    seeded,
-    torch_dtype,
-    train,
-)
+from skasd.objectives._network_options import SegmentNetOptions
+from skasd.objectives._options import ObjectiveOptions
+from skasd.training import ClipStore, Training, TrainingPlan, seeded, train
+from skasd.training._domains import by_class, by_class_and_domain
+from skasd.training._precision import torch_dtype
 
-ENCODERS = ("mobilefacenet", "byol_a")
-PROJECTORS = ("narrow", "three_layers", "off")
-SAMPLINGS = ("class_and_domain", "balanced", "shuffled")
+SAME_DOMAINS = ("ignore", "push", "pull")
 _SMALLEST_FOR_BYOL_A = 8
 
 
 @dataclass(frozen=True)
-class ContrastOptions:
-    """Network and loss; the names are those of the detector, which tells what they mean."""
+class ContrastOptions(ObjectiveOptions):
+    """Network and losses of :class:`~skasd.detectors.ContrastiveSpectrumDetector`."""
 
-    encoder: str = "mobilefacenet"
-    bottlenecks: Any = "2023"
-    embedding_dim: int = 128
-    projector: str = "narrow"
-    n_segments: int = 5
-    segment_length: int | None = 64
     contrast: str = "supcon"
     temperature: float = 0.07
-    cross_domain: bool = True
-    ignore_same_domain: bool = True
+    same_domain: str = "ignore"
     contrastive_weight: float = 1.0
     classification_weight: float = 0.0
     margin: float = 0.5
     scale: float = 30.0
-    sampling: str = "class_and_domain"
+    network: SegmentNetOptions = field(default_factory=SegmentNetOptions)
 
-    @classmethod
-    def of(cls, estimator: Any) -> "ContrastOptions":
-        """Options from the parameters of an estimator, checked."""
-        given = vars(estimator)
-        options = cls(**{name: given[name] for name in cls.__dataclass_fields__})
-        options._check()
-        return options
-
-    def _check(self) -> None:
-        check_option("encoder", self.encoder, ENCODERS)
-        check_bottlenecks(self.bottlenecks)
-        check_option("projector", self.projector, PROJECTORS)
+    def check(self) -> None:
+        """Raise if an option is out of range, or has no effect with the others."""
         check_option("contrast", self.contrast, CROSS_DOMAIN_FORMS)
-        check_option("sampling", self.sampling, SAMPLINGS)
-        for name in ("cross_domain", "ignore_same_domain"):
-            check_option(name, getattr(self, name), (True, False))
-        check_integer("embedding_dim", self.embedding_dim, low=2)
-        check_integer("n_segments", self.n_segments, low=1)
-        if self.segment_length is not None:
-            check_integer("segment_length", self.segment_length, low=1, other="None")
+        check_option("same_domain", self.same_domain, SAME_DOMAINS)
         for name in ("temperature", "scale"):
             check_number(name, getattr(self, name), low=0, above=True)
         for name in ("contrastive_weight", "classification_weight"):
             check_number(name, getattr(self, name), low=0)
+        check_number("margin", self.margin, low=0, high=np.pi / 2)
         if not self.contrastive_weight and not self.classification_weight:
             raise ValueError(
                 "contrastive_weight=0 and classification_weight=0 leave nothing to learn; give one of them."
             )
-        check_number("margin", self.margin, low=0, high=np.pi / 2)
-
-    def length(self, n_frames: int) -> int:
-        """Frames of a segment of clips of so many."""
-        return n_frames if self.segment_length is None else min(self.segment_length, n_frames)
-
-    def segments(self, n_frames: int) -> int:
-        """Segments of a clip of so many frames when it is scored; a whole clip is one."""
-        return 1 if self.length(n_frames) == n_frames else self.n_segments
+        if not self.contrastive_weight:
+            refuse_idle(self, ("contrast", "temperature", "same_domain"), "contrastive_weight=0")
+            refuse_idle(self.network, ["projector"], "contrastive_weight=0")
+        if not self.classification_weight:
+            refuse_idle(self, ("margin", "scale"), "classification_weight=0")
+        if self.contrast == "pairwise":
+            refuse_idle(self, ["temperature"], "contrast='pairwise'")
 
 
 class SpectrumContrastObjective(nn.Module):
@@ -114,12 +83,19 @@ class SpectrumContrastObjective(nn.Module):
 
     has_both: Tensor
 
+    @property
+    def compiled_parts(self) -> tuple[nn.Module, ...]:
+        """What torch compiles: a batch passes the encoder, not the forward method of the whole network."""
+        return (self.network.encoder,)
+
     def __init__(self, network: SegmentNet, options: ContrastOptions, has_both: Tensor) -> None:
         super().__init__()
         self.network, self.options = network, options
         self.register_buffer("has_both", has_both)
-        self.projector = _projector(options)
-        self.head = ArcFaceHead(options.embedding_dim, len(has_both), margin=options.margin, scale=options.scale)
+        self.projector = _projector(options.network)
+        self.head = ArcFaceHead(
+            options.network.embedding_dim, len(has_both), margin=options.margin, scale=options.scale
+        )
 
     def forward(self, inputs: dict[str, Tensor], label: Tensor, generator: torch.Generator) -> Tensor:
         """Loss of a batch of training clips; a label is twice the class, and one more in the target domain."""
@@ -145,8 +121,8 @@ class SpectrumContrastObjective(nn.Module):
                 of_class,
                 domain,
                 clip,
-                cross_domain=options.cross_domain,
-                ignore_same_domain=options.ignore_same_domain,
+                cross_domain=options.same_domain != "pull",
+                ignore_same_domain=options.same_domain == "ignore",
             )
             projected = self.projector(embedding)
             contrast = cross_domain_loss(projected, *pairs, temperature=options.temperature, form=options.contrast)
@@ -166,7 +142,7 @@ def train_contrastive_spectrum(
     size: tuple[int, int],
     dtype: np.dtype,
     options: ContrastOptions,
-    training: TrainingOptions,
+    plan: TrainingPlan,
     seed: int,
 ) -> Training:
     """Build the network for these clips and train it.
@@ -187,24 +163,24 @@ def train_contrastive_spectrum(
         Of the network: float32 or float64.
     options : ContrastOptions
         Network and loss.
-    training : TrainingOptions
+    plan : TrainingPlan
         How it is trained.
     seed : int
         Of weights, order of clips and augmentation.
     """
+    sizes = options.network
     with seeded(seed):
-        length = options.length(size[1])
-        network = SegmentNet(augmenter, encoder_of((size[0], length), options), options.segments(size[1]), length)
+        length = sizes.length(size[1])
+        encoder = encoder_of((size[0], length), sizes, channels_last=plan.channels_last)
+        network = SegmentNet(augmenter, encoder, sizes.segments(size[1]), length)
         objective = SpectrumContrastObjective(network, options, _has_both(label, is_target)).to(torch_dtype(dtype))
-        orders = {"class_and_domain": by_class_and_domain(training.batch_size), "balanced": by_class}
-        trained = train(
-            objective, store, 2 * label + is_target, training, seed=seed, order=orders.get(options.sampling)
-        )
+        orders = {"class_and_domain": by_class_and_domain(plan.batch_size), "balanced": by_class}
+        trained = train(objective, store, 2 * label + is_target, plan, seed=seed, order=orders.get(plan.sampling))
         forget_clips(trained.objective)
         return trained
 
 
-def encoder_of(size: tuple[int, int], options: ContrastOptions) -> nn.Module:
+def encoder_of(size: tuple[int, int], options: SegmentNetOptions, *, channels_last: bool = True) -> nn.Module:
     """The encoder for segments of so many mel bands and frames."""
     if options.encoder == "mobilefacenet":
         encoder: nn.Module = MobileFaceNet(
@@ -217,11 +193,11 @@ def encoder_of(size: tuple[int, int], options: ContrastOptions) -> nn.Module:
         )
     else:
         encoder = BYOLANet(size[0], options.embedding_dim)
-    to: Any = encoder.to  # whose annotations tell of memory_format in some versions of torch
-    return to(memory_format=torch.channels_last)
+    to: Any = encoder.to  # its annotations name memory_format in some versions of torch only
+    return to(memory_format=torch.channels_last) if channels_last else encoder
 
 
-def _projector(options: ContrastOptions) -> nn.Module:
+def _projector(options: SegmentNetOptions) -> nn.Module:
     dim = options.embedding_dim
     if options.projector == "off":
         return nn.Identity()

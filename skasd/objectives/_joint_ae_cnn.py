@@ -5,74 +5,105 @@ X. Cai et al., "A contrastive semi-supervised learning framework for anomaly sou
 Axes: B patches, P frames of a patch, F mel bands, K classes, D features.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skasd._parameter_group import ParameterGroup, refuse_idle
 from skasd._parameters import check_integer, check_number, check_option
 from skasd.augmentations import Mixing, draw_mixing, forget_clips, masked_frames, shifted_frames
 from skasd.losses import two_view_loss
 from skasd.losses._two_views import TWO_VIEW_FORMS
 from skasd.networks import JointNet
-from skasd.networks._joint import BACKBONES, POOLINGS, flattened, running_median
-from skasd.training import PatchStore, Training, TrainingOptions, seeded, torch_dtype, train
+from skasd.networks._joint import flattened, running_median
+from skasd.objectives._network_options import JointNetOptions
+from skasd.objectives._options import ObjectiveOptions
+from skasd.training import PatchStore, Training, TrainingPlan, seeded, train
+from skasd.training._precision import torch_dtype
+
+MEDIAN_LEVELS = ("clip", "patch")
+
+
+@dataclass(repr=False)
+class PatchOptions(ParameterGroup):
+    """The patches of :class:`~skasd.detectors.JointAECNNDetector`.
+
+    Parameters
+    ----------
+    length : int, default=64
+        Frames of a patch.
+    step : int, default=8
+        Frames from one training patch to the next.
+    score_step : int or None, default=None
+        Frames from one patch to the next when scoring. None uses `step`.
+    median_level : {"clip", "patch"}, default="clip"
+        Whether the median filter runs over the clip, or over each patch by itself.
+    time_mask : int, default=0
+        Largest number of neighbouring frames of a training patch that are masked; 0 masks none.
+    frame_shift : int, default=0
+        Largest number of frames that a training patch is shifted by; 0 shifts none.
+    """
+
+    length: int = 64
+    step: int = 8
+    score_step: int | None = None
+    median_level: str = "clip"
+    time_mask: int = 0
+    frame_shift: int = 0
+
+    def check(self) -> None:
+        """Raise if an option is out of range."""
+        check_integer("length", self.length, low=1)
+        check_integer("step", self.step, low=1)
+        if self.score_step is not None:
+            check_integer("score_step", self.score_step, low=1, other="None")
+        check_option("median_level", self.median_level, MEDIAN_LEVELS)
+        for name in ("time_mask", "frame_shift"):
+            check_integer(name, getattr(self, name), low=0)
 
 
 @dataclass(frozen=True)
-class JointOptions:
-    """Networks, losses and augmentation; the names are those of the detector, which tells what they mean."""
+class JointOptions(ObjectiveOptions):
+    """Networks, losses and augmentation of :class:`~skasd.detectors.JointAECNNDetector`."""
 
-    backbone: str = "mobilenet_v2"
-    width: float = 1.0
-    image_channels: int = 1
-    pooling: str = "gamp"
-    dropout: float = 0.5
-    autoencoder: bool = True
-    normalise_features: bool = False
     reconstruction_weight: float = 1.0
     contrastive_weight: float = 1.0
     contrastive_form: str = "symmetric"
-    normalise_projection: bool = True
     temperature: float = 0.07
     mixup_alpha: float | None = None
-    time_mask: int = 0
-    frame_shift: int = 0
     median_filter: int | None = 31
-    median_level: str = "clip"
+    patches: PatchOptions = field(default_factory=PatchOptions)
+    network: JointNetOptions = field(default_factory=JointNetOptions)
 
     @property
     def patch_median(self) -> int | None:
         """Window of the running median of each patch; None where clips are filtered, or nothing is."""
-        return self.median_filter if self.median_level == "patch" else None
+        return self.median_filter if self.patches.median_level == "patch" else None
 
-    @classmethod
-    def of(cls, estimator: Any) -> "JointOptions":
-        """Options from the parameters of an estimator, checked."""
-        given = vars(estimator)
-        options = cls(**{name: given[name] for name in cls.__dataclass_fields__})
-        options._check()
-        return options
+    @property
+    def clip_median(self) -> int | None:
+        """Window of the running median of each clip; None where patches are filtered, or nothing is."""
+        return self.median_filter if self.patches.median_level == "clip" else None
 
-    def _check(self) -> None:
-        check_option("backbone", self.backbone, BACKBONES)
-        check_number("width", self.width, low=0, above=True)
-        check_integer("image_channels", self.image_channels, low=1)
-        check_option("pooling", self.pooling, POOLINGS)
-        check_number("dropout", self.dropout, low=0, high=0.99)
-        for name in ("autoencoder", "normalise_features", "normalise_projection"):
-            check_option(name, getattr(self, name), (True, False))
+    def check(self) -> None:
+        """Raise if an option is out of range, or has no effect with the others."""
         for name in ("reconstruction_weight", "contrastive_weight"):
             check_number(name, getattr(self, name), low=0)
         check_option("contrastive_form", self.contrastive_form, TWO_VIEW_FORMS)
         check_number("temperature", self.temperature, low=0, above=True)
         if self.mixup_alpha is not None:
             check_number("mixup_alpha", self.mixup_alpha, low=0, above=True)
-        for name in ("time_mask", "frame_shift"):
-            check_integer(name, getattr(self, name), low=0)
+        if self.median_filter is None:
+            refuse_idle(self.patches, ["median_level"], "median_filter=None")
+        contrast = ("contrastive_form", "temperature")
+        if not self.network.autoencoder:
+            refuse_idle(self, ("reconstruction_weight", "contrastive_weight", *contrast), "autoencoder=False")
+        elif not self.contrastive_weight:
+            refuse_idle(self, contrast, "contrastive_weight=0")
+            refuse_idle(self.network, ["normalise_projection"], "contrastive_weight=0")
 
 
 class JointObjective(nn.Module):
@@ -93,6 +124,11 @@ class JointObjective(nn.Module):
     def __init__(self, network: JointNet, options: JointOptions, augmenter: nn.Module | None = None) -> None:
         super().__init__()
         self.network, self.options, self.augmenter = network, options, augmenter
+
+    @property
+    def compiled_parts(self) -> tuple[nn.Module, ...]:
+        """What torch compiles: a batch passes the backbone, not the forward method of the whole network."""
+        return (self.network.backbone,)
 
     def forward(self, inputs: dict[str, Tensor], label: Tensor, generator: torch.Generator) -> Tensor:
         """Loss of a batch of training patches."""
@@ -120,10 +156,10 @@ class JointObjective(nn.Module):
         if options.mixup_alpha is not None:
             mixing = draw_mixing(len(patch), options.mixup_alpha, generator)
             patch = mixing(patch)
-        if options.time_mask:
-            patch = masked_frames(patch, options.time_mask, generator)
-        if options.frame_shift:
-            patch = shifted_frames(patch, options.frame_shift, generator)
+        if options.patches.time_mask:
+            patch = masked_frames(patch, options.patches.time_mask, generator)
+        if options.patches.frame_shift:
+            patch = shifted_frames(patch, options.patches.frame_shift, generator)
         return patch, mixing
 
     def _tied(self, patch: Tensor, features: Tensor) -> Tensor:
@@ -136,14 +172,14 @@ class JointObjective(nn.Module):
         if not options.contrastive_weight:
             return loss
         views = [view.to(torch.promote_types(view.dtype, torch.float32)) for view in network.views(features, code)]
-        if options.normalise_projection:
+        if options.network.normalise_projection:
             views = [functional.normalize(view) for view in views]
         contrast = two_view_loss(*views, temperature=options.temperature, form=options.contrastive_form)
         return loss + options.contrastive_weight * contrast
 
     def _given(self, vector: Tensor) -> Tensor:
         """What classifier and decoder are given of features or code."""
-        return functional.normalize(vector) if self.options.normalise_features else vector
+        return functional.normalize(vector) if self.options.network.normalise_features else vector
 
     def validation_loss(self, inputs: dict[str, Tensor], label: Tensor) -> Tensor:
         """Cross-entropy of patches as they are."""
@@ -183,7 +219,7 @@ def train_joint(
     *,
     dtype: np.dtype,
     options: JointOptions,
-    training: TrainingOptions,
+    plan: TrainingPlan,
     seed: int,
     augmenter: nn.Module | None = None,
 ) -> Training:
@@ -199,24 +235,26 @@ def train_joint(
         Of the networks.
     options : JointOptions
         Networks, losses and augmentation.
-    training : TrainingOptions
+    plan : TrainingPlan
         How they are trained.
     seed : int
         Of weights, order of patches and augmentation.
     augmenter : nn.Module or None, default=None
         Of spectrograms.
     """
+    sizes = options.network
     with seeded(seed):
         network = JointNet(
             store.n_bands,
             store.length,
             int(label.max()) + 1,
-            backbone=options.backbone,
-            width=options.width,
-            image_channels=options.image_channels,
-            pooling=options.pooling,
-            dropout=options.dropout,
-            has_autoencoder=options.autoencoder,
+            backbone=sizes.backbone,
+            width=sizes.width,
+            image_channels=sizes.image_channels,
+            pooling=sizes.pooling,
+            dropout=sizes.dropout,
+            has_autoencoder=sizes.autoencoder,
+            channels_last=plan.channels_last,
         )
         if network.autoencoder is not None:
             frame = torch.from_numpy(store.mean_frame())
@@ -224,6 +262,6 @@ def train_joint(
                 frame = augmenter.eval()(frame[None, :, None])[0, :, 0]
             network.autoencoder.begin_at(frame.repeat_interleave(store.length))
         objective = JointObjective(network, options, augmenter).to(torch_dtype(dtype))
-        trained = train(objective, store, label, training, seed=seed)
+        trained = train(objective, store, label, plan, seed=seed)
         forget_clips(trained.objective)
         return trained

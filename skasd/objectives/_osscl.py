@@ -5,61 +5,49 @@ S. Huang et al. (OS-SCL), ICASSP 2025, arXiv:2509.13853. A detector and a transf
 Axes: B clips, C classes, D dimensions of the embedding.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from skasd._parameters import check_integer, check_number, check_option
+from skasd._parameter_group import refuse_idle
+from skasd._parameters import check_number, check_option
 from skasd.augmentations import Mixing, draw_mixing, forget_clips
 from skasd.losses import ArcFaceHead, arcmix_loss, noisy_arcmix_loss, supervised_contrastive_loss
 from skasd.networks import OSSCLNet
-from skasd.networks._mobilefacenet import check_bottlenecks
-from skasd.training import ClipStore, Training, TrainingOptions, seeded, torch_dtype, train
+from skasd.objectives._network_options import MobileFaceNetOptions
+from skasd.objectives._options import ObjectiveOptions
+from skasd.training import ClipStore, Training, TrainingPlan, seeded, train
+from skasd.training._precision import torch_dtype
 
 MIX_MARGINS = ("first", "both")
 
 
 @dataclass(frozen=True)
-class OSSCLOptions:
-    """Network and loss; the names are those of the detector, which tells what they mean."""
+class OSSCLOptions(ObjectiveOptions):
+    """Network and losses of :class:`~skasd.detectors.OSSCLDetector`."""
 
     margin: float = 0.4
-    scale: float = 30.0
-    n_subcenters: int = 1
     mixup_alpha: float | None = 0.5
     mix_margin: str = "first"
     contrastive_weight: float = 1.0
     temperature: float = 0.02
-    perturbation_head: bool = True
-    bottlenecks: Any = "2023"
-    embedding_dim: int = 128
-    channels_last: bool = True
+    network: MobileFaceNetOptions = field(default_factory=MobileFaceNetOptions)
 
-    @classmethod
-    def of(cls, estimator: Any) -> "OSSCLOptions":
-        """Options from the parameters of an estimator, checked."""
-        given = vars(estimator)
-        options = cls(**{name: given[name] for name in cls.__dataclass_fields__ if name in given})
-        options._check()
-        return options
-
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise if an option is out of range, or has no effect with the others."""
         check_number("margin", self.margin, low=0, high=np.pi / 2)
-        check_number("scale", self.scale, low=0, above=True)
-        check_integer("n_subcenters", self.n_subcenters, low=1)
-        if self.mixup_alpha is not None:
-            check_number("mixup_alpha", self.mixup_alpha, low=0, above=True)
         check_option("mix_margin", self.mix_margin, MIX_MARGINS)
         check_number("contrastive_weight", self.contrastive_weight, low=0)
         check_number("temperature", self.temperature, low=0, above=True)
-        check_option("perturbation_head", self.perturbation_head, (True, False))
-        check_option("channels_last", self.channels_last, (True, False))
-        check_integer("embedding_dim", self.embedding_dim, low=2)
-        check_bottlenecks(self.bottlenecks)
+        if self.mixup_alpha is None:
+            refuse_idle(self, ["mix_margin"], "mixup_alpha=None")
+        else:
+            check_number("mixup_alpha", self.mixup_alpha, low=0, above=True)
+        if not self.contrastive_weight:
+            refuse_idle(self, ["temperature"], "contrastive_weight=0")
 
 
 class OSSCLObjective(nn.Module):
@@ -115,7 +103,7 @@ def train_osscl(
     hop_length: int,
     dtype: np.dtype,
     options: OSSCLOptions,
-    training: TrainingOptions,
+    plan: TrainingPlan,
     seed: int,
     augmenter: nn.Module | None = None,
 ) -> Training:
@@ -132,37 +120,38 @@ def train_osscl(
     size : tuple of int
         Mel bands and frames.
     hop_length : int
-        Of the front end, in samples.
+        Hop of the front end, in samples.
     dtype : dtype
-        Of the network: float32 or float64.
+        Precision of the network: float32 or float64.
     options : OSSCLOptions
-        Network and loss.
-    training : TrainingOptions
+        Network and losses.
+    plan : TrainingPlan
         How it is trained.
     seed : int
-        Of weights, order of clips and mixing.
+        Seeds weights, order of clips and mixing.
     augmenter : nn.Module or None, default=None
-        Of the log-mels.
+        Augments the log-mels.
     """
+    sizes = options.network
     with seeded(seed):
         network = OSSCLNet(
             branches,
             size,
             hop_length=hop_length,
-            embedding_dim=options.embedding_dim,
-            perturbation_head=options.perturbation_head,
-            bottlenecks=options.bottlenecks,
-            channels_last=options.channels_last,
+            embedding_dim=sizes.embedding_dim,
+            perturbation_head=sizes.has_head(True),
+            bottlenecks=sizes.bottlenecks,
+            channels_last=plan.channels_last,
             augmenter=augmenter,
         )
         head = ArcFaceHead(
-            options.embedding_dim,
+            sizes.embedding_dim,
             int(label.max()) + 1,
             margin=options.margin,
-            scale=options.scale,
-            n_subcenters=options.n_subcenters,
+            scale=sizes.scale,
+            n_subcenters=sizes.n_subcenters,
         )
         objective = OSSCLObjective(network, head, options).to(torch_dtype(dtype))
-        trained = train(objective, store, label, training, seed=seed)
+        trained = train(objective, store, label, plan, seed=seed)
         forget_clips(trained.objective)
         return trained

@@ -7,7 +7,7 @@ Axes: B clips, C classes, D dimensions of the embedding of a branch, M branches.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,12 +16,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skasd._parameter_group import check_flags, refuse_idle
 from skasd._parameters import check_integer, check_number, check_option
 from skasd.augmentations import draw_exchange, exchanged_parts, exchanged_statistics, exchanged_target
 from skasd.losses import AdaProjHead, SubClusterAdaCosHead, prototype_loss, soft_cross_entropy, text_embedding
 from skasd.networks import SpectrumNet
-from skasd.networks._dual_branch import FREQUENCY_ATTENTIONS
-from skasd.training import ClipStore, Training, TrainingOptions, seeded, torch_dtype, train
+from skasd.objectives._network_options import DualBranchNetOptions
+from skasd.objectives._options import ObjectiveOptions
+from skasd.training import ClipStore, Training, TrainingPlan, seeded, train
+from skasd.training._precision import torch_dtype
 
 HEADS = ("sub_cluster_adacos", "adacos", "adaproj")
 LABEL_TEXTS = ("off", "init", "align")
@@ -29,12 +32,9 @@ _EXCHANGED = 0.5  # probability that a clip exchanges features
 
 
 @dataclass(frozen=True)
-class SpectrumOptions:
-    """Network and loss; the names are those of the detector, which tells what they mean."""
+class SelfSupervisedOptions(ObjectiveOptions):
+    """Network and losses of :class:`~skasd.detectors.SelfSupervisedDetector`."""
 
-    n_ffts: Sequence[int] = (1024,)
-    frequency_attention: str = "off"
-    embedding_dim: int = 128
     head: str = "sub_cluster_adacos"
     n_subclusters: int = 16
     trainable_centers: bool = True
@@ -44,25 +44,21 @@ class SpectrumOptions:
     statistics_exchange: bool = False
     subspace_loss: bool = False
     label_text: str = "off"
+    network: DualBranchNetOptions = field(default_factory=DualBranchNetOptions)
 
     def check(self) -> None:
-        """Raise if an option is out of range."""
-        check_option("frequency_attention", self.frequency_attention, FREQUENCY_ATTENTIONS)
-        check_integer("embedding_dim", self.embedding_dim, low=2)
+        """Raise if an option is out of range, or has no effect with the others."""
         check_option("head", self.head, HEADS)
         check_integer("n_subclusters", self.n_subclusters, low=1)
-        if self.dynamic_scale is True and self.head == "adaproj":
-            raise ValueError(
-                "dynamic_scale=True is for head='sub_cluster_adacos' and 'adacos'; of 'adaproj' it is fixed."
-            )
-        for name in ("trainable_centers", "dynamic_scale", "feature_exchange", "statistics_exchange", "subspace_loss"):
-            check_option(name, getattr(self, name), (True, False))
+        check_flags(
+            self, "trainable_centers", "dynamic_scale", "feature_exchange", "statistics_exchange", "subspace_loss"
+        )
         check_number("mixup_probability", self.mixup_probability, low=0, high=1)
         check_option("label_text", self.label_text, LABEL_TEXTS)
-        if not isinstance(self.n_ffts, list | tuple) or not self.n_ffts:
-            raise TypeError(f"n_ffts={self.n_ffts!r}; a tuple of window lengths in samples is expected.")
-        for n_fft in self.n_ffts:
-            check_integer("n_ffts", n_fft, low=64)
+        if self.head == "adaproj":
+            refuse_idle(self, ["dynamic_scale"], "head='adaproj'")
+        if self.head == "adacos":
+            refuse_idle(self, ["n_subclusters"], "head='adacos'")
 
     def make_head(self, embedding_dim: int, n_classes: int, *, trainable: bool) -> nn.Module:
         """A head of this kind."""
@@ -77,7 +73,7 @@ class SpectrumOptions:
         )
 
 
-class SpectrumObjective(nn.Module):
+class SelfSupervisedObjective(nn.Module):
     r"""Network and class centres, and the loss of a batch.
 
     .. math:: L = L_{\mathrm{head}}(z, y) + L_{\mathrm{exchange}}(z', y') + \sum_b L_b(z_b, y) + L_{\mathrm{text}}(z, t_y)
@@ -90,16 +86,21 @@ class SpectrumObjective(nn.Module):
         Waveforms to the embeddings of its branches.
     labels : sequence of C str
         Names of the classes.
-    options : SpectrumOptions
+    options : SelfSupervisedOptions
         Heads and augmentation.
     """
 
     text: Tensor
 
-    def __init__(self, network: SpectrumNet, labels: Sequence[str], options: SpectrumOptions) -> None:
+    @property
+    def compiled_parts(self) -> tuple[nn.Module, ...]:
+        """What torch compiles: a batch passes the branches, not the forward method of the whole network."""
+        return tuple(self.network.branches)
+
+    def __init__(self, network: SpectrumNet, labels: Sequence[str], options: SelfSupervisedOptions) -> None:
         super().__init__()
         self.network, self.options, self.n_classes = network, options, len(labels)
-        n_parts, dim = len(network.branches), options.embedding_dim
+        n_parts, dim = len(network.branches), options.network.embedding_dim
         self.head = options.make_head(n_parts * dim, self.n_classes, trainable=options.trainable_centers)
         self.exchange_head = self.subspace_heads = self.of_text = None
         if options.feature_exchange or options.statistics_exchange:
@@ -168,15 +169,15 @@ class SpectrumObjective(nn.Module):
         return soft_cross_entropy(self.head.log_probability(embedding), self._one_hot(label))  # type: ignore[operator]
 
 
-def train_spectrum(
+def train_self_supervised(
     store: ClipStore,
     label: np.ndarray,
     labels: Sequence[str],
     *,
     sample_rate: int,
     dtype: np.dtype,
-    options: SpectrumOptions,
-    training: TrainingOptions,
+    options: SelfSupervisedOptions,
+    plan: TrainingPlan,
     seed: int,
 ) -> Training:
     """Build the network for these clips and train it.
@@ -193,9 +194,9 @@ def train_spectrum(
         In Hz.
     dtype : dtype
         Of the network: float32 or float64.
-    options : SpectrumOptions
+    options : SelfSupervisedOptions
         Network and loss.
-    training : TrainingOptions
+    plan : TrainingPlan
         How it is trained.
     seed : int
         Of weights, order of clips and augmentation.
@@ -205,9 +206,9 @@ def train_spectrum(
         network = SpectrumNet(
             n_timepoints,
             sample_rate=sample_rate,
-            n_ffts=options.n_ffts,
-            embedding_dim=options.embedding_dim,
-            frequency_attention=options.frequency_attention,
+            n_ffts=options.network.n_ffts,
+            embedding_dim=options.network.embedding_dim,
+            frequency_attention=options.network.frequency_attention,
         )
-        objective = SpectrumObjective(network, labels, options).to(torch_dtype(dtype))
-        return train(objective, store, label, training, seed=seed)
+        objective = SelfSupervisedObjective(network, labels, options).to(torch_dtype(dtype))
+        return train(objective, store, label, plan, seed=seed)

@@ -7,45 +7,48 @@ based contrastive learning pretraining" (CLP-SCF), ICASSP 2023, arXiv:2304.03588
 Axes: B clips, C classes, D dimensions of the embedding.
 """
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from skasd._parameters import check_integer, check_number, check_option
+from skasd._parameter_group import refuse_idle
+from skasd._parameters import check_number, check_option
 from skasd.augmentations import forget_clips
 from skasd.losses import ArcFaceHead, prototype_loss, supervised_contrastive_loss
 from skasd.networks import OSSCLNet
-from skasd.networks._mobilefacenet import check_bottlenecks
-from skasd.training import ClipStore, Training, TrainingOptions, seeded, torch_dtype, train
+from skasd.objectives._network_options import MobileFaceNetOptions
+from skasd.objectives._options import ObjectiveOptions
+from skasd.training import ClipStore, Training, TrainingPlan, seeded, train
+from skasd.training._precision import torch_dtype
 
 CONTRASTS = ("supcon", "prototype", "two_stage", "off")
 
 
 @dataclass(frozen=True)
-class ClusterOptions:
-    """Network and loss; the names are those of the detector, which tells what they mean."""
+class ClusterOptions(ObjectiveOptions):
+    """Network and losses of :class:`~skasd.detectors.StatClusterDetector`."""
 
     margin: float = 0.7
-    scale: float = 30.0
     contrast: str = "supcon"
     contrastive_weight: float = 0.1
     temperature: float = 0.1
-    embedding_dim: int = 128
-    bottlenecks: Any = "2023"
+    network: MobileFaceNetOptions = field(default_factory=MobileFaceNetOptions)
 
     def check(self) -> None:
-        """Raise if an option is out of range."""
+        """Raise if an option is out of range, or has no effect with the others."""
         check_number("margin", self.margin, low=0, high=np.pi / 2)
-        check_number("scale", self.scale, low=0, above=True)
         check_option("contrast", self.contrast, CONTRASTS)
         check_number("contrastive_weight", self.contrastive_weight, low=0)
         check_number("temperature", self.temperature, low=0, above=True)
-        check_integer("embedding_dim", self.embedding_dim, low=2)
-        check_bottlenecks(self.bottlenecks)
+        if self.contrast in ("off", "two_stage"):
+            refuse_idle(self, ["contrastive_weight"], f"contrast={self.contrast!r}")
+        if self.contrast == "off":
+            refuse_idle(self, ["temperature"], "contrast='off'")
+        elif self.contrast != "two_stage" and not self.contrastive_weight:
+            refuse_idle(self, ["temperature"], "contrastive_weight=0")
 
 
 class Projector(nn.Module):
@@ -137,7 +140,7 @@ class ClusterObjective(nn.Module):
         self.network, self.head, self.options = network, head, options
         self.to_prototypes = None
         if options.contrast == "prototype":
-            dim = options.embedding_dim
+            dim = options.network.embedding_dim
             self.register_buffer("statistics", statistics)
             self.to_prototypes = nn.Sequential(nn.Linear(statistics.shape[1], dim), nn.ReLU(), nn.Linear(dim, dim))
 
@@ -174,7 +177,7 @@ def train_clusters(
     hop_length: int,
     dtype: np.dtype,
     options: ClusterOptions,
-    training: TrainingOptions,
+    plan: TrainingPlan,
     seed: int,
     augmenter: nn.Module | None = None,
 ) -> Training:
@@ -187,51 +190,59 @@ def train_clusters(
     label : ndarray of shape (n_clips,), int64
         Classes, counted from 0.
     statistics : ndarray of shape (n_clips, n_statistics)
-        Of the clips, for prototypes.
+        Statistics of the clips, which prototypes are made of.
     branches : tuple of str
         Images of the network.
     size : tuple of int
         Mel bands and frames.
     hop_length : int
-        Of the front end, in samples.
+        Hop of the front end, in samples.
     dtype : dtype
-        Of the network: float32 or float64.
+        Precision of the network: float32 or float64.
     options : ClusterOptions
         Network and loss.
-    training : TrainingOptions
+    plan : TrainingPlan
         How it is trained; the first of two stages takes a third of the epochs, at five times the learning rate.
     seed : int
-        Of weights and order of clips.
+        Seeds weights and the order of clips.
     augmenter : nn.Module or None, default=None
-        Of the log-mels.
+        Augments the log-mels.
     """
+    sizes = options.network
     with seeded(seed):
         network: nn.Module = OSSCLNet(
             branches,
             size,
             hop_length=hop_length,
-            embedding_dim=options.embedding_dim,
-            perturbation_head=False,
-            bottlenecks=options.bottlenecks,
+            embedding_dim=sizes.embedding_dim,
+            perturbation_head=sizes.has_head(False),
+            bottlenecks=sizes.bottlenecks,
+            channels_last=plan.channels_last,
             augmenter=augmenter,
         )
         if options.contrast == "two_stage":
-            network = Projector(network, options.embedding_dim)  # type: ignore[arg-type]
+            network = Projector(network, sizes.embedding_dim)  # type: ignore[arg-type]
             first = ContrastObjective(network, options).to(torch_dtype(dtype))
-            network = train(first, store, label, _first_stage(training), seed=seed).objective.network  # type: ignore[assignment]
-        head = ArcFaceHead(options.embedding_dim, int(label.max()) + 1, margin=options.margin, scale=options.scale)
+            network = train(first, store, label, _first_stage(plan), seed=seed).objective.network  # type: ignore[assignment]
+        head = ArcFaceHead(
+            sizes.embedding_dim,
+            int(label.max()) + 1,
+            margin=options.margin,
+            scale=sizes.scale,
+            n_subcenters=sizes.n_subcenters,
+        )
         means = torch.from_numpy(_class_means(statistics, label))
         objective = ClusterObjective(network, head, options, means).to(torch_dtype(dtype))
-        trained = train(objective, store, label, training, seed=seed)
+        trained = train(objective, store, label, plan, seed=seed)
         if isinstance(network, Projector):
             network.drop_rest()
         forget_clips(trained.objective)
         return trained
 
 
-def _first_stage(training: TrainingOptions) -> TrainingOptions:
-    n_epochs = max(1, training.max_epochs // 3)
-    return replace(training, max_epochs=n_epochs, learning_rate=5 * training.learning_rate, callbacks=None)
+def _first_stage(plan: TrainingPlan) -> TrainingPlan:
+    n_epochs = max(1, plan.max_epochs // 3)
+    return replace(plan, max_epochs=n_epochs, learning_rate=5 * plan.learning_rate, callbacks=None)
 
 
 def _class_means(statistics: np.ndarray, label: np.ndarray) -> np.ndarray:

@@ -24,3 +24,22 @@ def log_odds(logits: np.ndarray, is_own: np.ndarray) -> np.ndarray:
     array([ -1.686738, -39.306853])
     """
     return np.logaddexp.reduce(logits[:, ~is_own], axis=1) - np.logaddexp.reduce(logits[:, is_own], axis=1)
+
+
+def cross_entropies(logits: np.ndarray) -> np.ndarray:
+    """Cross-entropy (n, K) of each class, exact however small it is.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n, K)
+        Logits of clips.
+
+    Examples
+    --------
+    >>> cross_entropies(np.array([[50.0, 0.0]])).round(3)
+    array([[ 0., 50.]])
+    >>> cross_entropies(np.array([[50.0, 0.0]]))[0, 0] > 0
+    np.True_
+    """
+    one_hot = np.eye(logits.shape[1], dtype=bool)
+    return np.logaddexp(0, np.stack([log_odds(logits, is_own) for is_own in one_hot], axis=1))

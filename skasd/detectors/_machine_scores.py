@@ -1,0 +1,215 @@
+"""MachineScores: from what a network says of clips to one anomaly score for each, machine by machine.
+
+Axes: n clips, D dimensions of the embedding, M machines.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skasd.base import NormalScores
+from skasd.clips import Clips
+from skasd.detectors._machines import USUAL_COLUMNS, refuse_unknown_machines
+from skasd.scoring import BackEnd
+
+_WITHOUT_MACHINES = ("predicted", "reconstruction")  # scores that ask for no machine
+
+
+@dataclass(frozen=True)
+class ClipOutputs:
+    """What a network says of clips.
+
+    Parameters
+    ----------
+    embedding : ndarray of shape (n, D)
+        Embeddings.
+    mismatch : ndarray of shape (n, M) or None, default=None
+        How badly each clip fits each machine, machines in alphabetical order; None without a classifier.
+    error : ndarray of shape (n,) or None, default=None
+        Reconstruction error of an autoencoder; None without one.
+    """
+
+    embedding: np.ndarray
+    mismatch: np.ndarray | None = None
+    error: np.ndarray | None = None
+
+    def of(self, rows: np.ndarray) -> "ClipOutputs":
+        """The outputs of some clips."""
+        parts = (self.embedding, self.mismatch, self.error)
+        return ClipOutputs(*(None if part is None else part[rows] for part in parts))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class LearntClips:
+    """What a fit knows of its training clips once the network is trained.
+
+    Parameters
+    ----------
+    outputs : ClipOutputs
+        Outputs of the trained network.
+    machines : ndarray of shape (n,), str
+        Machine of each clip, "" where there is none.
+    domains : ndarray of shape (n,), str
+        ``"source"`` or ``"target"``.
+    held_out : ndarray of shape (n_held_out,), int
+        Positions of the clips in the validation set.
+    """
+
+    outputs: ClipOutputs
+    machines: np.ndarray
+    domains: np.ndarray
+    held_out: np.ndarray
+
+    @property
+    def learnt(self) -> np.ndarray:
+        """Positions of the clips that the network was trained on."""
+        return np.setdiff1d(np.arange(len(self.machines)), self.held_out)
+
+    @property
+    def judged(self) -> np.ndarray:
+        """Positions of the clips that set the threshold: the validation set, or all if there is none."""
+        return self.held_out if len(self.held_out) else self.learnt
+
+
+class MachineScores:
+    """How clips of several machines are scored.
+
+    Parameters
+    ----------
+    clips : LearntClips
+        The training clips.
+    columns : sequence of str
+        Columns of the clip table that name machines.
+    parameter : str or None
+        Parameter of the detector that holds these columns, for messages.
+    back_end : estimator or None
+        Scores embeddings: one is fitted for each machine with at least two clips, and one, called "", for all clips. None
+        leaves embeddings without a score.
+    seed : int
+        Seeds back ends whose `random_state` is None.
+    refit : str
+        What to change where a score is asked for that was not learnt.
+
+    Attributes
+    ----------
+    back_ends : dict of str to BackEnd
+        Fitted back ends by machine.
+    """
+
+    def __init__(
+        self,
+        clips: LearntClips,
+        *,
+        columns: Sequence[str],
+        parameter: str | None,
+        back_end: Any,
+        seed: int,
+        refit: str = "",
+    ) -> None:
+        self.clips, self.columns, self.parameter, self.refit = clips, columns, parameter, refit
+        self.machines = np.unique(clips.machines)
+        rows = clips.learnt
+        named = clips.outputs.embedding[rows], clips.machines[rows], clips.domains[rows]
+        self.back_ends = {} if back_end is None else fitted_back_ends(back_end, *named, seed=seed)
+
+    def names(self, clips: Clips, score_with: str) -> np.ndarray:
+        """Machine (n,) of each clip as the score may know it; a machine that was not trained on is refused."""
+        names = clips.group_names(self.columns, USUAL_COLUMNS)
+        if score_with in _WITHOUT_MACHINES:
+            return np.full(len(clips), "")
+        if (names != "").any() or score_with == "label":
+            refuse_unknown_machines(names, self.machines, clips, self.columns, self.parameter)
+        return names
+
+    def settled(self, score_with: str, names: np.ndarray) -> str:
+        """What ``"auto"`` comes to: the label if there are several machines and every clip names its own, else embedding."""
+        if score_with != "auto":
+            return score_with
+        return "label" if len(self.machines) > 1 and (names != "").all() else "embedding"
+
+    def score(self, outputs: ClipOutputs, names: np.ndarray, score_with: str) -> np.ndarray:
+        """Anomaly score (n,) of clips of these machines.
+
+        Raises
+        ------
+        ValueError
+            The score needs a part that was not fitted.
+        """
+        self._refuse_unlearnt(score_with)
+        if score_with == "embedding":
+            return embedding_score(self.back_ends, outputs.embedding, names)
+        if score_with == "reconstruction":
+            return np.asarray(outputs.error)
+        mismatch = np.asarray(outputs.mismatch)
+        if score_with == "predicted":
+            return mismatch.min(axis=1)
+        return mismatch[np.arange(len(names)), np.searchsorted(self.machines, names)]
+
+    def _refuse_unlearnt(self, score_with: str) -> None:
+        known = self.clips.outputs
+        needed = {"embedding": self.back_ends or None, "reconstruction": known.error}
+        if needed.get(score_with, known.mismatch) is None:
+            raise ValueError(
+                f"score_with={score_with!r} needs a part that was not fitted; fit again with score_with={score_with!r}"
+                f"{self.refit}."
+            )
+
+    def of_training(self, score_with: str) -> NormalScores:
+        """Scores of the training clips, and of those among them that set the threshold."""
+        clips, judged = self.clips, self.clips.judged
+        mode = self.mode_of_offset(score_with)
+        training = self.score(clips.outputs, self._asked(score_with), mode)
+        return NormalScores(self.score(clips.outputs.of(judged), self._asked(score_with)[judged], mode), training)
+
+    def mode_of_offset(self, score_with: str) -> str:
+        """What the clips that set the threshold are scored with."""
+        return self.settled(score_with, self._asked(score_with)[self.clips.judged])
+
+    def _asked(self, score_with: str) -> np.ndarray:
+        names = self.clips.machines
+        return np.full(len(names), "") if score_with in _WITHOUT_MACHINES else names
+
+    def warn_of_threshold(self, mode: str, score_with: str) -> None:
+        """Warn where clips are scored with something else than the clips that set the threshold."""
+        of_offset = self.mode_of_offset(score_with)
+        if mode != of_offset:
+            warnings.warn(
+                f"X names no machine, so its clips are scored by {mode}, and the threshold offset_ was set by {of_offset}: "
+                "score_samples can be ranked, but predict and decision_function are off. Name the machines, or fit with "
+                f"score_with={mode!r}.",
+                stacklevel=4,
+            )
+
+
+def fitted_back_ends(
+    scorer: Any, embedding: np.ndarray, machines: np.ndarray, domains: np.ndarray, *, seed: int
+) -> dict[str, BackEnd]:
+    """Back ends by machine, for machines with at least two clips, and one for all clips by the name "".
+
+    Parameters
+    ----------
+    scorer : estimator
+        Cloned for each.
+    embedding : ndarray of shape (n, D)
+        Embeddings of the training clips.
+    machines, domains : ndarray of shape (n,), str
+        Machine of each clip, and ``"source"`` or ``"target"``.
+    seed : int
+        Seeds scorers whose `random_state` is None.
+    """
+    rows = {"": np.ones(len(machines), dtype=bool)}
+    rows |= {str(name): machines == name for name in np.unique(machines) if (machines == name).sum() > 1}
+    back_ends = {name: BackEnd(scorer, seed=seed) for name in rows}
+    return {name: back_end.fit(embedding[rows[name]], domains[rows[name]]) for name, back_end in back_ends.items()}
+
+
+def embedding_score(back_ends: dict[str, BackEnd], embedding: np.ndarray, machines: np.ndarray) -> np.ndarray:
+    """Anomaly score (n,) of embeddings (n, D) by the back ends of their machines."""
+    scores = np.empty(len(embedding))
+    for name in np.unique(machines):
+        back_end = back_ends.get(str(name), back_ends[""])
+        scores[machines == name] = back_end.anomaly_score(embedding[machines == name])
+    return scores

@@ -1,0 +1,256 @@
+"""SelfSupervisedDetector: a classifier of spectra and spectrograms with sub-clusters, whose embeddings are scored."""
+
+from collections.abc import Iterable
+from contextlib import closing
+from typing import Any, ClassVar
+
+import numpy as np
+
+from skasd._device import torch_device
+from skasd._random import random_seed
+from skasd.clips import Clips
+from skasd.clustering import ClipStatistics, StatisticalClusterer
+from skasd.detectors._embedding import EmbeddingDetector
+from skasd.detectors._machine_scores import ClipOutputs, LearntClips, MachineScores
+from skasd.features._frontend import frontend_of, osscl_frontend, twfr_frontend
+from skasd.inputs._attribute_fit import MACHINE_COLUMNS, AttributeFit, check_clusterer
+from skasd.inputs._network_fit import stacked_batches
+from skasd.networks import folded
+from skasd.objectives._network_options import DualBranchNetOptions
+from skasd.objectives._self_supervised import SelfSupervisedOptions, train_self_supervised
+from skasd.scoring import KMeansScorer, check_scorer
+from skasd.training import ClipStore, TrainingOptions, evaluated
+
+_CLIPS_PER_BATCH = 32
+
+
+class SelfSupervisedDetector(EmbeddingDetector):
+    r"""Self-supervised classifier of spectra and spectrograms with sub-clusters.
+
+    One branch of the network sees the spectrum of the whole clip, others see its spectrograms; together they learn to tell
+    the classes of normal clips apart, each of which has several centres [1]_. Classes are machine, domain and the attribute
+    string of the clip table; for machines without attributes, clusters of clips that sound alike. A clip is anomalous when
+    its embedding is far from those of normal clips of its machine. This is system 3 of [2]_. It needs waveforms.
+
+    Parameters
+    ----------
+    head : {"sub_cluster_adacos", "adacos", "adaproj"}, default="sub_cluster_adacos"
+        Classification loss.
+    n_subclusters : int, default=16
+        Centres per class; ``"adacos"`` has one.
+    trainable_centers : bool, default=True
+        Whether the centres are learnt, or stay where they were drawn.
+    dynamic_scale : bool, default=False
+        Whether the scale of the logits follows the batches; for replication, since it saturates with sub-clusters.
+    mixup_probability : float, default=0.5
+        Share of the clips of a batch that are mixed with another clip, in [0, 1].
+    feature_exchange : bool, default=False
+        Whether half of the clips exchange the embedding of one branch with another clip; the results are classes of their
+        own.
+    statistics_exchange : bool, default=False
+        Whether the frames of half of the clips get the mean and the standard deviation over frequency of another clip; the
+        results are classes of their own. It takes a second pass over the spectrograms.
+    subspace_loss : bool, default=False
+        Whether each branch has a loss of its own in addition.
+    label_text : {"off", "init", "align"}, default="off"
+        Whether the names of the classes, as text, initialise their centres, or are aligned with the embeddings during
+        training.
+    network : DualBranchNetOptions or None, default=None
+        Branches and sizes of the network; see :class:`skasd.objectives.DualBranchNetOptions`.
+    statistics : ClipStatistics or None, default=None
+        Statistics that clips are clustered by; see :class:`skasd.clustering.ClipStatistics`. None uses its defaults.
+    clusterer : StatisticalClusterer or None, default=None
+        Clustering algorithm; None uses :class:`skasd.clustering.StatisticalClusterer` with its defaults.
+    scorer : estimator or None, default=None
+        Back end on the embeddings: one of :mod:`skasd.scoring`, or an outlier detector or density model of scikit-learn. One
+        is fitted for each machine with at least two clips, and one to all clips for the others. None uses
+        :class:`skasd.scoring.KMeansScorer`.
+    frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
+        Makes the spectrograms that the statistics are taken from, see :ref:`features_frontend`; its `sample_rate`,
+        `duration` and `short_clips` also say how clips are read. None uses the front end of :class:`TWFRDetector` for the
+        statistics.
+    max_epochs : int, default=16
+        Number of passes over the training clips; 16 as in a later toolkit.
+    batch_size : int, default=64
+        Clips per training step.
+    learning_rate : float, default=1e-3
+        Initial learning rate of AdamW.
+    training : TrainingOptions or None, default=None
+        Rarer settings of the training: learning rate schedule, weight decay, exponential moving average (EMA) of the
+        weights, validation set and early stopping, precision, memory, callbacks; see
+        :class:`skasd.training.TrainingOptions`. The defaults here are a cosine
+        schedule and weight decay 0.01, without EMA.
+    device : str, default="auto"
+        Where the network runs: ``"cpu"``, a torch device such as ``"cuda"``, or ``"auto"``, an accelerator (GPU) if there
+        is one.
+    contamination : float or "auto", default="auto"
+        Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of the scores of held-out
+        clips, or of training clips if none are held out.
+    threshold : {"quantile", "gamma"}, default="quantile"
+        Whether the threshold is a quantile of scores, or the quantile of a gamma distribution fitted to the scores of
+        held-out clips.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the clusters, the weights, the batches and the mixing. The global random generators stay untouched.
+    n_jobs : int or None, default=-1
+        Number of threads that read clips and compute spectrograms; -1 uses all cores.
+    verbose : int, default=0
+        Shows progress bars if 1 or larger.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,), str
+        Classes that the network learnt, such as ``"valve/00 | source | pat_01"``.
+    labels_ : ndarray of shape (n_clips,), int64
+        Class of each training clip.
+    label_source_ : dict of str to {"attributes", "clusters", "domain"}
+        Where the classes of each machine come from.
+    network_ : torch.nn.Module
+        The network, on the CPU.
+    scorer_ : dict of str to BackEnd
+        Fitted back ends by machine, and one for all clips ("").
+    history_ : list of dict
+        Epoch, mean loss, learning rate and seconds of each epoch.
+    training_ : TrainingPlan
+        Everything that the training went by.
+    offset_ : float
+        Threshold: ``decision_function = score_samples - offset_``.
+    n_features_in_ : int
+        Time points of a 2-D array.
+
+    See Also
+    --------
+    StatClusterDetector : Systems 1 and 2 of the same report.
+    stat_cluster_ensemble : System 4 of the report, the mean of the others.
+
+    Notes
+    -----
+    Departures from [1]_: clips are cut or filled to their median length, not to 12 s; the kernels over the spectrum are
+    halved where clips are shorter than 4.4 s; ``label_text`` compares names by their letters, without a language model.
+    Attributes of clips that are scored are never used.
+
+    References
+    ----------
+    .. [1] K. Wilkinghoff, "Self-supervised learning for anomalous sound detection", ICASSP 2024. arXiv:2312.09578.
+    .. [2] J. Tian et al., "Self-supervised anomalous sound detection with statistical clustering and contrastive learning",
+           DCASE 2024 technical report, system 3.
+
+    Examples
+    --------
+    >>> from skasd.datasets import make_machine_clips
+    >>> from skasd.detectors import SelfSupervisedDetector
+    >>> clips = make_machine_clips(("fan", "valve"), duration=1.0, random_state=0)
+    >>> train = clips.data["split"] == "train"
+    >>> detector = SelfSupervisedDetector(max_epochs=1, random_state=0).fit(clips.data[train])
+    >>> detector.label_source_
+    {'fan/00': 'attributes', 'valve/00': 'attributes'}
+    >>> detector.score_samples(clips.data[~train]).shape
+    (40,)
+    """
+
+    feature = None  # spectra of whole clips are made of waveforms
+    _parameter_groups: ClassVar = {
+        "network": DualBranchNetOptions,
+        "statistics": ClipStatistics,
+        "training": TrainingOptions,
+    }
+    _usual_training: ClassVar = {"ema_decay": None}
+    _idle_training: ClassVar = ("channels_last",)
+
+    def __init__(
+        self,
+        head: str = "sub_cluster_adacos",
+        *,
+        n_subclusters: int = 16,
+        trainable_centers: bool = True,
+        dynamic_scale: bool = False,
+        mixup_probability: float = 0.5,
+        feature_exchange: bool = False,
+        statistics_exchange: bool = False,
+        subspace_loss: bool = False,
+        label_text: str = "off",
+        network: DualBranchNetOptions | None = None,
+        statistics: ClipStatistics | None = None,
+        clusterer: StatisticalClusterer | None = None,
+        scorer: Any = None,
+        frontend: Any = None,
+        max_epochs: int = 16,
+        batch_size: int = 64,
+        learning_rate: float = 1e-3,
+        training: TrainingOptions | None = None,
+        device: str = "auto",
+        contamination: float | str = "auto",
+        threshold: str = "quantile",
+        random_state: Any = None,
+        n_jobs: int | None = -1,
+        verbose: int = 0,
+    ) -> None:
+        self.head = head
+        self.n_subclusters = n_subclusters
+        self.trainable_centers = trainable_centers
+        self.dynamic_scale = dynamic_scale
+        self.mixup_probability = mixup_probability
+        self.feature_exchange = feature_exchange
+        self.statistics_exchange = statistics_exchange
+        self.subspace_loss = subspace_loss
+        self.label_text = label_text
+        self.network = network
+        self.statistics = statistics
+        self.clusterer = clusterer
+        self.scorer = scorer
+        self.frontend = frontend
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.training = training
+        self.device = device
+        self.contamination = contamination
+        self.threshold = threshold
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _learn(self, clips: Clips) -> MachineScores:
+        check_clusterer(self.clusterer)
+        if self.scorer is not None:
+            check_scorer(self.scorer)
+        options, plan, seed = SelfSupervisedOptions.of(self), self._plan(), random_seed(self.random_state)
+        fit = self._attribute_fit = AttributeFit.learn(
+            clips,
+            ("waveform",),
+            frontend_of(self.frontend, osscl_frontend()),
+            statistics=self._group("statistics"),
+            statistics_frontend=frontend_of(None, twfr_frontend()) if self.frontend is None else None,
+            precision=plan.precision,
+        )
+        with closing(ClipStore(len(clips), plan.memory_budget)) as store:
+            statistics = fit.filled(clips, store, n_jobs=self.n_jobs, verbose=self.verbose)
+            labels = fit.labels(clips, statistics, clusters_for="missing", clusterer=self.clusterer, seed=seed)
+            training = train_self_supervised(
+                store,
+                labels.label,
+                labels.names.tolist(),
+                sample_rate=fit.inputs.frontend.reader.sample_rate,
+                dtype=fit.inputs.dtype,
+                options=options,
+                plan=plan,
+                seed=seed,
+            )
+            self.network_ = training.objective.network
+            self._evaluator = folded(self.network_)  # type: ignore[arg-type]
+            self.classes_, self.labels_, self.label_source_ = labels.names, labels.label, labels.source
+            self.history_, self.training_ = training.history, plan
+            outputs = self._run(store.clips())
+        return MachineScores(
+            LearntClips(outputs, fit.machines(clips), clips.domains(), training.held_out),
+            columns=MACHINE_COLUMNS,
+            parameter=None,
+            back_end=KMeansScorer() if self.scorer is None else self.scorer,
+            seed=seed,
+        )
+
+    def _outputs(self, clips: Clips) -> ClipOutputs:
+        return self._run(self._attribute_fit.read(clips, n_jobs=self.n_jobs, verbose=self.verbose))
+
+    def _run(self, inputs: Iterable[dict[str, np.ndarray] | None]) -> ClipOutputs:
+        batches = stacked_batches(inputs, self._attribute_fit.names, _CLIPS_PER_BATCH)
+        return ClipOutputs(np.concatenate(list(evaluated(self._evaluator, batches, torch_device(self.device)))))

@@ -1,0 +1,97 @@
+"""Frontend: how a clip becomes a spectrogram, whatever makes it.
+
+Axes: F bands, T frames.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skasd.clips import ClipReader, Clips
+
+_DB = np.log(10) / 10  # natural logarithm of the power ratio of one dB
+
+
+@dataclass(frozen=True)
+class Frontend:
+    """From clips to spectrograms: a reader, a function of one waveform, and what is known of the bands.
+
+    Parameters
+    ----------
+    reader : ClipReader
+        Makes waveforms of files and arrays.
+    spectrogram : callable
+        Makes a spectrogram (F, T) of a waveform (n_timepoints,).
+    shape : callable or None, default=None
+        Gives (F, T) for a number of time points; None asks `spectrogram`.
+    frequencies : callable or None, default=None
+        Gives the centres (F,) of so many bands, in Hz; None if they are not known.
+    log_unit : float, default=ln(10) / 10
+        Natural logarithm of the power ratio that one unit of a spectrogram stands for; the default is that of a dB.
+    hop_length : int or None, default=None
+        Time points from one frame to the next; None follows from the number of frames.
+    on_device : callable or None, default=None
+        Makes spectrograms of an iterable of waveforms on an accelerator, in order, None for None. None: on the CPU.
+    """
+
+    reader: ClipReader
+    spectrogram: Callable[[np.ndarray], np.ndarray]
+    shape: Callable[[int], tuple[int, int]] | None = None
+    frequencies: Callable[[int], np.ndarray] | None = None
+    log_unit: float = _DB
+    hop_length: int | None = None
+    on_device: Callable[[Iterable[Any]], Iterator[Any]] | None = None
+
+    def size(self, n_timepoints: int) -> tuple[int, int]:
+        """F and T of a clip of so many time points."""
+        if self.shape is not None:
+            return self.shape(n_timepoints)
+        n_bands, n_frames = self.spectrogram(np.zeros(n_timepoints, dtype=np.float32)).shape
+        return n_bands, n_frames
+
+    def hop(self, n_timepoints: int) -> int:
+        """Time points from one frame to the next in a clip of so many."""
+        return self.hop_length or max(1, n_timepoints // max(1, self.size(n_timepoints)[1] - 1))
+
+    def map(
+        self, clips: Clips, function: Callable[[np.ndarray], Any], *, n_jobs: int | None, verbose: int
+    ) -> Iterator[Any]:
+        """`function` of the spectrogram (F, T) of each clip in order, with only a few spectrograms in memory at a time.
+
+        A clip that cannot be read gives None, and an error after the last clip. Features are taken as they are.
+        """
+        progress: dict[str, Any] = {"n_jobs": n_jobs, "verbose": verbose}
+        if clips.kind == "feature":
+            first = clips.items[0]
+            same_bands = _SameBands(function, len(first) if np.ndim(first) == 2 else None)
+            return clips.map(same_bands, ClipReader(), title="features", **progress)
+        if self.on_device is None:
+            return clips.map(_Composed(self.spectrogram, function), self.reader, title="spectrograms", **progress)
+        spectrograms = self.on_device(clips.map(np.asarray, self.reader, title="spectrograms", **progress))
+        return (None if spectrogram is None else function(spectrogram) for spectrogram in spectrograms)
+
+
+@dataclass(frozen=True)
+class _Composed:
+    """`second` after `first`."""
+
+    first: Callable
+    second: Callable
+
+    def __call__(self, values: np.ndarray) -> Any:
+        return self.second(self.first(values))
+
+
+@dataclass(frozen=True)
+class _SameBands:
+    """A function of features that refuses those with another number of bands."""
+
+    function: Callable[[np.ndarray], Any]
+    n_bands: int | None
+
+    def __call__(self, feature: np.ndarray) -> Any:
+        if self.n_bands is not None and len(feature) != self.n_bands:
+            raise ValueError(f"has {len(feature)} bands where {self.n_bands} are expected")
+        return self.function(feature)

@@ -1,0 +1,225 @@
+"""TrainingOptions: the rarer settings of a training; TrainingPlan: everything that one training goes by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from skasd._device import check_device
+from skasd._parameter_group import ParameterGroup, check_flags, refuse_idle
+from skasd._parameters import check_integer, check_number, check_option
+from skasd.training._data import SAMPLINGS
+
+_PRECISIONS = ("auto", "float32", "bfloat16")
+_SCHEDULES = ("cosine", "halved_epochs", "halved_steps", "constant")
+_OWN_SAMPLINGS = ("class_and_domain",)  # of a detector that brings its own order of clips
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Everything that one training goes by; :func:`train` takes it, and fitted detectors keep theirs as ``training_``.
+
+    Parameters
+    ----------
+    max_epochs : int, default=300
+        Number of passes over the training clips.
+    batch_size : int, default=64
+        Clips, or patches, per step of the optimizer; at least 2.
+    learning_rate : float, default=1e-4
+        Initial learning rate of AdamW.
+    schedule : {"cosine", "halved_epochs", "halved_steps", "constant"}, default="cosine"
+        Learning rate schedule: half a cosine; halved after 30, 60 and 90 epochs, or steps; or constant.
+    min_learning_rate : float or None, default=None
+        Final learning rate of the cosine schedule. None uses a tenth of `learning_rate`.
+    schedule_start : int, default=0
+        Epochs before the cosine schedule starts to lower the learning rate.
+    weight_decay : float, default=0.01
+        Weight decay of AdamW; 0 makes it Adam.
+    ema_decay : float or None, default=0.9999
+        Decay of the exponential moving average (EMA) of the weights. None uses the weights of the last step.
+    sampling : {"shuffled", "balanced", "class_and_domain"}, default="shuffled"
+        How the clips of an epoch are drawn, see :class:`TrainingOptions`.
+    validation_fraction : float, default=0.0
+        Share of the clips of each class in the validation set, in [0, 0.5].
+    patience : int or None, default=None
+        Early stopping: number of epochs without a lower validation loss. None trains all epochs.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Precision of the convolutions, see :class:`TrainingOptions`.
+    channels_last : bool, default=True
+        Memory layout of the tensors, see :class:`TrainingOptions`.
+    compile : bool, default=False
+        Whether torch compiles the network.
+    memory_budget : float, default=8e9
+        Memory for the training clips, in bytes.
+    callbacks : list of skorch callbacks or None, default=None
+        Called during training, after those of skasd.
+    device : str, default="auto"
+        Name of a torch device; ``"auto"`` uses an accelerator if there is one.
+    verbose : int, default=0
+        Shows a progress bar if 1 or larger.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value has the wrong type, is out of range, or has no effect with the others.
+    """
+
+    max_epochs: int = 300
+    batch_size: int = 64
+    learning_rate: float = 1e-4
+    schedule: str = "cosine"
+    min_learning_rate: float | None = None
+    schedule_start: int = 0
+    weight_decay: float = 0.01
+    ema_decay: float | None = 0.9999
+    sampling: str = "shuffled"
+    validation_fraction: float = 0.0
+    patience: int | None = None
+    precision: str = "auto"
+    channels_last: bool = True
+    compile: bool = False
+    memory_budget: float = 8e9
+    callbacks: Any = None
+    device: str = "auto"
+    verbose: int = 0
+
+    def __post_init__(self) -> None:
+        check_integer("max_epochs", self.max_epochs, low=1)
+        check_integer("batch_size", self.batch_size, low=2)
+        check_integer("verbose", self.verbose, low=0)
+        for name in ("learning_rate", "memory_budget"):
+            check_number(name, getattr(self, name), low=0, above=True)
+        check_number("weight_decay", self.weight_decay, low=0)
+        if self.ema_decay is not None:
+            check_number("ema_decay", self.ema_decay, low=0, high=1)
+        check_option("sampling", self.sampling, (*SAMPLINGS, *_OWN_SAMPLINGS))
+        check_option("precision", self.precision, _PRECISIONS)
+        check_flags(self, "channels_last", "compile")
+        check_device(self.device)
+        if self.callbacks is not None and not isinstance(self.callbacks, list | tuple):
+            what = type(self.callbacks).__name__
+            raise TypeError(f"callbacks={self.callbacks!r} is a {what}; a list of skorch callbacks is expected.")
+        self._check_schedule()
+        self._check_validation()
+
+    def _check_schedule(self) -> None:
+        check_option("schedule", self.schedule, _SCHEDULES)
+        check_integer("schedule_start", self.schedule_start, low=0)
+        if self.min_learning_rate is not None:
+            check_number("min_learning_rate", self.min_learning_rate, low=0, high=self.learning_rate)
+        if self.schedule != "cosine":
+            refuse_idle(self, ("min_learning_rate", "schedule_start"), f"schedule={self.schedule!r}")
+
+    def _check_validation(self) -> None:
+        check_number("validation_fraction", self.validation_fraction, low=0, high=0.5)
+        if self.patience is None:
+            return
+        check_integer("patience", self.patience, low=1, other="None")
+        if not self.validation_fraction:
+            raise ValueError(
+                f"patience={self.patience} is early stopping by the loss on the validation set, and validation_fraction=0 "
+                "holds no clips out; set it to 0.05, for example."
+            )
+
+
+@dataclass(repr=False)
+class TrainingOptions(ParameterGroup):
+    """The rarer settings of a training, which detectors take as one parameter, `training`.
+
+    ``"auto"`` is the value that the detector's publication uses; the guide page of the detector names it, and the
+    attribute ``training_`` of a fitted detector has all values. Grid searches reach each by its name, for example
+    ``osscldetector__training__weight_decay``.
+
+    Parameters
+    ----------
+    schedule : {"auto", "cosine", "halved_epochs", "halved_steps", "constant"}, default="auto"
+        Learning rate schedule: half a cosine; halved after 30, 60 and 90 epochs, or steps; or constant.
+    min_learning_rate : float or None, default=None
+        Final learning rate of the cosine schedule. None uses a tenth of the initial learning rate.
+    schedule_start : int, default=0
+        Epochs before the cosine schedule starts to lower the learning rate.
+    weight_decay : float or "auto", default="auto"
+        Weight decay of AdamW; 0 makes it Adam.
+    ema_decay : float, None or "auto", default="auto"
+        Decay of the exponential moving average (EMA) of the weights. None uses the weights of the last step.
+    sampling : {"auto", "shuffled", "balanced", "class_and_domain"}, default="auto"
+        How the clips of an epoch are drawn: each once (``"shuffled"``); with equal probability for every class
+        (``"balanced"``); or with as many clips of each class in every batch, at least two of them from the target domain
+        (``"class_and_domain"``, which only :class:`~skasd.detectors.ContrastiveSpectrumDetector` has).
+    validation_fraction : float or "auto", default="auto"
+        Share of the clips of each class that are held out as a validation set, in [0, 0.5]. The epoch with the lowest
+        validation loss is kept, and ``contamination="auto"`` sets the threshold on these clips.
+    patience : int or None, default=None
+        Early stopping: training ends after this many epochs without a lower validation loss. None trains all epochs.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Precision of the convolutions in training. ``"auto"`` uses bfloat16 where the processor computes in it, and float64
+        if X is; the autoencoder stays in float32. Scores are always computed in float32 or float64.
+    channels_last : bool, default=True
+        Whether the channels of a place are next to each other in memory, which makes convolutions faster.
+    compile : bool, default=False
+        Whether torch compiles the network for training, which needs a C++ compiler.
+    memory_budget : float, default=8e9
+        Memory for the training clips, in bytes. Larger training sets are kept in a temporary file and read from there.
+    callbacks : list of skorch callbacks or None, default=None
+        Called during training; ``Checkpoint`` and ``LoadInitState`` of skorch resume a training that was killed.
+
+    Examples
+    --------
+    >>> from skasd.training import TrainingOptions
+    >>> TrainingOptions(validation_fraction=0.1, patience=5)
+    TrainingOptions(validation_fraction=0.1, patience=5)
+    """
+
+    schedule: str = "auto"
+    min_learning_rate: float | None = None
+    schedule_start: int = 0
+    weight_decay: float | str = "auto"
+    ema_decay: float | str | None = "auto"
+    sampling: str = "auto"
+    validation_fraction: float | str = "auto"
+    patience: int | None = None
+    precision: str = "auto"
+    channels_last: bool = True
+    compile: bool = False
+    memory_budget: float = 8e9
+    callbacks: Any = None
+
+    def plan(
+        self,
+        *,
+        max_epochs: int,
+        batch_size: int,
+        learning_rate: float,
+        device: str,
+        verbose: int,
+        usual: Mapping[str, Any],
+        samplings: Sequence[str] = tuple(SAMPLINGS),
+    ) -> TrainingPlan:
+        """Everything that one training goes by, checked.
+
+        Parameters
+        ----------
+        max_epochs, batch_size, learning_rate, device, verbose : int, float or str
+            Parameters of the detector, see :class:`TrainingPlan`.
+        usual : mapping of str to value
+            Values of the detector for parameters that are ``"auto"``.
+        samplings : sequence of str, default=("shuffled", "balanced")
+            Ways to draw the clips of an epoch that the detector has.
+
+        Returns
+        -------
+        plan : TrainingPlan
+        """
+        check_option("sampling", self.sampling, ("auto", *samplings))
+        given = {name: value for name, value in self.get_params().items() if not _is_auto(value)}
+        return TrainingPlan(
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            device=device,
+            verbose=verbose,
+            **{**usual, **given},
+        )
+
+
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"
