@@ -1,7 +1,7 @@
-r"""The one definition of the log-mel spectrogram, in float64 and plain NumPy.
+r"""Definition of the log-mel spectrogram in float64 and plain NumPy.
 
-The implementations on the CPU (`skasd.features`) and on a device (`skasd.networks`) take their window, filters and
-framing from here, so that they cannot differ in more than rounding.
+The implementations on the CPU (`skasd.features`) and on a device (`skasd.networks`) share the window, filters and framing
+defined here, so they differ by rounding only.
 """
 
 from dataclasses import dataclass
@@ -14,24 +14,33 @@ _SLANEY_HZ_PER_MEL = 200.0 / 3.0
 _SLANEY_KNEE_MEL = _SLANEY_KNEE_HZ / _SLANEY_HZ_PER_MEL
 _SLANEY_LOG_STEP = np.log(6.4) / 27.0
 
-# torch's words for what lies beyond the ends of a clip, and NumPy's
+# padding modes: torch's names and NumPy's
 PAD_MODES = {"reflect": "reflect", "constant": "constant", "replicate": "edge", "circular": "wrap"}
 
 
 @dataclass(frozen=True)
 class MelDefinition:
-    r"""Parameters of a log-mel spectrogram, and what follows from them.
+    r"""Parameters of a log-mel spectrogram and quantities derived from them.
 
     With :math:`x` the padded waveform, :math:`w` the window, :math:`H` the hop, :math:`p` the power, :math:`M` the
-    filterbank and :math:`a` the floor `amin`,
+    filterbank and :math:`a` the floor `amin`, the mel spectrogram is
 
     .. math::
         X_{k,t} &= \sum_{n} w_n\, x_{n + tH}\, e^{-2 \pi i k n / N} \\
         S_{b,t} &= \max\Big(\sum_k M_{b,k}\, |X_{k,t}|^p,\ a\Big)
 
-    and the value is :math:`(20 / p) \log_{10} S` in dB, or :math:`\ln S`.
+    and the result is :math:`(20 / p) \log_{10} S` in dB, or :math:`\ln S`.
 
-    The parameters are those of :class:`skasd.features.LogMelTransformer`.
+    Parameters
+    ----------
+    sample_rate, n_fft, win_length, hop_length, n_mels : int
+        Sizes, as in :class:`skasd.features.LogMelTransformer`, like all parameters.
+    f_min, f_max, power, amin, top_db : float
+        Limits of the filters and of the level.
+    norm, mel_scale, pad_mode, log : str
+        Variants of the filters, padding and logarithm.
+    center : bool
+        Whether frames are centred.
     """
 
     sample_rate: int = 16000
@@ -52,26 +61,43 @@ class MelDefinition:
 
     @property
     def margin(self) -> int:
-        """Time points padded at each end."""
+        """Padding at each end, in samples."""
         return self.n_fft // 2 if self.center else 0
 
     @property
     def shortest(self) -> int:
-        """Time points that a clip needs; a shorter one is filled up with zeros at its end."""
+        """Minimum length of a clip, in samples; shorter clips are zero-padded at the end."""
         return self.margin + 1 if self.center else self.n_fft
 
     @property
     def log_scale(self) -> float:
-        """Factor of the natural logarithm."""
+        """Factor that converts the natural logarithm to the output unit."""
         return 20.0 / self.power / np.log(10.0) if self.log == "db" else 1.0
 
     def n_frames(self, n_timepoints: int) -> int:
-        """Frames of a clip: ``1 + n_timepoints // hop_length`` where frames are centred and `n_fft` is even."""
+        """Number of frames of a clip: ``1 + n_timepoints // hop_length`` if frames are centred and `n_fft` is even.
+
+        Parameters
+        ----------
+        n_timepoints : int
+            Length of the clip, in samples.
+
+        Returns
+        -------
+        n_frames : int
+            Number of frames, at least 1.
+        """
         n_timepoints = max(n_timepoints, self.shortest) + 2 * self.margin
         return 1 + (n_timepoints - self.n_fft) // self.hop_length
 
     def window(self) -> np.ndarray:
-        """Periodic Hann window of `win_length`, in the middle of `n_fft` zeros."""
+        """Periodic Hann window of `win_length`, centred in `n_fft` zeros.
+
+        Returns
+        -------
+        window : ndarray of shape (n_fft,)
+            Window, dimensionless.
+        """
         win_length = self.n_fft if self.win_length is None else self.win_length
         window = np.zeros(self.n_fft)
         start = (self.n_fft - win_length) // 2
@@ -79,7 +105,13 @@ class MelDefinition:
         return window
 
     def filterbank(self) -> np.ndarray:
-        """Triangular filters of shape (n_mels, n_fft // 2 + 1)."""
+        """Triangular mel filters.
+
+        Returns
+        -------
+        filterbank : ndarray of shape (n_mels, n_fft // 2 + 1)
+            Filters, one per row.
+        """
         return mel_filterbank(
             n_fft=self.n_fft,
             sample_rate=self.sample_rate,
@@ -91,8 +123,15 @@ class MelDefinition:
         )
 
     def centers(self) -> np.ndarray:
-        """Centres (n_mels,) of the filters, in Hz.
+        """Centre frequencies of the filters.
 
+        Returns
+        -------
+        centers : ndarray of shape (n_mels,)
+            Frequencies in Hz.
+
+        Examples
+        --------
         >>> MelDefinition(n_mels=3, mel_scale="htk").centers().round()
         array([ 614., 1768., 3934.])
         """
@@ -101,7 +140,18 @@ class MelDefinition:
         return mel_to_hz(np.linspace(low, high, self.n_mels + 2)[1:-1], self.mel_scale)
 
     def padded(self, waveform: np.ndarray) -> np.ndarray:
-        """`waveform` of shape (n_timepoints,) with what is missing to the shortest clip, and the margin at both ends."""
+        """Waveform extended to the minimum length and padded at both ends.
+
+        Parameters
+        ----------
+        waveform : ndarray of shape (n_timepoints,)
+            Waveform of a clip.
+
+        Returns
+        -------
+        padded : ndarray of shape (n_padded,)
+            Waveform that is ready to be cut into frames.
+        """
         missing = self.shortest - len(waveform)
         if missing > 0:
             waveform = np.pad(waveform, (0, missing))
@@ -112,10 +162,24 @@ class MelDefinition:
 
 
 def hz_to_mel(frequency: np.ndarray | float, mel_scale: str) -> np.ndarray:
-    r"""Mel of a frequency in Hz.
+    r"""Convert frequencies from Hz to mel.
 
     HTK: :math:`2595 \log_{10}(1 + f / 700)`. Slaney: linear below 1 kHz, logarithmic above.
 
+    Parameters
+    ----------
+    frequency : ndarray or float
+        Frequency in Hz.
+    mel_scale : {"slaney", "htk"}
+        Mel scale.
+
+    Returns
+    -------
+    mel : ndarray or float
+        Frequency in mel.
+
+    Examples
+    --------
     >>> hz_to_mel(1000.0, "slaney")
     array(15.)
     >>> hz_to_mel(700.0, "htk").round(2)
@@ -129,8 +193,22 @@ def hz_to_mel(frequency: np.ndarray | float, mel_scale: str) -> np.ndarray:
 
 
 def mel_to_hz(mel: np.ndarray | float, mel_scale: str) -> np.ndarray:
-    """Frequency in Hz of a mel: the inverse of `hz_to_mel`.
+    """Convert frequencies from mel to Hz, the inverse of `hz_to_mel`.
 
+    Parameters
+    ----------
+    mel : ndarray or float
+        Frequency in mel.
+    mel_scale : {"slaney", "htk"}
+        Mel scale.
+
+    Returns
+    -------
+    frequency : ndarray or float
+        Frequency in Hz.
+
+    Examples
+    --------
     >>> mel_to_hz(15.0, "slaney")
     array(1000.)
     """
@@ -144,24 +222,25 @@ def mel_to_hz(mel: np.ndarray | float, mel_scale: str) -> np.ndarray:
 def mel_filterbank(
     *, n_fft: int, sample_rate: float, n_mels: int, f_min: float, f_max: float, norm: str | None, mel_scale: str
 ) -> np.ndarray:
-    """Triangles that are equally wide in mel, over the frequencies of a real FFT.
+    """Triangular filters, equally wide in mel, at the frequencies of a real FFT.
 
     Parameters
     ----------
     n_fft : int
         FFT length, in samples.
     sample_rate, f_min, f_max : float
-        In Hz.
+        Sample rate, lowest and highest frequency of the filters, in Hz.
     n_mels : int
-        Number of triangles.
+        Number of filters.
     norm : {"slaney", None}
-        Area of one (in Hz) for each triangle, or a height of one.
+        ``"slaney"`` gives each filter unit area (in Hz), None unit height.
     mel_scale : {"slaney", "htk"}
-        Scale on which the corners are equally spaced.
+        Scale on which the corner frequencies are equally spaced.
 
     Returns
     -------
     filterbank : ndarray of shape (n_mels, n_fft // 2 + 1)
+        Filters, one per row.
     """
     bins = np.arange(n_fft // 2 + 1) * (sample_rate / n_fft)
     corners = mel_to_hz(np.linspace(hz_to_mel(f_min, mel_scale), hz_to_mel(f_max, mel_scale), n_mels + 2), mel_scale)

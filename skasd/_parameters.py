@@ -1,4 +1,4 @@
-"""Checks of constructor parameters: a message says what was got and what is expected."""
+"""Validation of constructor parameters; error messages say what was given and what is expected."""
 
 import numbers
 from collections.abc import Iterable
@@ -8,7 +8,19 @@ import numpy as np
 
 
 def check_integer(name: str, value: Any, *, low: float, other: str = "") -> None:
-    """Raise unless `value` is an integer of at least `low`; `other` names what else the caller takes."""
+    """Raise unless `value` is an integer of at least `low`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter, for the message.
+    value : object
+        Value to check.
+    low : float
+        Smallest allowed value.
+    other : str, default=""
+        Other values that the caller accepts, for the message.
+    """
     expected = (
         f"an integer{'' if low == -np.inf else f' of at least {low}'}{f' or {other}' if other else ''} is expected."
     )
@@ -19,7 +31,19 @@ def check_integer(name: str, value: Any, *, low: float, other: str = "") -> None
 
 
 def check_number(name: str, value: Any, *, low: float = -np.inf, high: float = np.inf, above: bool = False) -> None:
-    """Raise unless `value` is a finite number in [low, high], or in (low, high] with `above`."""
+    """Raise unless `value` is a finite number in [low, high].
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter, for the message.
+    value : object
+        Value to check.
+    low, high : float
+        Limits of the interval.
+    above : bool, default=False
+        Whether `low` itself is excluded.
+    """
     interval = f"{'(' if above or low == -np.inf else '['}{low:g}, {high:g}{']' if high < np.inf else ')'}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name}={value!r} is a {type(value).__name__}; a number in {interval} is expected.")
@@ -29,20 +53,45 @@ def check_number(name: str, value: Any, *, low: float = -np.inf, high: float = n
 
 
 def check_option(name: str, value: Any, options: Iterable[Any]) -> None:
-    """Raise unless `value` is one of `options`."""
+    """Raise unless `value` is one of `options`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter, for the message.
+    value : object
+        Value to check.
+    options : iterable
+        Allowed values.
+    """
     options = list(options)
     if not any(value is option or (type(value) is type(option) and value == option) for option in options):
         raise ValueError(f"{name}={value!r} is unknown; expected one of {', '.join(map(repr, options))}.")
 
 
 def checked_names(name: str, values: Any, n_clips: int) -> np.ndarray:
-    """Names (n_clips,) of a parameter that has one for each clip; raise unless it does."""
+    """Check a parameter that holds one name per clip.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter, for the message.
+    values : array-like of str
+        Value to check.
+    n_clips : int
+        Number of clips.
+
+    Returns
+    -------
+    names : ndarray of shape (n_clips,), str
+        The names as an array.
+    """
     names = np.asarray(values, dtype=object)
     if names.ndim != 1:
-        raise TypeError(f"{name}={values!r}; a sequence of {n_clips} names is expected, one for each clip.")
+        raise TypeError(f"{name}={values!r}; a sequence of {n_clips} names is expected, one per clip.")
     if len(names) != n_clips:
-        raise ValueError(f"{name} has {len(names)} names and there are {n_clips} clips; one for each is expected.")
+        raise ValueError(f"{name} has {len(names)} names for {n_clips} clips; one name per clip is expected.")
     strange = [value for value in names if not isinstance(value, str)]
     if strange:
-        raise ValueError(f"{name} holds {strange[0]!r}; a name is expected for each clip.")
+        raise ValueError(f"{name} contains {strange[0]!r}; a string is expected for each clip.")
     return names.astype(str)

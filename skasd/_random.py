@@ -1,4 +1,4 @@
-"""Random states that leave NumPy's global generator alone."""
+"""Random states that never use NumPy's global generator."""
 
 import numbers
 from typing import Any
@@ -7,16 +7,17 @@ import numpy as np
 
 
 def local_random_state(random_state: Any) -> np.random.RandomState:
-    """Own generator of an estimator; None gives a fresh one, never the global one.
+    """Random generator of an estimator; None gives a new one, never the global one.
 
     Parameters
     ----------
     random_state : int, RandomState instance or None
-        A RandomState is used as it is, and so moves on.
+        Seed or generator. A RandomState is used itself, so its state advances.
 
     Returns
     -------
     generator : RandomState
+        Generator that is independent of the global one.
     """
     if isinstance(random_state, np.random.RandomState):
         return random_state

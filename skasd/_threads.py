@@ -1,4 +1,4 @@
-"""One thread for small matrices: several take ten times as long for those of a few hundred numbers a side."""
+"""Single-threaded BLAS for small matrices: with several threads, sizes of a few hundred take ten times as long."""
 
 from contextlib import AbstractContextManager
 from functools import cache
@@ -7,11 +7,17 @@ from threadpoolctl import ThreadpoolController
 
 
 def one_blas_thread() -> AbstractContextManager:
-    """Within it, linear algebra runs on one thread; the threads of the caller are as they were after it."""
+    """Limit BLAS to one thread within a ``with`` block.
+
+    Returns
+    -------
+    limit : context manager
+        Restores the previous number of threads at exit.
+    """
     return _thread_pools().limit(limits=1, user_api="blas")
 
 
 @cache
 def _thread_pools() -> ThreadpoolController:
-    """The BLAS libraries of this process, looked for once: the search takes longer than many a score."""
+    """BLAS libraries of this process, cached because the search can take longer than computing scores."""
     return ThreadpoolController()

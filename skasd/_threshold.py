@@ -1,4 +1,4 @@
-"""Where normal ends: the threshold on anomaly scores, from scores of normal clips."""
+"""Decision thresholds on anomaly scores, estimated from scores of normal clips."""
 
 import warnings
 
@@ -6,23 +6,28 @@ import numpy as np
 from scipy import stats
 
 THRESHOLDS = ("quantile", "gamma")
-_FEWEST = 10  # different scores that a distribution is fitted to
-_UNLIKELY = 0.001  # of a Kolmogorov-Smirnov test, below which the distribution is not taken
+_FEWEST = 10  # minimum number of distinct scores for fitting a distribution
+_UNLIKELY = 0.001  # p-value of a Kolmogorov-Smirnov test below which the fit is rejected
 
 
 def alarm_threshold(score: np.ndarray, share: float, rule: str) -> float:
-    r"""Anomaly score that a share of normal clips is above.
+    r"""Anomaly score that a given share of normal clips exceeds.
 
     Parameters
     ----------
     score : ndarray of shape (n_clips,)
         Anomaly scores of normal clips.
     share : float
-        In (0, 0.5].
+        Desired false alarm rate, in (0, 0.5].
     rule : {"quantile", "gamma"}
-        ``"quantile"``: of these scores. ``"gamma"``: of a gamma distribution fitted to them by maximum likelihood, with
-        shape, place and scale free, as in the baselines of the challenge; the quantile where that cannot be fitted, with a
-        warning.
+        ``"quantile"`` uses the empirical quantile of the scores. ``"gamma"`` uses the quantile of a gamma distribution
+        fitted by maximum likelihood with free shape, location and scale, as in the DCASE baselines; if the fit fails it
+        warns and uses the empirical quantile.
+
+    Returns
+    -------
+    threshold : float
+        Clips with a higher anomaly score are anomalies.
 
     Examples
     --------
@@ -37,8 +42,8 @@ def alarm_threshold(score: np.ndarray, share: float, rule: str) -> float:
     fitted = _gamma_quantile(score, share)
     if fitted is None:
         warnings.warn(
-            f"No gamma distribution fits {len(score)} scores of normal clips, of which {len(np.unique(score))} differ; the "
-            "threshold is their quantile. Give more clips, or threshold='quantile'.",
+            f"No gamma distribution fits the {len(score)} scores of normal clips ({len(np.unique(score))} distinct values); "
+            "the threshold is their empirical quantile. Give more clips, or use threshold='quantile'.",
             stacklevel=4,
         )
         return quantile
@@ -46,18 +51,20 @@ def alarm_threshold(score: np.ndarray, share: float, rule: str) -> float:
 
 
 def _gamma_quantile(score: np.ndarray, share: float) -> float | None:
-    """The quantile, or None if the scores are too few, too often equal, or nothing like a gamma distribution."""
+    """Quantile of the fitted gamma distribution; None if there are too few distinct scores or the fit is poor."""
     n_different = len(np.unique(score))
     if n_different < max(_FEWEST, len(score) / 2):
         return None
     mean, spread = score.mean(), score.std()
-    scaled = (score - mean) / spread  # whatever their unit
+    scaled = (score - mean) / spread  # makes the fit independent of their unit
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")  # of steps of the search; what it finds is looked at
+            warnings.simplefilter("ignore")  # from intermediate steps of the optimiser; its result is checked below
             parameters = stats.gamma.fit(scaled)
             fitted = float(stats.gamma.ppf(1 - share, *parameters))
-            likelihood = stats.kstest(scaled, "gamma", parameters).pvalue  # too high after a fit, and low all the same
-    except (ValueError, RuntimeError, FloatingPointError):  # stats.FitError is a RuntimeError
+            likelihood = stats.kstest(
+                scaled, "gamma", parameters
+            ).pvalue  # biased upwards by the fit, but still low for a poor one
+    except (ValueError, RuntimeError, FloatingPointError):  # includes stats.FitError
         return None
     return float(mean + spread * fitted) if np.isfinite(fitted) and likelihood > _UNLIKELY else None

@@ -1,4 +1,4 @@
-"""The command line, thin over the Python interface."""
+"""Command line, a thin layer over the Python interface."""
 
 from skasd.cli._app import main
 

@@ -1,4 +1,4 @@
-"""The commands: their arguments and their help. What they do is in the files beside this one."""
+"""Commands of the command line with their arguments and help; the other files of this folder do the work."""
 
 import sys
 import warnings
@@ -21,23 +21,23 @@ _BAD_INPUT = 2
 
 
 class Detector(StrEnum):
-    """Detectors by the names of the command line."""
+    """Detector names on the command line."""
 
     twfr = "twfr"
 
 
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars, no warnings.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bars and no warnings.")]
 Contamination = Annotated[
     float | None,
     typer.Option(
-        help="Share of training clips below the threshold of the decisions, in (0, 0.5]. "
-        "By default one in ten normal clips that were not trained on falls below it."
+        help="Share of training clips to flag as anomalies, which sets the threshold, in (0, 0.5]. "
+        "By default the false alarm rate on held-out normal clips is 10 %."
     ),
 ]
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
     if version:
         typer.echo(__version__)
         raise typer.Exit
@@ -45,13 +45,13 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("skasd_demo.png"),
-    seed: Annotated[int, typer.Option(help="Seed of the machines' sounds.")] = 0,
+    out: Annotated[Path, typer.Option(help="Image file to write.")] = Path("skasd_demo.png"),
+    seed: Annotated[int, typer.Option(help="Random seed of the synthetic sounds.")] = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Make sounds of five machines, learn from the normal ones, and score the rest.
+    """Synthesise sounds of five machines, train on normal clips and score the rest.
 
-    Prints AUC and pAUC of each machine and draws one picture. Nothing is downloaded; it takes seconds.
+    Prints the AUC and pAUC of each machine and writes one figure. It downloads nothing and takes seconds.
     """
     from skasd.cli._demo import run_demo
 
@@ -60,22 +60,22 @@ def demo(
 
 @app.command()
 def evaluate(
-    root: Annotated[Path, typer.Argument(help="Folder that holds dev_data and eval_data of a DCASE Task 2 data set.")],
-    year: Annotated[int, typer.Option(help="Year of the challenge, 2020 to 2026: file names and official score.")],
-    detector: Annotated[Detector, typer.Option(help="Detector to fit, with its defaults.")] = Detector.twfr,
-    subset: Annotated[str, typer.Option(help="dev, eval or both.")] = "dev",
-    machine_type: Annotated[list[str] | None, typer.Option(help="Only this machine type; may be repeated.")] = None,
-    ground_truth: Annotated[Path | None, typer.Option(help="Published labels of the eval set: file or folder.")] = None,
+    root: Annotated[Path, typer.Argument(help="Folder of a DCASE Task 2 data set, with dev_data or eval_data inside.")],
+    year: Annotated[int, typer.Option(help="Year of the challenge, 2020 to 2026; sets the file names and the score.")],
+    detector: Annotated[Detector, typer.Option(help="Detector to fit with its default parameters.")] = Detector.twfr,
+    subset: Annotated[str, typer.Option(help="Subset: dev, eval or both.")] = "dev",
+    machine_type: Annotated[list[str] | None, typer.Option(help="Use only this machine type; repeatable.")] = None,
+    ground_truth: Annotated[Path | None, typer.Option(help="File or folder with published eval labels.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for scores and decisions as the challenge takes them.")
+        Path | None, typer.Option(help="Folder for score and decision files in the challenge format.")
     ] = None,
     contamination: Contamination = None,
     quiet: Quiet = False,
 ) -> None:
-    """Fit on the training clips of a DCASE data set, score its test clips and print the official figures.
+    """Fit on the training clips of a DCASE data set, score its test clips and print the official metrics.
 
-    Sections that lack what the official score needs (a class, a domain) are left out of it, with a warning. Clips of
-    unknown truth are scored, and count only in the files of --out.
+    Sections that lack a class or domain needed for the official score are excluded from it, with a warning. Clips without
+    a label are scored too, but appear only in the files of --out.
     """
     from skasd.cli._evaluate import run_evaluate
 
@@ -96,18 +96,18 @@ def evaluate(
 @app.command()
 def score(
     files: Annotated[list[Path], typer.Argument(help="Recordings to score, or folders of them.")],
-    train: Annotated[Path, typer.Option(help="Folder of recordings of normal operation.")],
-    detector: Annotated[Detector, typer.Option(help="Detector to fit, with its defaults.")] = Detector.twfr,
-    sample_rate: Annotated[int, typer.Option(help="Rate to work at, in Hz; other files are resampled.")] = 16000,
-    channel: Annotated[str, typer.Option(help="Channel of files that have several: a number from 0, or mean.")] = "0",
+    train: Annotated[Path, typer.Option(help="Folder with recordings of normal operation.")],
+    detector: Annotated[Detector, typer.Option(help="Detector to fit with its default parameters.")] = Detector.twfr,
+    sample_rate: Annotated[int, typer.Option(help="Sample rate in Hz; other files are resampled to it.")] = 16000,
+    channel: Annotated[str, typer.Option(help="Channel of multichannel files: a number from 0, or mean.")] = "0",
     out: Annotated[Path | None, typer.Option(help="Folder for anomaly_score.csv and decision_result.csv.")] = None,
     contamination: Contamination = None,
     quiet: Quiet = False,
 ) -> None:
-    """Fit on a folder of normal recordings and score others, in one go.
+    """Fit on a folder of normal recordings and score other recordings.
 
-    Prints a line per file: anomaly score (high is anomalous), decision, file. Recordings in sub-folders of the training
-    folder that are named after anomalies (anomaly, abnormal, faulty ...) are left out of the fit.
+    Prints one line per file: anomaly score (high is anomalous), decision and path. Recordings in subfolders of the training
+    folder whose names indicate anomalies (anomaly, abnormal, faulty ...) are not used for training.
     """
     from skasd.cli._score import run_score
 
@@ -127,20 +127,20 @@ def score(
 @app.command()
 def fetch(
     year: Annotated[int, typer.Argument(help="Year of the challenge, 2020 to 2026.")],
-    subset: Annotated[str, typer.Option(help="dev, eval or both.")] = "dev",
-    machine_type: Annotated[list[str] | None, typer.Option(help="Only this machine type; may be repeated.")] = None,
+    subset: Annotated[str, typer.Option(help="Subset: dev, eval or both.")] = "dev",
+    machine_type: Annotated[list[str] | None, typer.Option(help="Use only this machine type; repeatable.")] = None,
     data_home: Annotated[
-        Path | None, typer.Option(help="Folder of all years; $SKASD_DATA or ~/skasd_data by default.")
+        Path | None, typer.Option(help="Folder for all years; default: $SKASD_DATA, or ~/skasd_data.")
     ] = None,
     archives: Annotated[
-        Path | None, typer.Option(help="A csv file that says where archives lie: year,part,machine_type,url,hash.")
+        Path | None, typer.Option(help="CSV file with archive URLs: year,part,machine_type,url,hash.")
     ] = None,
     keep_archives: Annotated[bool, typer.Option("--keep-archives", help="Keep the zip files.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Download a DCASE data set: one to three gigabytes for each machine type.
+    """Download a DCASE data set, one to three gigabytes per machine type.
 
-    What is there is not fetched again; what broke off goes on where it was.
+    Files that exist are not downloaded again, and interrupted downloads are resumed.
     """
     from skasd.datasets import fetch_dcase
 
@@ -158,20 +158,18 @@ def fetch(
 
 @app.command()
 def benchmark(
-    suite: Annotated[str, typer.Argument(help="A suite file (TOML), or quick: all detectors on synthetic machines.")],
-    out: Annotated[Path, typer.Option(help="Folder of results; what is finished there is not run again.")] = Path(
-        "results"
-    ),
-    jobs: Annotated[int, typer.Option(help="Tasks that run at a time; -1 takes all cores.")] = 1,
-    threads: Annotated[int, typer.Option(help="Threads of each task.")] = 1,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to run the tasks on.")] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Only this seed; may be repeated.")] = None,
+    suite: Annotated[str, typer.Argument(help="Suite file (TOML), or quick: all detectors on synthetic machines.")],
+    out: Annotated[Path, typer.Option(help="Results folder; finished tasks are not run again.")] = Path("results"),
+    jobs: Annotated[int, typer.Option(help="Number of parallel tasks; -1 uses all cores.")] = 1,
+    threads: Annotated[int, typer.Option(help="Number of threads per task.")] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler that runs the tasks.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Use only this seed; repeatable.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Run detectors x data sets x seeds, and report.
+    """Run all combinations of detectors, data sets and seeds, and report the results.
 
-    Stop it whenever you like: the same command goes on with what is not finished. Prints the tables of `skasd report`, and
-    writes them, the numbers and a picture into the folder.
+    You can stop it at any time: the same command resumes with the unfinished tasks. Prints the tables of `skasd report` and
+    writes the tables, the numbers and a figure to the folder.
     """
     from skasd.cli._benchmark import run_benchmark
 
@@ -180,16 +178,16 @@ def benchmark(
 
 @app.command()
 def report(
-    results: Annotated[Path, typer.Argument(help="Folder of results, as benchmark writes it.")],
+    results: Annotated[Path, typer.Argument(help="Results folder written by skasd benchmark.")],
     out: Annotated[
-        Path | None, typer.Option(help="Folder for report.md, report.csv and report.png; that of results by default.")
+        Path | None, typer.Option(help="Folder for report.md, report.csv and report.png; default: the results folder.")
     ] = None,
     compare: Annotated[
-        tuple[str, str] | None, typer.Option(help="Two detectors, to compare by a paired bootstrap.")
+        tuple[str, str] | None, typer.Option(help="Two detectors to compare with a paired bootstrap.")
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Tables of a folder of results, beside published figures; writes Markdown, CSV and a picture."""
+    """Compare the results of a benchmark with published results; writes Markdown, CSV and a figure."""
     from skasd.benchmark import report as make_report
 
     _verbose(quiet)
@@ -203,7 +201,7 @@ def _verbose(quiet: bool) -> int:
 
 
 def main() -> None:
-    """Run the command line; bad input ends in one line on stderr and exit code 2."""
+    """Run the command line; invalid input prints one line to stderr and exits with code 2."""
     warnings.showwarning = _show_warning
     try:
         sys.exit(app(sys.argv[1:] or ["--help"], prog_name="skasd", standalone_mode=False))
@@ -212,7 +210,7 @@ def main() -> None:
     except typer.Abort:
         _stop("interrupted")
     except Exception as error:
-        if not hasattr(error, "format_message"):  # usage errors; their class has moved between versions of typer
+        if not hasattr(error, "format_message"):  # a usage error, whose class differs between versions of typer
             raise
         _stop(f"{error.format_message()} See --help.")
 

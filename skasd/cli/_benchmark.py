@@ -1,4 +1,4 @@
-"""`skasd benchmark`: a suite to its report."""
+"""`skasd benchmark`: run a suite and report its results."""
 
 import dataclasses
 from pathlib import Path
@@ -18,7 +18,7 @@ def run_benchmark(
     *,
     verbose: int,
 ) -> str:
-    """Report of a suite, after what was left of it has been run."""
+    """Run the unfinished tasks of a suite and return its report."""
     suite = read_suite(source)
     if seeds:
         suite = dataclasses.replace(suite, seeds=tuple(seeds))

@@ -1,4 +1,4 @@
-"""`skasd demo`: synthetic machines, a detector, a table, a picture."""
+"""`skasd demo`: fit a detector on synthetic machines, print a table and draw a figure."""
 
 import time
 from pathlib import Path
@@ -20,12 +20,14 @@ _COLORS = {1: "tab:blue", -1: "tab:red"}
 
 
 def run_demo(out: Path, seed: int, *, verbose: int) -> str:
-    """Report of the demonstration; the picture goes to `out`."""
+    """Return the report of the demo and write its figure to `out`."""
     if not out.resolve().parent.is_dir():
-        raise FileNotFoundError(f"{out.resolve().parent} is not a folder; --out names a picture in one that exists.")
+        raise FileNotFoundError(
+            f"{out.resolve().parent} is not a folder; --out must name an image file in an existing folder."
+        )
     if out.suffix.lower() not in _PICTURES:
         raise ValueError(
-            f"--out={out} is no picture that can be written; its name ends in one of {', '.join(_PICTURES)}."
+            f"--out={out} is not a supported image file; its name must end in one of {', '.join(_PICTURES)}."
         )
     start = time.perf_counter()
     clips = make_machine_clips(
@@ -39,17 +41,17 @@ def run_demo(out: Path, seed: int, *, verbose: int) -> str:
     _picture(clips, test, y_true, score_samples, scores).savefig(out, dpi=110)
     seconds = time.perf_counter() - start
     return (
-        f"{len(clips.data)} clips of {len(_MACHINES)} synthetic machines; fitted on {int((~is_test).sum())} normal clips, "
-        f"scored {len(test)} others, in {seconds:.0f} s.\n\n{scores.round(3).to_string(index=False)}\n\n"
-        f"mean AUC {scores['auc'].mean():.3f}, mean pAUC {scores['pauc'].mean():.3f} (false-positive rate up to 0.1, "
-        f"standardised)\nThe picture is in {out}."
+        f"{len(clips.data)} clips of {len(_MACHINES)} synthetic machines; trained on {int((~is_test).sum())} normal clips, "
+        f"scored {len(test)} others in {seconds:.0f} s.\n\n{scores.round(3).to_string(index=False)}\n\n"
+        f"mean AUC {scores['auc'].mean():.3f}, mean pAUC {scores['pauc'].mean():.3f} (false positive rate up to 0.1, "
+        f"standardised)\nThe figure was written to {out}."
     )
 
 
 def _picture(
     clips: Bunch, test: pd.DataFrame, y_true: np.ndarray, score_samples: np.ndarray, scores: pd.DataFrame
 ) -> Figure:
-    """A row per machine: a normal clip, the most anomalous clip, and all scores."""
+    """Figure with one row per machine: a normal clip, the most anomalous clip and all scores."""
     figure = Figure(figsize=(12, 2.1 * len(_MACHINES)), layout="constrained")
     grid = figure.subplots(len(_MACHINES), 3, squeeze=False)
     kinds = np.asarray(clips.anomaly_kind)[(clips.data["split"] == "test").to_numpy()]
@@ -61,7 +63,7 @@ def _picture(
         likeliest = normal[score_samples[normal].argmax()]
         _draw_spectrograms(row[:2], test["waveform"].iloc[[likeliest, oddest]].tolist())
         row[0].set_title(f"{machine}: a normal clip", fontsize=9)
-        row[1].set_title(f"{machine}: the oddest clip ({kinds[oddest]})", fontsize=9)
+        row[1].set_title(f"{machine}: the most anomalous clip ({kinds[oddest]})", fontsize=9)
         _draw_scores(row[2], {1: -score_samples[normal], -1: -score_samples[anomalous]})
         area = scores.loc[scores["machine_type"] == machine, "auc"].item()
         row[2].set_title(f"{machine}: AUC {area:.3f}", fontsize=9)

@@ -1,4 +1,4 @@
-"""`skasd evaluate`: a DCASE data set from its folder to the official figures."""
+"""`skasd evaluate`: official metrics of a detector on a DCASE data set."""
 
 import warnings
 from pathlib import Path
@@ -25,14 +25,14 @@ def run_evaluate(
     contamination: float | None,
     verbose: int,
 ) -> str:
-    """Report of scores per section and their aggregates."""
+    """Fit and score a detector; return the report of its metrics per section and their aggregates."""
     check_out_folder(out)
     clips = load_dcase(root, year=year, subset=subset, machine_types=machine_types, ground_truth=ground_truth)
     is_train = (clips.data["split"] == "train").to_numpy()
     if is_train.all() or not is_train.any():
         raise ValueError(
             f"{root} ({year}, {subset}) has {int(is_train.sum())} training and {int((~is_train).sum())} test clips; "
-            "evaluate needs both."
+            "skasd evaluate needs both."
         )
     kept = _of_trained_sections(clips.data, is_train)
     train, is_test = clips.data[is_train & kept], ~is_train & kept
@@ -43,44 +43,44 @@ def run_evaluate(
     if out is not None:
         y_pred = None if year == 2020 else model.predict(test)
         files = save_dcase_scores(out, test, score_samples, year=year, y_pred=y_pred)
-        written = f"\n\n{len(files)} files were written into {out}."
+        written = f"\n\n{len(files)} files were written to {out}."
     known = y_true != 0
     if not known.any():
-        return f"{len(test)} clips scored; the truth of none is known, so there are no figures." + written
+        return f"{len(test)} clips were scored; none has a label, so there are no metrics." + written
     n_all = len(clips.data[~is_train][["machine_type", "section"]].drop_duplicates())
     return _report(y_true[known], score_samples[known], test[known], year, n_all) + written
 
 
 def _of_trained_sections(table: pd.DataFrame, is_train: np.ndarray) -> np.ndarray:
-    """Rows (n_clips,) of sections with enough training clips; the others are named in a warning."""
+    """Mask (n_clips,) of clips in sections with enough training clips; warns about the other sections."""
     names = table["machine_type"] + "/" + table["section"]
     n_train = names[is_train].value_counts().reindex(names.unique(), fill_value=0)
     few = sorted(n_train.index[n_train < _LEAST_TRAINING_CLIPS])
     if len(few) == len(n_train):
-        raise ValueError(
-            f"No section has {_LEAST_TRAINING_CLIPS} training clips or more, which a detector needs to learn from."
-        )
+        raise ValueError(f"No section has at least {_LEAST_TRAINING_CLIPS} training clips, which a detector needs.")
     if few:
         warnings.warn(
-            f"Left out, with fewer than {_LEAST_TRAINING_CLIPS} training clips: {', '.join(few)}.", stacklevel=2
+            f"Sections left out for having fewer than {_LEAST_TRAINING_CLIPS} training clips: {', '.join(few)}.",
+            stacklevel=2,
         )
     return (~names.isin(few)).to_numpy()
 
 
 def _report(y_true: np.ndarray, score_samples: np.ndarray, test: pd.DataFrame, year: int, n_all: int) -> str:
     sections = score_table(y_true, score_samples, test, year=year, one_class="skip")
-    parts = [_text("Each section, one ROC curve each:", sections)]
+    parts = [_text("Metrics of each section:", sections)]
     try:
         summary = summary_table(y_true, score_samples, test, year=year, one_class="skip")
     except ValueError as error:
-        return "\n\n".join([*parts, f"No section allows the official score of {year}: {error}"])
+        return "\n\n".join([*parts, f"The official score of {year} cannot be computed: {error}"])
     n_kept = int(summary["n_sections"].iloc[-1])
     parts.append(
         _text(
-            "Official, pooled over sections, and worst section (pAUC standardised):", summary.dropna(axis=1, how="all")
+            "Official aggregate, pooled over sections, and worst section (pAUC standardised):",
+            summary.dropna(axis=1, how="all"),
         )
     )
-    of_all = f"all sections, {n_all}" if n_kept == n_all else f"{n_kept} of {n_all} sections, so not the official score"
+    of_all = f"all {n_all} sections" if n_kept == n_all else f"{n_kept} of {n_all} sections, so not the official score"
     parts.append(f"score of {year}: {summary['score_official'].iloc[-1]:.4f} ({of_all})")
     return "\n\n".join(parts)
 

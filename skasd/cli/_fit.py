@@ -1,4 +1,4 @@
-"""Detectors by name, as the commands fit them."""
+"""Detectors by name, with the settings that the commands use."""
 
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,16 @@ from skasd.features import LogMelTransformer
 
 
 def check_out_folder(out: Path | None) -> None:
-    """Raise before the work if `out` cannot become a folder."""
+    """Raise early if `out` cannot be a folder."""
     if out is not None and out.exists() and not out.is_dir():
-        raise NotADirectoryError(f"--out={out} is a file; it names a folder.")
+        raise NotADirectoryError(f"--out={out} is a file; it must be a folder.")
 
 
 def make_detector(
     name: str, *, contamination: float | None = None, verbose: int, sample_rate: int = 16000, channel: int | str = 0
 ) -> BaseDetector:
-    """Detector `name` with its defaults."""
-    # the front end of the TWFR paper
+    """Detector `name` with its default parameters."""
+    # front end of the TWFR paper
     frontend = LogMelTransformer(sample_rate, norm=None, mel_scale="htk", channel=channel, verbose=verbose)
     share = "auto" if contamination is None else contamination
     detectors: dict[str, Any] = {"twfr": TWFRDetector(frontend=frontend, contamination=share, random_state=0)}

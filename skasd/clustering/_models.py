@@ -1,4 +1,4 @@
-"""Ways to find clusters among points, and how many there are.
+"""Clustering methods that also choose the number of clusters.
 
 Axes: n points, d dimensions, K clusters.
 """
@@ -14,28 +14,28 @@ from sklearn.metrics import pairwise_distances_argmin, silhouette_score
 from sklearn.mixture import GaussianMixture
 
 _N_INIT = 5
-_CLIPS_PER_DIMENSION = 10  # below, a full covariance follows the single clips
-_CLIPS_PER_CLUSTER = 5  # where the number of clusters is looked for
+_CLIPS_PER_DIMENSION = 10  # with fewer clips a full covariance overfits
+_CLIPS_PER_CLUSTER = 5  # if the number of clusters is chosen automatically
 _CLIPS_PER_GIVEN_CLUSTER = 2
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How many clusters there may be.
+    """Allowed numbers of clusters.
 
-    Attributes
+    Parameters
     ----------
     given : int or None
-        So many, and at most one for every two points; None looks for the number.
+        Fixed number of clusters, limited to one per two points; None chooses the number automatically.
     most : int
-        Then at most so many, and at most one for every five points.
+        Largest number to choose from, limited to one per five points.
     """
 
     given: int | None
     most: int
 
     def among(self, x: np.ndarray) -> range:
-        """Numbers of clusters that points (n, d) may have."""
+        """Candidate numbers of clusters for points (n, d)."""
         share = _CLIPS_PER_CLUSTER if self.given is None else _CLIPS_PER_GIVEN_CLUSTER
         wanted = self.most if self.given is None else self.given
         possible = min(wanted, max(1, len(x) // share), len(np.unique(x, axis=0)))
@@ -43,7 +43,7 @@ class Counts:
 
 
 class ByMixture:
-    """The component of a Gaussian mixture that a point is most probably of; on the first dimensions of the points."""
+    """Assigns points to the most probable component of a Gaussian mixture over their first dimensions."""
 
     def __init__(self, mixture: GaussianMixture) -> None:
         self.mixture, self.centers = mixture, mixture.means_
@@ -53,7 +53,7 @@ class ByMixture:
 
 
 class ByCenter:
-    """The nearest of some centres (K, d)."""
+    """Assigns points to the nearest of the centres (K, d)."""
 
     def __init__(self, centers: np.ndarray) -> None:
         self.centers = centers
@@ -64,14 +64,14 @@ class ByCenter:
 
 @dataclass(frozen=True)
 class Clusters:
-    """Clusters found among some points.
+    """Clusters found among a set of points.
 
-    Attributes
+    Parameters
     ----------
     model : ByMixture or ByCenter
-        Which of its parts a point is of.
+        Assigns points to mixture components or centres.
     cluster_of_part : ndarray of int64
-        Cluster that a part was made into, counted from 0.
+        Cluster of each component or centre, counted from 0; small ones are merged into others.
     """
 
     model: ByMixture | ByCenter
@@ -79,7 +79,7 @@ class Clusters:
 
     @property
     def n_clusters(self) -> int:
-        """How many there are."""
+        """Number of clusters."""
         return int(self.cluster_of_part.max()) + 1
 
     def assign(self, x: np.ndarray) -> np.ndarray:
@@ -88,25 +88,32 @@ class Clusters:
 
 
 def find_clusters(x: np.ndarray, method: str, counts: Counts, min_share: float, seed: int) -> Clusters:
-    """Clusters of points, the same in whatever order the points are.
+    """Find clusters of points; the result does not depend on the order of the points.
 
     Parameters
     ----------
     x : ndarray of shape (n, d)
-        Points, the dimensions in the order of their variance.
+        Points, with dimensions sorted by decreasing variance.
     method : {"gmm_bic", "kmeans_silhouette", "agglomerative"}
-        How they are found and counted.
+        Clustering method and criterion for the number of clusters.
     counts : Counts
-        How many there may be.
+        Allowed numbers of clusters.
     min_share : float
-        A cluster of a smaller share of the points, or of a single one, is merged into the nearest.
+        Smallest share of points in a cluster, in [0, 1]; smaller clusters and single points are merged into the nearest.
     seed : int
-        Of the random starts.
+        Seed of the random initialisations.
+
+    Returns
+    -------
+    clusters : Clusters
+        Model that assigns points to the clusters.
     """
     x = x[np.lexsort(x.T[::-1])]
     possible = counts.among(x)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # one of several starts; the best counts
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # concerns single initialisations, of which the best is used
         model = _METHODS[method](x, possible, seed) if possible[-1] > 1 else _one(x)
     return Clusters(model, _merged(model.centers, model(x), max(2.0, min_share * len(x))))
 
@@ -116,7 +123,7 @@ def _one(x: np.ndarray) -> ByCenter:
 
 
 def _gmm_bic(x: np.ndarray, counts: range, seed: int) -> ByMixture:
-    """Full covariances; as many components as the Bayesian information criterion wants."""
+    """Gaussian mixture with full covariances and the number of components with the lowest BIC."""
     x = x[:, : max(1, len(x) // _CLIPS_PER_DIMENSION)]
     mixtures = [GaussianMixture(k, reg_covar=1e-3, n_init=_N_INIT, random_state=seed).fit(x) for k in counts]
     return ByMixture(min(mixtures, key=lambda mixture: mixture.bic(x)))
@@ -127,7 +134,7 @@ def _kmeans_silhouette(x: np.ndarray, counts: range, seed: int) -> ByCenter:
 
 
 def _agglomerative(x: np.ndarray, counts: range, _: int) -> ByCenter:
-    """Ward's method; nothing in it is random."""
+    """Ward clustering, which is deterministic."""
     return _best_silhouette(x, [AgglomerativeClustering(k).fit_predict(x) for k in counts if k > 1])
 
 
@@ -140,7 +147,7 @@ METHODS = tuple(_METHODS)
 
 
 def _best_silhouette(x: np.ndarray, candidates: list[np.ndarray]) -> ByCenter:
-    """Centres of the partition whose clusters are farthest apart for their size."""
+    """Centres of the partition with the largest silhouette score."""
     usable = [found for found in candidates if 1 < len(np.unique(found)) < len(x)]
     if not usable:
         return _one(x)
@@ -149,7 +156,7 @@ def _best_silhouette(x: np.ndarray, candidates: list[np.ndarray]) -> ByCenter:
 
 
 def _merged(centers: np.ndarray, part: np.ndarray, smallest: float) -> np.ndarray:
-    """Cluster of each part (K,): its own if enough points (n,) are of it, else that of the nearest that has enough."""
+    """Cluster (K,) of each part: its own if it has at least `smallest` points, else that of the nearest such part."""
     counts = np.bincount(part, minlength=len(centers))
     kept = np.flatnonzero(counts >= min(smallest, counts.max()))
     return pairwise_distances_argmin(centers, centers[kept])

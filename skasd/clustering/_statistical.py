@@ -1,4 +1,4 @@
-"""StatisticalClusterer: clips of one machine type and domain that sound alike on average, as pseudo-labels."""
+"""StatisticalClusterer: pseudo-labels from clusters of clips of one machine type and domain."""
 
 from typing import Any, Self
 
@@ -17,58 +17,59 @@ _FARTHEST = 20.0
 
 
 class StatisticalClusterer(ClusterMixin, BaseEstimator):
-    r"""Clusters of clips by simple statistics of their spectrograms.
+    r"""Cluster clips by simple statistics of their spectrograms.
 
-    Where nobody wrote down in which state a machine ran, clips of one state still sound alike. Their clusters stand in for
-    the missing labels [1]_. Statistics of each machine type are put on one scale and into few dimensions; then each domain
-    is clustered for itself, so that a handful of target clips does not vanish among the source clips.
+    Clips of one operating state of a machine sound alike, so clusters can replace missing labels of the state [1]_. The
+    statistics of each machine type are scaled and reduced by PCA. Each domain is then clustered separately, so that the few
+    target clips are not absorbed by the source clips.
 
     Parameters
     ----------
     method : {"kmeans_silhouette", "agglomerative", "gmm_bic"}, default="kmeans_silhouette"
-        ``"kmeans_silhouette"``, ``"agglomerative"`` (Ward): as many clusters as give the largest silhouette, at least two.
-        ``"gmm_bic"``: Gaussian mixtures of full covariance, as many components as the Bayesian information criterion wants,
-        which needs hundreds of clips.
+        ``"kmeans_silhouette"`` and ``"agglomerative"`` (Ward) choose the number of clusters, at least two, by the largest
+        silhouette score. ``"gmm_bic"`` fits Gaussian mixtures with full covariances and chooses the number of components by
+        the Bayesian information criterion (BIC), which needs hundreds of clips.
     n_clusters : int or None, default=None
-        Of each machine type and domain, at most one for every two clips; None looks for the number.
+        Number of clusters per machine type and domain, limited to one per two clips. None chooses it automatically.
     max_clusters : int, default=4
-        If it is looked for: of each machine type and domain, and at most one for every five clips.
+        Largest number of clusters per machine type and domain if `n_clusters` is None, also limited to one per five clips.
     min_share : float, default=0.02
-        A cluster of a smaller share of the clips of its domain, or of a single one, is merged into the nearest, in [0, 1].
+        Smallest share of the clips of a domain in a cluster, in [0, 1]. Smaller clusters and single clips are merged into
+        the nearest cluster.
     max_dimensions : int, default=16
-        Principal components, at most; fewer where 0.95 of the variance is in fewer. A mixture takes at most one for every
-        ten clips.
+        Largest number of principal components; fewer are used if they explain 95 % of the variance. A mixture uses at most
+        one per ten clips.
     scaling : {"common", "each"}, default="common"
-        ``"common"``: one unit for all statistics of a machine type, right where they have one, such as levels in dB: a band
-        in which states differ by 20 dB then counts more than one of noise. ``"each"``: a unit for each, right for statistics
-        of different kinds.
+        ``"common"`` scales all statistics of a machine type by one factor, for statistics in one unit such as levels in dB:
+        a band in which states differ by 20 dB then counts more than a noisy one. ``"each"`` scales each statistic by its
+        own factor, for statistics in different units.
     random_state : int, RandomState instance or None, default=None
-        Seeds the random starts of mixtures and k-means.
+        Seeds the initialisation of mixtures and k-means.
 
     Attributes
     ----------
     labels_ : ndarray of shape (n_clips,), int64
-        Cluster of each clip, counted from 0 through all machine types and domains.
+        Cluster of each clip, numbered from 0 across all machine types and domains.
     cluster_names_ : ndarray of shape (n_clusters,), str
-        ``"valve | source | cluster 0"``; what is not known is left out.
+        Names such as ``"valve | source | cluster 0"``, without machine type or domain if that was not given.
     n_features_in_ : int
         Number of statistics.
 
     See Also
     --------
-    skasd.features.TWFRTransformer : Makes the statistics of clips.
+    skasd.features.TWFRTransformer : Computes such statistics of clips.
 
     Notes
     -----
-    1. Statistics become (x - median) / MAD over the clips of a machine type, MAD the median distance from the median, of
-       each statistic or the median over all; values beyond 20 are set to 20, so that one strange clip takes no component.
-    2. Principal components of the clips of the machine type.
-    3. Clusters of the clips of each domain.
-    4. Small clusters are merged.
+    1. Scale the statistics of a machine type to (x - median) / MAD, where the median absolute deviation (MAD) is that of
+       each statistic or the median over all. Limit values to [-20, 20], so that no single outlier dominates a component.
+    2. Compute the principal components of the clips of the machine type.
+    3. Cluster the clips of each domain.
+    4. Merge small clusters.
 
-    The report [1]_ names neither statistics nor algorithm nor numbers; these are ours. With a unit for each statistic, the
-    usual way, states that differ in a few bands only drown in the noise of all others: MAD grows with the very difference.
-    The same clips in another order get the same clusters.
+    The report [1]_ specifies neither the statistics nor the algorithm nor the numbers; these choices are ours. Scaling each
+    statistic by its own MAD, as is usual, hides states that differ in a few bands only, because the MAD grows with that very
+    difference. The clusters do not depend on the order of the clips.
 
     References
     ----------
@@ -108,20 +109,21 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None, *, machine_type: Any = None, domain: Any = None) -> Self:
-        """Find clusters.
+        """Find the clusters.
 
         Parameters
         ----------
         X : array-like of shape (n_clips, n_statistics)
             Statistics of the clips.
         y : Ignored
-            Not used, present by convention.
+            Not used, present for API consistency by convention.
         machine_type, domain : array-like of shape (n_clips,), default=None
-            Names: clips of different ones are never put together. None takes all clips as of one.
+            Name for each clip; clips with different names are never in one cluster. None puts all clips into one group.
 
         Returns
         -------
         self : object
+            The fitted clusterer.
         """
         self._check_parameters()
         X = validate_data(self, X, dtype=np.float64)
@@ -137,23 +139,24 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
         return self
 
     def predict(self, X: Any, *, machine_type: Any = None, domain: Any = None) -> np.ndarray:
-        """Cluster of each clip.
+        """Assign each clip to a cluster.
 
         Parameters
         ----------
         X : array-like of shape (n_clips, n_statistics)
             Statistics of the clips.
         machine_type, domain : array-like of shape (n_clips,), default=None
-            As in ``fit``.
+            Name for each clip, as in ``fit``.
 
         Returns
         -------
         labels : ndarray of shape (n_clips,), int64
+            Index of the cluster of each clip, see ``cluster_names_``.
 
         Raises
         ------
         ValueError
-            A clip is of a machine type and domain that had no clips in ``fit``.
+            If ``fit`` saw no clips of the machine type and domain of a clip.
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
@@ -169,7 +172,7 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
             self._clusters[machine, str(domain)] = found
 
     def _number(self) -> None:
-        """Count the clusters through all machine types and domains, and name them."""
+        """Number the clusters across all machine types and domains, and name them."""
         self._first: dict[tuple[str, str], int] = {}
         names: list[str] = []
         for group, clusters in self._clusters.items():
@@ -184,8 +187,8 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
             if (machine, domain) not in self._clusters:
                 known = ", ".join(map(_spelt, self._clusters))
                 raise ValueError(
-                    f"No clips of {_spelt((machine, domain))} were given to fit, but of: {known}. Give machine_type and "
-                    "domain as in fit."
+                    f"fit saw no clips of {_spelt((machine, domain))}, only of: {known}. Pass machine_type and domain as in "
+                    "fit."
                 )
             rows = (machines == machine) & (domains == domain)
             clusters = self._clusters[machine, domain]
@@ -203,7 +206,7 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
 
 
 class _Space:
-    """Robust scale and principal components of the clips of one machine type."""
+    """Robust scaling and principal components of the clips of one machine type."""
 
     def __init__(self, X: np.ndarray, max_dimensions: int, scaling: str) -> None:
         self.center = np.median(X, axis=0)
@@ -223,15 +226,15 @@ class _Space:
         return ((X - self.center) / self.spread).clip(-_FARTHEST, _FARTHEST)
 
     def reduced(self, X: np.ndarray) -> np.ndarray:
-        """Points (n, d) of statistics (n, n_statistics)."""
+        """Points (n, d) for statistics (n, n_statistics)."""
         if self.pca is None:
             return np.zeros((len(X), 1))
         return self.pca.transform(self._scaled(X))[:, : self.n_dimensions]
 
 
 def _spelt(group: tuple[str, str]) -> str:
-    """Machine type and domain, as far as they are known."""
-    return " | ".join(name for name in group if name) or "no machine type and domain"
+    """Machine type and domain as text, without unknown parts."""
+    return " | ".join(name for name in group if name) or "an unknown machine type and domain"
 
 
 def _names(X: np.ndarray, names: Any, parameter: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Splits that train on normal clips only, and choices of parameters with anomalies and without."""
+"""Cross-validation splits that train on normal clips only, and hyperparameter search with or without anomalies."""
 
 from skasd.model_selection._dcase import DCASESplit
 from skasd.model_selection._normal_only import NormalOnlySplit

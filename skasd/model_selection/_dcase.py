@@ -1,4 +1,4 @@
-"""DCASESplit: the split that came with the data."""
+"""DCASESplit: the train/test split that comes with the data set."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,19 +13,19 @@ _SPLITS = ("train", "test", "supplemental")
 
 
 class DCASESplit(BaseCrossValidator):
-    """The one split that the clip table itself states in its column ``split``.
+    """Predefined split given by the column ``split`` of the clip table.
 
-    Trains on the rows that say ``"train"`` and are no anomalies; tests on those that say ``"test"`` and whose truth is
-    known. Rows that say ``"supplemental"``, and rows whose cell is missing, are in neither.
+    The training set is the ``"train"`` rows without the anomalies; the test set is the ``"test"`` rows whose label is
+    known. Rows marked ``"supplemental"`` and rows with a missing value belong to neither.
 
     See Also
     --------
-    NormalOnlySplit : Cross-validation without such a column.
+    NormalOnlySplit : Cross-validation for clips without a predefined split.
 
     Notes
     -----
-    The test clips choose the parameters here. Report the score of the choice on other data: choose on the development
-    set and report the evaluation set.
+    A search with this split selects hyperparameters on the test clips, so its best score is optimistic. Tune on the
+    development set and report results on the evaluation set.
 
     Examples
     --------
@@ -37,68 +37,69 @@ class DCASESplit(BaseCrossValidator):
     """
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Number of folds: 1.
+        """Number of folds, always 1.
 
         Parameters
         ----------
         X, y, groups : object
-            Not used.
+            Ignored; present for compatibility with scikit-learn.
 
         Returns
         -------
         n_splits : int
+            Number of folds.
         """
         return 1
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Indices of training and test clips, once.
+        """Generate the indices of the training and test clips once.
 
         Parameters
         ----------
         X : DataFrame
-            Clip table with a column ``split``.
+            Clip table with the column ``split``.
         y : array-like of shape (n_clips,)
             +1 normal, -1 anomaly, 0 unknown.
         groups : object
-            Not used.
+            Ignored; present for compatibility with scikit-learn.
 
         Yields
         ------
         train : ndarray of shape (n_train,)
-            Positions of the training clips.
+            Indices of the training clips.
         test : ndarray of shape (n_test,)
-            Positions of the test clips.
+            Indices of the test clips.
 
         Raises
         ------
         ValueError
-            If X is not a DataFrame with a column ``split``, that column holds an unknown word, `y` is None or holds
-            other labels, or one side of the split is empty.
+            If X is not a DataFrame with a column ``split``, that column contains an unknown value, `y` is None or
+            contains other labels, or the training or test set is empty.
         """
         side = _split_column(X)
         y = check_split_labels(X, y)
         train = np.flatnonzero((side == "train") & (y != ANOMALY))
         test = np.flatnonzero((side == "test") & (y != UNKNOWN))
-        for name, rows, what in (("train", train, "that are no anomalies"), ("test", test, "of known truth (y not 0)")):
+        for name, rows, what in (("train", train, "normal (y != -1)"), ("test", test, "labelled (y != 0)")):
             if not len(rows):
                 n_named = int(np.count_nonzero(side == name))
                 raise ValueError(
-                    f"The {name} side is empty: {n_named} rows have split == {name!r}, and none are clips {what}."
+                    f"The {name} set is empty: {n_named} rows have split == {name!r}, and none of them is {what}."
                 )
         yield train, test
 
 
 def _split_column(X: Any) -> np.ndarray:
-    """The column split as text of shape (n_clips,), "" where it is missing."""
+    """Values (n_clips,) of the column split as strings; missing values become ""."""
     if not isinstance(X, pd.DataFrame) or "split" not in X.columns:
         found = f"the columns {', '.join(map(repr, X.columns))}" if isinstance(X, pd.DataFrame) else type(X).__name__
         raise ValueError(
-            f"DCASESplit reads the column 'split' of a clip table; got {found}. Without it use NormalOnlySplit."
+            f"DCASESplit reads the column 'split' of a clip table; got {found}. Use NormalOnlySplit without that column."
         )
     side = np.where(X["split"].isna(), "", X["split"].to_numpy(dtype=object)).astype(str)
     strange = sorted(set(side.tolist()) - {"", *_SPLITS})
     if strange:
         raise ValueError(
-            f"The column split holds {', '.join(map(repr, strange))}; {', '.join(map(repr, _SPLITS))} are expected."
+            f"The column split contains {', '.join(map(repr, strange))}; expected {', '.join(map(repr, _SPLITS))}."
         )
     return side

@@ -1,22 +1,22 @@
-"""Faults made up from normal sound, of waveforms and of log-mels alike; each function changes one clip."""
+"""Synthetic faults, applied to one clip at a time: a waveform or a log-mel spectrogram."""
 
 from collections.abc import Callable
 
 import numpy as np
 from scipy import signal
 
-_BAND_WIDTH = 0.08  # of the band axis, standard deviation of the bump that is raised
-_MODULATIONS = (1.0, 8.0)  # times that a band is raised and lowered in a clip
+_BAND_WIDTH = 0.08  # standard deviation of the raised bump, as a fraction of the frequency axis
+_MODULATIONS = (1.0, 8.0)  # modulation cycles per clip
 _CLICKS_PER_CLIP = (3, 9)
-_CLICK = 160  # time points
-_FLOOR = 1e-12  # of power, where a clip is silent
-_WINDOW = 1024  # samples of the short-time spectra of waveforms
+_CLICK = 160  # samples
+_FLOOR = 1e-12  # smallest power, for silent clips
+_WINDOW = 1024  # samples; STFT window for waveforms
 
 Fault = Callable[[np.ndarray, np.ndarray, float, np.random.RandomState], np.ndarray]
 
 
 def raise_bands(clip: np.ndarray, _: np.ndarray, severity: float, rng: np.random.RandomState) -> np.ndarray:
-    """Raise a band by up to 6 dB at severity 1, up and down a few times in the clip."""
+    """Boost a frequency band by up to 6 dB at severity 1, modulated a few times over the clip."""
     depth, center = 6.0 * severity, rng.uniform()
     rate, phase = rng.uniform(*_MODULATIONS), rng.uniform(0, 2 * np.pi)
 
@@ -29,14 +29,14 @@ def raise_bands(clip: np.ndarray, _: np.ndarray, severity: float, rng: np.random
         return clip + gain_db(*clip.shape)
     spectrum = _stft(clip)
     n_bands, n_frames = spectrum.shape
-    warped = np.linspace(0, 1, n_bands) ** (1 / 3)  # so that the centres are low as often as those of mel bands
+    warped = np.linspace(0, 1, n_bands) ** (1 / 3)  # puts centres at low frequencies as often as mel bands do
     gains = gain_db(n_bands, n_frames)
     gains = np.stack([np.interp(warped, np.linspace(0, 1, n_bands), column) for column in gains.T], axis=1)
     return _istft(spectrum * 10 ** (gains / 20), len(clip))
 
 
 def add_clicks(clip: np.ndarray, _: np.ndarray, severity: float, rng: np.random.RandomState) -> np.ndarray:
-    """Add a few short clicks; at severity 1 their power is ten times the mean of the clip."""
+    """Add a few short clicks; at severity 1 their power is ten times the mean power of the clip."""
     n_clicks, power = rng.randint(*_CLICKS_PER_CLIP), 10.0 * severity
     if clip.ndim == 2:
         linear = 10 ** (clip / 10)
@@ -52,7 +52,7 @@ def add_clicks(clip: np.ndarray, _: np.ndarray, severity: float, rng: np.random.
 
 
 def mix_in(clip: np.ndarray, other: np.ndarray, severity: float, rng: np.random.RandomState) -> np.ndarray:
-    """Mix another clip in; at severity 1 it is 5 dB below, and each doubling is 3 dB more."""
+    """Mix in another clip, 5 dB quieter at severity 1; doubling the severity adds 3 dB."""
     share = 10**-0.5 * severity
     if clip.ndim == 2:
         linear, added = 10 ** (clip / 10), 10 ** (_of_length(other, clip.shape[1]) / 10)
@@ -62,7 +62,7 @@ def mix_in(clip: np.ndarray, other: np.ndarray, severity: float, rng: np.random.
 
 
 def stretch(clip: np.ndarray, _: np.ndarray, severity: float, rng: np.random.RandomState) -> np.ndarray:
-    """Slow down or hurry by 10 to 20 per cent at severity 1, pitch unchanged; the length stays, what is lacking repeats."""
+    """Play 10 to 20 % slower or faster at severity 1 with unchanged pitch; the result is cut or repeated to length."""
     change = severity * rng.uniform(0.1, 0.2)
     rate = 1 + change if rng.uniform() < 0.5 else 1 / (1 + change)
     if clip.ndim == 2:
@@ -75,7 +75,7 @@ def stretch(clip: np.ndarray, _: np.ndarray, severity: float, rng: np.random.Ran
 
 
 def upside_down(clip: np.ndarray) -> np.ndarray:
-    """Clip whose low bands are as loud as its high ones were."""
+    """Clip with its spectrum flipped in frequency: low bands get the level of high ones."""
     return clip[::-1] if clip.ndim == 2 else clip * (1 - 2 * (np.arange(len(clip)) % 2))
 
 
@@ -83,7 +83,7 @@ FAULTS: dict[str, Fault] = {"band_gain": raise_bands, "clicks": add_clicks, "mix
 
 
 def _vocoded(spectrum: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Spectrum at fractional frames, its phases advanced as those of the frames there."""
+    """Spectrum at fractional frame positions, with phases accumulated as in a phase vocoder."""
     padded = np.pad(spectrum, ((0, 0), (0, 2)))
     before = places.astype(int)
     share = places - before
@@ -104,6 +104,6 @@ def _istft(spectrum: np.ndarray, length: int) -> np.ndarray:
 
 
 def _of_length(clip: np.ndarray, length: int) -> np.ndarray:
-    """Clip cut along its last axis, or repeated."""
+    """Clip cut or repeated to `length` along its last axis."""
     repeats = -(-length // clip.shape[-1])
     return np.concatenate([clip] * repeats, axis=-1)[..., :length]

@@ -1,15 +1,15 @@
-"""Which fold each clip is tested in, so that every kind of clip is spread evenly.
+"""Assignment of clips to test folds so that every kind of clip is spread evenly.
 
-A kind is what must be spread: normal clips of one section, anomalies of another.
+A kind is a stratum, such as the normal clips of one section or the anomalies of another.
 """
 
 import numpy as np
 
 
 def folds_of_clips(kind: np.ndarray, n_splits: int, rng: np.random.RandomState | None) -> np.ndarray:
-    """Fold of each clip, of shape (n_clips,): each kind in equal shares, contiguous if `rng` is None.
+    """Fold (n_clips,) of each clip: each kind is split equally, into contiguous blocks if `rng` is None.
 
-    The first clip of a kind goes where the last of the kind before left off, so that whole folds are even too.
+    Each kind continues with the fold after the last one used by the previous kind, so that fold sizes are even too.
     """
     fold = np.empty(len(kind), dtype=np.int64)
     n_done = 0
@@ -25,10 +25,10 @@ def folds_of_clips(kind: np.ndarray, n_splits: int, rng: np.random.RandomState |
 def folds_of_groups(
     kind: np.ndarray, group: np.ndarray, n_splits: int, rng: np.random.RandomState | None
 ) -> np.ndarray:
-    """Fold of each clip, of shape (n_clips,), with the clips of a group together.
+    """Fold (n_clips,) of each clip, keeping the clips of a group together.
 
-    Groups are placed one by one, the most one-sided first, each in the fold that leaves the shares of all kinds most
-    even; among equal folds, in the smallest.
+    Groups are assigned greedily, starting with those whose kinds are most unbalanced. Each goes to the fold that keeps the
+    distribution of all kinds most even; ties go to the smallest fold.
     """
     _, kind = np.unique(kind, return_inverse=True)
     _, group = np.unique(group, return_inverse=True)

@@ -1,4 +1,4 @@
-"""NormalOnlySplit: cross-validation that trains on normal clips and tests on normal clips and anomalies."""
+"""NormalOnlySplit: cross-validation with normal training clips and normal and anomalous test clips."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,35 +16,35 @@ _MAY_BE_ABSENT = ("machine_type", "section")
 
 
 class NormalOnlySplit(BaseCrossValidator):
-    """Folds that train on normal clips only and test on the other normal clips and on anomalies.
+    """Stratified folds that train on normal clips only and test on held-out normal clips and anomalies.
 
-    Every normal clip is tested once and every anomaly is tested once; an anomaly is never trained on. Each test fold
-    has its share of the normal clips and of the anomalies of every section; with fewer anomalies than folds some go
-    without. `KFold`, which scikit-learn takes for ``cv=5``, puts anomalies into training and looks at no section.
+    Every clip is tested exactly once, and anomalies are never in a training set. Normal clips and anomalies of every section
+    are spread evenly over the test folds; a section with fewer anomalies than folds has none in some folds. `KFold`, which
+    scikit-learn uses for ``cv=5``, would put anomalies into the training sets and ignore sections.
 
     Parameters
     ----------
     n_splits : int, default=5
         Number of folds, at least 2.
     shuffle : bool, default=True
-        Whether clips are drawn at random. False keeps their order: each fold tests a contiguous block of the clips of a
-        section, which is the honest choice where neighbouring clips were cut from one recording.
+        Whether to shuffle the clips. With False each fold tests a contiguous block of each section, which avoids leakage
+        when neighbouring clips were cut from one recording.
     random_state : int, RandomState instance or None, default=None
-        Seeds the shuffle; the global generator of NumPy stays untouched, also with None. Leave it None without shuffle.
+        Seeds the shuffle. NumPy's global generator is never used, not even with None. Must be None if `shuffle` is False.
     stratify_by : tuple of str, default=("machine_type", "section")
-        Columns of the clip table that are spread evenly over folds, besides the label. ``machine_type`` and ``section``
-        are passed over where X has no such column; others must exist. A missing cell is a value of its own.
+        Columns of the clip table to stratify by, in addition to the label. ``machine_type`` and ``section`` are ignored
+        if X lacks them; other columns must exist. Missing values form a stratum of their own.
 
     See Also
     --------
-    DCASESplit : The split that came with the data.
+    DCASESplit : The train/test split that comes with the data set.
 
     Notes
     -----
-    Clips of unknown truth, ``y == 0``, are in no training and no test fold.
+    Unlabelled clips, ``y == 0``, are in no training or test set.
 
-    With ``groups``, clips of one group (one recording, one day) are never both in training and in the test of a fold,
-    whatever their labels. Groups are placed greedily; folds are as even as that allows.
+    With ``groups``, clips of one group (one recording, one day) are never in both the training and the test set of a fold,
+    whatever their labels. Groups are assigned greedily, so the folds are only as even as the groups allow.
 
     Examples
     --------
@@ -71,16 +71,17 @@ class NormalOnlySplit(BaseCrossValidator):
         Parameters
         ----------
         X, y, groups : object
-            Not used.
+            Ignored; present for compatibility with scikit-learn.
 
         Returns
         -------
         n_splits : int
+            Number of folds.
         """
         return self.n_splits
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Indices of training and test clips, fold by fold.
+        """Generate the indices of the training and test clips of each fold.
 
         Parameters
         ----------
@@ -89,19 +90,19 @@ class NormalOnlySplit(BaseCrossValidator):
         y : array-like of shape (n_clips,)
             +1 normal, -1 anomaly, 0 unknown.
         groups : array-like of shape (n_clips,) or None, default=None
-            Clips that must stay together.
+            Group of each clip; clips of one group stay together.
 
         Yields
         ------
         train : ndarray of shape (n_train,)
-            Sorted positions of normal clips.
+            Sorted indices of normal clips.
         test : ndarray of shape (n_test,)
-            Sorted positions of normal clips and anomalies.
+            Sorted indices of normal clips and anomalies.
 
         Raises
         ------
         ValueError
-            If `y` is None or holds other labels, there is no anomaly, a section has fewer normal clips (or groups of
+            If `y` is None or contains other labels, there is no anomaly, a section has fewer normal clips (or groups of
             them) than folds, or a fold would have no normal clip or no anomaly to test on.
         """
         self._check_parameters()
@@ -116,7 +117,7 @@ class NormalOnlySplit(BaseCrossValidator):
             yield np.flatnonzero((fold != k) & (y == NORMAL)), np.flatnonzero((fold == k) & (y != UNKNOWN))
 
     def _folds(self, y: np.ndarray, stratum: np.ndarray, group: np.ndarray | None) -> np.ndarray:
-        """Fold in which each clip is tested, of shape (n_clips,), -1 for clips of unknown truth."""
+        """Test fold (n_clips,) of each clip; -1 for unlabelled clips."""
         rng = self._generator() if self.shuffle else None
         known = np.flatnonzero(y != UNKNOWN)
         kind = stratum[known] + (stratum.max() + 1) * (y[known] == ANOMALY)
@@ -133,17 +134,19 @@ class NormalOnlySplit(BaseCrossValidator):
     def _check_parameters(self) -> None:
         check_integer("n_splits", self.n_splits, low=2)
         if not self.shuffle and self.random_state is not None:
-            raise ValueError(f"random_state={self.random_state!r} has no effect without shuffle; leave it None.")
+            raise ValueError(
+                f"random_state={self.random_state!r} has no effect without shuffle; use None, or shuffle=True."
+            )
 
 
 def strata(X: Any, stratify_by: Any, n_clips: int) -> tuple[np.ndarray, list[str]]:
-    """Stratum of each clip as integers of shape (n_clips,), and what each stratum is called."""
+    """Stratum (n_clips,) of each clip as an integer, and the names of the strata."""
     columns = (stratify_by,) if isinstance(stratify_by, str) else tuple(stratify_by)
     present = list(X.columns) if isinstance(X, pd.DataFrame) else []
     unknown = [column for column in columns if column not in present and column not in _MAY_BE_ABSENT]
     if unknown:
         raise ValueError(
-            f"stratify_by names {', '.join(map(repr, unknown))}, and X has no such column; it has "
+            f"stratify_by names {', '.join(map(repr, unknown))}, but X has no such column; it has "
             f"{', '.join(map(repr, present)) or 'no columns'}."
         )
     columns = tuple(column for column in columns if column in present)
@@ -155,7 +158,7 @@ def strata(X: Any, stratify_by: Any, n_clips: int) -> tuple[np.ndarray, list[str
 
 
 def _group_codes(groups: Any) -> np.ndarray:
-    """Groups as integers of shape (n_clips,); a missing group raises."""
+    """Groups (n_clips,) as integers; raise if one is missing."""
     code, _ = pd.factorize(np.asarray(groups, dtype=object))
     if (code < 0).any():
         raise ValueError(
@@ -167,7 +170,7 @@ def _group_codes(groups: Any) -> np.ndarray:
 def _check_enough_normals(
     y: np.ndarray, stratum: np.ndarray, names: list[str], group: np.ndarray, n_splits: int, *, grouped: bool
 ) -> None:
-    """Raise unless every fold can test normal clips of every stratum that has clips of known truth."""
+    """Raise unless every fold can test normal clips of every stratum that has labelled clips."""
     for value, name in enumerate(names):
         if not np.any((stratum == value) & (y != UNKNOWN)):
             continue
@@ -175,18 +178,18 @@ def _check_enough_normals(
         if n_normal < n_splits:
             what = "groups of normal clips" if grouped else "normal clips"
             raise ValueError(
-                f"{name} has {n_normal} {what} for n_splits={n_splits}; every fold tests at least one. Use fewer "
-                "splits, or stratify_by=() where a fold may lack it."
+                f"{name} has {n_normal} {what} for n_splits={n_splits}; every fold must test at least one. Use fewer "
+                "splits, or stratify_by=() if folds may lack it."
             )
 
 
 def _check_folds(y: np.ndarray, fold: np.ndarray, n_splits: int) -> None:
-    """Raise unless every fold tests both classes and leaves normal clips to train on."""
+    """Raise unless every fold tests both classes and has normal clips to train on."""
     for k in range(n_splits):
         n_normal, n_anomaly = (int(np.count_nonzero((fold == k) & (y == label))) for label in (NORMAL, ANOMALY))
         n_train = int(np.count_nonzero((fold != k) & (y == NORMAL)))
         if not n_normal or not n_anomaly or not n_train:
             raise ValueError(
                 f"Fold {k} of {n_splits} would train on {n_train} normal clips and test {n_normal} normal and "
-                f"{n_anomaly} anomalous ones; at least one of each is needed. Use fewer splits, or smaller groups."
+                f"{n_anomaly} anomalous ones; it needs at least one of each. Use fewer splits, or smaller groups."
             )

@@ -1,4 +1,4 @@
-"""Proxy anomalies: normal clips with a fault made up, or under the name of another machine."""
+"""Proxy anomalies: normal clips with a synthetic fault, or labelled as another machine."""
 
 from typing import Any
 
@@ -24,41 +24,44 @@ def make_proxy_anomalies(
     channel: int | str = 0,
     random_state: Any = None,
 ) -> Any:
-    """Make clips up that are like anomalies, from normal clips alone.
+    """Make synthetic anomalies out of normal clips.
 
     Parameters
     ----------
     X : array, list of paths or clip table
-        Normal clips: waveforms, or log-mels in dB.
+        Normal clips: waveforms, or log-mel spectrograms in dB.
     kind : {"band_gain", "clicks", "mix", "stretch", "other_machine"}
-        - ``"band_gain"``: a band is raised by up to 6 dB, up and down a few times in the clip;
-        - ``"clicks"``: three to eight clicks of 160 time points, of ten times the mean power;
-        - ``"mix"``: a clip of another machine is mixed in 5 dB below; where there is only one, a clip of the same with its
-          spectrum turned upside down, since the sum of two normal clips is as normal as they are;
-        - ``"stretch"``: 10 to 20 per cent slower or faster, at the same pitch;
-        - ``"other_machine"``: the clip as it is, under machine type and section of another; needs a table that has several.
+        - ``"band_gain"``: boost a frequency band by up to 6 dB, modulated a few times over the clip;
+        - ``"clicks"``: add three to eight clicks of 160 samples with ten times the mean power of the clip;
+        - ``"mix"``: mix in a clip of another machine, 5 dB quieter. With only one machine, the spectrum of the added clip is
+          flipped in frequency, because the sum of two normal clips would still sound normal;
+        - ``"stretch"``: play 10 to 20 % slower or faster at the same pitch;
+        - ``"other_machine"``: keep the clip but give it the machine type and section of another; needs a clip table with
+          several machines.
     severity : float, default=1.0
-        Factor of these, dimensionless: of decibels, of power, of the change of tempo. "other_machine" has none.
+        Strength of the fault, dimensionless: multiplies the gain in dB, the added power or the change of tempo.
+        "other_machine" ignores it.
     sample_rate : int, default=16000
-        Rate that files are read at, in Hz: that of the detector.
+        Sample rate at which files are read, in Hz; use that of the detector.
     channel : int or "mean", default=0
-        Channel of clips that have several: that of the detector.
+        Channel to use of multichannel clips; use that of the detector.
     random_state : int, RandomState instance or None, default=None
-        Seeds what is drawn; the global generator of NumPy stays untouched, also with None.
+        Seeds the faults. NumPy's global generator is never used, not even with None.
 
     Returns
     -------
     X_proxy : array or DataFrame
-        As many clips. A table of paths gets a column ``waveform`` in their place; all else of it stays as it is.
+        One anomalous clip per normal clip. In a clip table the column ``waveform`` replaces ``path``; other columns are
+        kept.
 
     Raises
     ------
     ValueError
-        If `kind` is unknown, or "other_machine" finds only one machine.
+        If `kind` is unknown, or "other_machine" is given only one machine.
 
     See Also
     --------
-    ProxyAnomalyScorer : Measures how well a detector finds them.
+    ProxyAnomalyScorer : Measures how well a detector finds these anomalies.
 
     Examples
     --------
@@ -87,7 +90,7 @@ def make_proxy_anomalies(
 
 
 def _others(machine: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-    """For each clip the position of one of another machine; of any other clip where there is only one machine."""
+    """Index (n_clips,) of a clip of another machine for each clip, or of any other clip if there is only one machine."""
     position = np.arange(len(machine))
     others = np.empty(len(machine), dtype=int)
     for index, name in enumerate(machine):
@@ -112,7 +115,7 @@ def _under_another_name(X: Any, rng: np.random.RandomState) -> pd.DataFrame:
     machine = as_clips(X).group_names(names) if names else np.array([""])
     if len(set(machine)) < 2:
         raise ValueError(
-            "kind='other_machine' needs a clip table with several machine types or sections; it has "
+            "kind='other_machine' needs a clip table with several machine types or sections; X has "
             f"{', '.join(sorted(set(machine))) or 'none'}."
         )
     others = X.iloc[_others(machine, rng)]

@@ -1,4 +1,4 @@
-"""ProxyAnomalySplit and ProxyAnomalyScorer: choose parameters without a single anomaly."""
+"""ProxyAnomalySplit and ProxyAnomalyScorer: hyperparameter search without anomalies."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,24 +17,23 @@ from skasd.model_selection._truth import NORMAL, check_split_labels
 
 
 class ProxyAnomalySplit(BaseCrossValidator):
-    """Folds of normal clips alone: train on some, and test the others, of which a scorer makes anomalies up.
+    """Folds of normal clips only, for use with :class:`ProxyAnomalyScorer`, which makes anomalies out of the test clips.
 
-    Anomalies and clips of unknown truth are in no training and no test, so that a search may be given a whole data set and
-    still sees no anomaly.
+    Anomalies and unlabelled clips are in no training or test set, so a search on a whole data set never sees an anomaly.
 
     Parameters
     ----------
     n_splits : int, default=3
         Number of folds, at least 2.
     random_state : int, RandomState instance or None, default=None
-        Seeds the shuffle; the global generator of NumPy stays untouched, also with None.
+        Seeds the shuffle. NumPy's global generator is never used, not even with None.
     stratify_by : tuple of str, default=("machine_type", "section")
-        Columns of the clip table that are spread evenly over folds, as for :class:`NormalOnlySplit`.
+        Columns of the clip table to stratify by, as in :class:`NormalOnlySplit`.
 
     See Also
     --------
-    ProxyAnomalyScorer : Belongs to it.
-    NormalOnlySplit : Where there are anomalies to choose by.
+    ProxyAnomalyScorer : The scorer to use with this split.
+    NormalOnlySplit : Cross-validation with real anomalies.
 
     Examples
     --------
@@ -56,41 +55,45 @@ class ProxyAnomalySplit(BaseCrossValidator):
         Parameters
         ----------
         X, y, groups : object
-            Not used.
+            Ignored; present for compatibility with scikit-learn.
 
         Returns
         -------
         n_splits : int
+            Number of folds.
         """
         return self.n_splits
 
     def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Indices of training and test clips, all normal, fold by fold.
+        """Generate the indices of the training and test clips of each fold, all of them normal.
 
         Parameters
         ----------
         X : array, list of paths or clip table
             Clips.
         y : array-like of shape (n_clips,) or None, default=None
-            +1 normal, -1 anomaly, 0 unknown; None takes all for normal.
+            +1 normal, -1 anomaly, 0 unknown; None treats all clips as normal.
         groups : object
-            Not used.
+            Ignored; present for compatibility with scikit-learn.
 
         Yields
         ------
         train, test : ndarray
-            Sorted positions of normal clips.
+            Sorted indices of normal clips.
 
         Raises
         ------
         ValueError
-            If `y` holds other labels, or there are fewer normal clips than folds.
+            If `y` contains other labels, or there are fewer normal clips than folds.
         """
         check_integer("n_splits", self.n_splits, low=2)
         y = np.full(len(X), NORMAL) if y is None else check_split_labels(X, y)
         normal = np.flatnonzero(y == NORMAL)
         if len(normal) < self.n_splits:
-            raise ValueError(f"{len(normal)} normal clips for n_splits={self.n_splits}; every fold tests at least one.")
+            raise ValueError(
+                f"{len(normal)} normal clips for n_splits={self.n_splits}; every fold must test at least one. Use "
+                "fewer splits."
+            )
         rng = np.random.RandomState() if self.random_state is None else check_random_state(self.random_state)
         kind, _ = strata(X, self.stratify_by, len(y))
         fold = folds_of_clips(kind[normal], self.n_splits, rng)
@@ -99,34 +102,34 @@ class ProxyAnomalySplit(BaseCrossValidator):
 
 
 class ProxyAnomalyScorer:
-    """Scorer that needs no anomaly: how well a detector tells normal clips from faults made up of them.
+    """Scorer without real anomalies: measures how well a detector separates normal clips from synthetic faults.
 
     Parameters
     ----------
     kinds : sequence of str, default=("band_gain", "clicks", "mix", "stretch")
-        Faults, see :func:`make_proxy_anomalies`; the score is the mean over them.
+        Kinds of faults, see :func:`make_proxy_anomalies`; the score is the mean over them.
     metric : {"auc", "partial_auc"}, default="auc"
-        What to measure, of each machine type and section, mean over them.
+        Metric, computed for each machine type and section and then averaged.
     severity : float, default=1.0
-        Factor of the faults, dimensionless. Where all settings score near 1, make it smaller.
+        Strength of the faults, dimensionless. Lower it if all settings score near 1.
     sample_rate : int, default=16000
-        Rate that files are read at, in Hz: that of the detector.
+        Sample rate at which files are read, in Hz; use that of the detector.
     channel : int or "mean", default=0
-        Channel of clips that have several: that of the detector.
+        Channel to use of multichannel clips; use that of the detector.
     random_state : int, default=0
-        Seeds the faults, so that all settings of a search are tested by the same.
+        Seeds the faults, so that a search tests all settings on the same faults.
 
     See Also
     --------
-    ProxyAnomalySplit : Belongs to it.
+    ProxyAnomalySplit : The split to use with this scorer.
 
     Notes
     -----
-    A made-up fault is not a true one: a setting that is best at finding clicks may be bad at finding wear. The guide tells
-    how well the ranking by proxies agreed with that by true anomalies, and where it did not.
+    Synthetic faults differ from real ones: the setting that detects clicks best may be bad at detecting wear. The user
+    guide compares the ranking by proxies with the ranking by real anomalies (:ref:`model_selection_proxies`).
 
-    ``"other_machine"`` is what a detector that classifies machines was trained for: it says how far the training has come,
-    and little of faults.
+    ``"other_machine"`` is the task that a classifier of machines is trained on, so it measures training progress rather
+    than the ability to detect faults.
 
     Examples
     --------
@@ -154,7 +157,7 @@ class ProxyAnomalyScorer:
         random_state: int = 0,
     ) -> None:
         if isinstance(kinds, str) or not kinds:
-            raise ValueError(f"kinds={kinds!r}; a sequence of one or more of {', '.join(KINDS)} is expected.")
+            raise ValueError(f"kinds={kinds!r}; expected a sequence of one or more of {', '.join(KINDS)}.")
         for kind in kinds:
             check_option("kinds", kind, KINDS)
         check_option("metric", metric, ("auc", "partial_auc"))
@@ -169,21 +172,21 @@ class ProxyAnomalyScorer:
         }
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
-        """Mean over kinds of faults.
+        """Mean score over the kinds of faults.
 
         Parameters
         ----------
         estimator : object
-            Fitted, with ``score_samples``.
+            Fitted detector with ``score_samples``.
         X : array, list of paths or clip table
-            Clips that it was not fitted on.
+            Clips that the detector was not fitted on.
         y : array-like of shape (n_clips,) or None, default=None
-            +1 for normal clips; others are left out. None takes all for normal.
+            +1 for normal clips; others are ignored. None treats all clips as normal.
 
         Returns
         -------
         score : float
-            In [0, 1], dimensionless, high = good.
+            Value in [0, 1], dimensionless; higher is better.
         """
         return float(np.mean(list(self.by_kind(estimator, X, y).values())))
 
@@ -193,15 +196,16 @@ class ProxyAnomalyScorer:
         Parameters
         ----------
         estimator : object
-            Fitted, with ``score_samples``.
+            Fitted detector with ``score_samples``.
         X : array, list of paths or clip table
-            Clips that it was not fitted on.
+            Clips that the detector was not fitted on.
         y : array-like of shape (n_clips,) or None, default=None
-            +1 for normal clips; others are left out.
+            +1 for normal clips; others are ignored. None treats all clips as normal.
 
         Returns
         -------
         scores : dict of str to float
+            Value in [0, 1] for each kind, dimensionless; higher is better.
         """
         normal = X if y is None else _rows(X, np.flatnonzero(np.asarray(y) == NORMAL))
         of_normal = np.asarray(estimator.score_samples(normal))

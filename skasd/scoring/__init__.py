@@ -1,4 +1,4 @@
-"""Back ends: from embeddings to anomaly scores."""
+"""Back ends, which turn embeddings into anomaly scores."""
 
 from skasd.scoring._base import BackEnd, check_scorer
 from skasd.scoring._gmm import GMMScorer

@@ -1,7 +1,7 @@
-"""Distances between embeddings, and the nearest of many without a matrix of all of them.
+"""Distances between embeddings, and nearest neighbours without a full distance matrix.
 
-An embedding that is that of a known clip, but for rounding, is taken for that clip, and compared with the others, since the
-distance to itself says nothing.
+An embedding that equals that of a training clip up to rounding is treated as that clip and compared with the other clips,
+because its distance to itself carries no information.
 """
 
 import numpy as np
@@ -10,12 +10,12 @@ from sklearn.utils import gen_batches
 
 METRICS = ("cosine", "chord", "euclidean")
 _CLIPS_AT_A_TIME = 4096
-_RESOLUTION = 1e-6  # of the difference of unit vectors that a network made in float32
-_SAME = 1e-5  # times the length: farther than rounding moves an embedding made among other clips or on another device
+_RESOLUTION = 1e-6  # smallest meaningful distance of unit vectors that a network computed in float32
+_SAME = 1e-5  # relative to the length; exceeds rounding differences between batches and devices
 
 
 def scaled(embedding: np.ndarray, metric: str) -> np.ndarray:
-    """Embeddings between which the Euclidean distance is taken: of unit length but for ``"euclidean"``; zeros stay zeros."""
+    """Embeddings scaled to unit length, or unchanged for ``"euclidean"``; zero vectors stay zero."""
     if metric == "euclidean":
         return embedding
     length = np.linalg.norm(embedding, axis=1, keepdims=True)
@@ -23,26 +23,26 @@ def scaled(embedding: np.ndarray, metric: str) -> np.ndarray:
 
 
 def distance(euclidean: np.ndarray, metric: str) -> np.ndarray:
-    r"""Distance of a metric from the Euclidean one of scaled embeddings: :math:`1 - \cos` is half its square."""
+    r"""Distance in `metric` from the Euclidean distance of scaled embeddings: :math:`1 - \cos` is half its square."""
     return euclidean**2 / 2 if metric == "cosine" else euclidean
 
 
 def are_same(nearest: np.ndarray, x: np.ndarray, metric: str) -> np.ndarray:
-    """Whether scaled embeddings x (n_clips, embedding_dim) are those of the known clips at the distances (n_clips,)."""
+    """Whether scaled embeddings x (n_clips, embedding_dim) equal their nearest known clips, given distances (n_clips,)."""
     return nearest <= _SAME * (np.linalg.norm(x, axis=1) if metric == "euclidean" else 1)
 
 
 class KnownEmbeddings:
-    """Embeddings of training clips, searched through in parts, so that memory does not grow with their number.
+    """Nearest-neighbour search among known embeddings, in chunks, so that memory use does not grow with their number.
 
     Parameters
     ----------
     embedding : ndarray of shape (n_known, embedding_dim)
-        Scaled.
+        Known embeddings, scaled.
     metric : {"cosine", "chord", "euclidean"}
-        Of the distances.
+        Metric of the distances.
     are_clips : bool, default=True
-        Whether they are clips, one of which a new embedding may be; or centres, say.
+        Whether the embeddings belong to clips, which may be scored again, rather than being cluster centres.
     """
 
     def __init__(self, embedding: np.ndarray, metric: str, *, are_clips: bool = True) -> None:
@@ -53,7 +53,7 @@ class KnownEmbeddings:
         return len(self.embedding)
 
     def spread(self, n_neighbors: int) -> np.ndarray:
-        """Mean distance (n_known,) of each to its nearest others."""
+        """Mean distance (n_known,) of each known embedding to its nearest others."""
         found, _ = self._index.kneighbors(n_neighbors=n_neighbors)
         return distance(found, self.metric).mean(axis=1)
 
@@ -63,14 +63,14 @@ class KnownEmbeddings:
         Parameters
         ----------
         x : ndarray of shape (n_clips, embedding_dim)
-            Scaled.
+            Embeddings to score, scaled.
         n_neighbors : int
-            Over how many the mean is taken; over all if fewer are known.
+            Number of neighbours to average over; all if fewer are known.
 
         Returns
         -------
         distance : ndarray of shape (n_clips,)
-            Infinite where there is nothing to be compared with.
+            Mean distance; infinite if there is no other embedding to compare with.
         """
         parts = gen_batches(len(x), _CLIPS_AT_A_TIME)
         return np.concatenate([self._mean_distance(x[part], n_neighbors) for part in parts])
@@ -88,5 +88,5 @@ class KnownEmbeddings:
 
 
 def finite(score: np.ndarray) -> np.ndarray:
-    """Zero for the score of the only known clip, which has nothing to be far from."""
+    """Score with infinities replaced by zero; they occur for the only known clip, which has no neighbour."""
     return np.where(np.isfinite(score), score, 0)

@@ -1,4 +1,4 @@
-"""GMMScorer: how improbable an embedding is under a Gaussian mixture of normal clips."""
+"""GMMScorer: negative log-density of embeddings under a Gaussian mixture of normal clips."""
 
 import warnings
 from typing import Any
@@ -17,36 +17,36 @@ _DENSITIES = ("mixture", "component")
 
 
 class GMMScorer(BaseScorer):
-    r"""Negative log-density of a Gaussian mixture, in nat.
+    r"""Negative log-density under a Gaussian mixture fitted to normal clips, in nats.
 
     Parameters
     ----------
     n_components : int, default=1
-        Gaussians, at most one for each training clip. The published back ends have 16 for about a thousand clips.
+        Number of Gaussians, limited to the number of training clips. Published back ends use 16 for about 1000 clips.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
-        As in :class:`~sklearn.mixture.GaussianMixture`.
+        Shape of the covariances, as in :class:`~sklearn.mixture.GaussianMixture`.
     reg_covar : float, default=1e-3
-        Added to the variances, in squared units of the embeddings.
+        Regularisation added to the variances, in squared units of the embeddings.
     density : {"mixture", "component"}, default="mixture"
-        ``"mixture"`` is the log-likelihood. ``"component"`` is the density of the component that fits best, without its
-        weight [1]_, so that a rare state of the machine is as normal as a frequent one.
+        ``"mixture"`` uses the density of the whole mixture. ``"component"`` uses the largest component density without its
+        weight [1]_, so that a rare operating state counts as normal as a frequent one.
     smote_ratio : float, default=0.0
-        How many clips the target domain has at least, as in :class:`KNNScorer`.
+        Minimum size of the target domain relative to the source domain, as in :class:`KNNScorer`.
     smote_neighbors : int, default=2
-        As in :class:`KNNScorer`.
+        Number of neighbours for SMOTE, as in :class:`KNNScorer`.
     contamination : float or "auto", default="auto"
-        Share of training clips below the threshold, in (0, 0.5]; ``"auto"`` is one in ten.
+        Share of training clips flagged as anomalies, in (0, 0.5]; ``"auto"`` is 0.1.
     random_state : int, RandomState instance or None, default=None
-        Seeds the mixture and the clips that are made.
+        Seeds the initialisation of the mixture and SMOTE.
 
     Attributes
     ----------
     mixture_ : GaussianMixture
-        What was fitted, to the clips of both domains.
+        Mixture fitted to the clips of both domains.
     offset_ : float
-        Threshold: ``decision_function = score_samples - offset_``.
+        Threshold of the decision: ``decision_function = score_samples - offset_``.
     n_features_in_ : int
-        Length of the embeddings.
+        Dimension of the embeddings.
 
     Notes
     -----
@@ -94,7 +94,7 @@ class GMMScorer(BaseScorer):
         target = grown_target(embedding, is_target, self.smote_ratio, self.smote_neighbors, generator)
         x = np.concatenate([embedding, target[np.count_nonzero(is_target) :]])
         if len(x) == 1:
-            x = np.repeat(x, 2, axis=0)  # of which the mixture takes no fewer
+            x = np.repeat(x, 2, axis=0)  # the mixture needs at least two
         mixture = GaussianMixture(
             min(self.n_components, len(x)),
             covariance_type=self.covariance_type,
@@ -102,7 +102,9 @@ class GMMScorer(BaseScorer):
             random_state=generator,
         )
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Number of distinct clusters", ConvergenceWarning)  # than components
+            warnings.filterwarnings(
+                "ignore", "Number of distinct clusters", ConvergenceWarning
+            )  # fewer than components
             self.mixture_ = mixture.fit(x)
 
     def _anomaly_score(self, embedding: np.ndarray) -> np.ndarray:

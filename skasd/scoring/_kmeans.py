@@ -1,4 +1,4 @@
-"""KMeansScorer: the distance to the nearest centre of the source clips, or to a clip of the target domain."""
+"""KMeansScorer: distance to the nearest k-means centre of the source domain or clip of the target domain."""
 
 import warnings
 from typing import Any
@@ -16,36 +16,36 @@ _CLIPS_PER_CENTER = 5
 
 
 class KMeansScorer(BaseScorer):
-    r"""Cosine distance to the nearest k-means centre of the source domain, or to any clip of the target domain.
+    r"""Cosine distance to the nearest k-means centre of the source domain or clip of the target domain.
 
-    The source domain has hundreds of clips, which a few centres stand for; the target domain has a handful, which all stand
-    for themselves [1]_.
+    The source domain with its hundreds of clips is summarised by a few centres; the handful of clips of the target domain
+    are all kept [1]_.
 
     Parameters
     ----------
     n_clusters : int, default=16
-        Centres of the source clips, at most one for every five of them.
+        Number of centres of the source domain, limited to one per five source clips.
     contamination : float or "auto", default="auto"
-        Share of training clips below the threshold, in (0, 0.5]; ``"auto"`` is one in ten.
+        Share of training clips flagged as anomalies, in (0, 0.5]; ``"auto"`` is 0.1.
     random_state : int, RandomState instance or None, default=None
         Seeds the clustering.
 
     Attributes
     ----------
     centers_ : ndarray of shape (n_centers, embedding_dim)
-        Centres, of unit length, then the clips of the target domain.
+        Centres followed by the clips of the target domain, all of unit length.
     offset_ : float
-        Threshold: ``decision_function = score_samples - offset_``.
+        Threshold of the decision: ``decision_function = score_samples - offset_``.
     n_features_in_ : int
-        Length of the embeddings.
+        Dimension of the embeddings.
 
     Notes
     -----
     .. math:: A(x) = \min\left(\min_k 1 - x \cdot \mu_k,\ \min_{j \in \mathrm{target}} 1 - x \cdot e_j\right)
 
-    with all embeddings and the centres :math:`\mu_k` of unit length. An embedding that is that of a training clip of the
-    target domain, but for rounding, is taken for that clip, and compared with the others. Departure from some published
-    code, which leaves the centres as k-means found them: shorter than one, they make all source clips look anomalous.
+    with all embeddings and the centres :math:`\mu_k` scaled to unit length. An embedding that equals that of a training clip
+    of the target domain up to rounding is treated as that clip and compared with the others. Departure from some published
+    code, which does not normalise the centres: being shorter than one, they make all source clips look anomalous.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""KNNScorer: the distance to the nearest normal clips, of either domain."""
+"""KNNScorer: distance to the nearest normal clips of either domain."""
 
 from typing import Any
 
@@ -12,43 +12,43 @@ from skasd.scoring._smote import check_smote, grown_target
 
 
 class KNNScorer(BaseScorer):
-    r"""Distance to the nearest normal clips, in the source or in the target domain.
+    r"""Distance to the nearest normal clips of the source or target domain.
 
-    Nothing is learnt: the embeddings of the training clips are kept. The few clips of a target domain count as much as the
-    many of the source, since the distances to each are taken apart.
+    Fitting only stores the embeddings of the training clips. Distances to the two domains are computed separately, so the
+    few clips of a target domain count as much as the many of the source domain.
 
     Parameters
     ----------
     n_neighbors : int, default=1
-        Clips of a domain over which the distance is averaged; all of them where a domain has fewer.
+        Number of nearest clips of a domain to average over; all clips if the domain has fewer.
     metric : {"cosine", "chord", "euclidean"}, default="cosine"
-        ``"cosine"`` is :math:`1 - \cos`, ``"chord"`` the length of the difference of embeddings scaled to unit length,
-        :math:`\sqrt{2 (1 - \cos)}`; ``"euclidean"`` scales nothing.
+        ``"cosine"`` is :math:`1 - \cos`; ``"chord"`` is the Euclidean distance of embeddings scaled to unit length,
+        :math:`\sqrt{2 (1 - \cos)}`; ``"euclidean"`` does not scale the embeddings.
     smote_ratio : float, default=0.0
-        How many clips the target domain has at least, as a share of those of the source domain, dimensionless: missing ones
-        are made between those that there are [1]_. 0 makes none; nor are any made of as few clips as `smote_neighbors`.
+        Minimum size of the target domain relative to the source domain, dimensionless. Missing clips are interpolated by
+        SMOTE [1]_, which needs more than `smote_neighbors` target clips. 0 disables it.
     smote_neighbors : int, default=2
-        Neighbours out of which a partner is drawn for each new clip.
+        Number of nearest neighbours from which SMOTE draws the second clip of each pair.
     contamination : float or "auto", default="auto"
-        Share of training clips below the threshold, in (0, 0.5]; ``"auto"`` is one in ten.
+        Share of training clips flagged as anomalies, in (0, 0.5]; ``"auto"`` is 0.1.
     random_state : int, RandomState instance or None, default=None
-        Seeds the clips that are made.
+        Seeds SMOTE.
 
     Attributes
     ----------
     offset_ : float
-        Threshold: ``decision_function = score_samples - offset_``.
+        Threshold of the decision: ``decision_function = score_samples - offset_``.
     n_features_in_ : int
-        Length of the embeddings.
+        Dimension of the embeddings.
 
     Notes
     -----
     With :math:`e_j` the training clips of domain :math:`d` and :math:`N_d(x)` the `n_neighbors` nearest of them,
 
-    .. math:: A(x) = \min_d \frac{1}{|N_d(x)|} \sum_{j \in N_d(x)} \mathrm{dist}(x, e_j),
+    .. math:: A(x) = \min_d \frac{1}{|N_d(x)|} \sum_{j \in N_d(x)} \mathrm{dist}(x, e_j).
 
-    An embedding that is that of a training clip, but for rounding, is taken for that clip, and compared with the others.
-    The published code divides chords by two, which changes no order.
+    An embedding that equals that of a training clip up to rounding is treated as that clip and compared with the others.
+    The published code divides chords by two, which does not change the ranking.
 
     References
     ----------

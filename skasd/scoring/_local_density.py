@@ -1,4 +1,4 @@
-"""LocalDensityScorer: the distance to a normal clip, in units of how far that clip's own neighbours are."""
+"""LocalDensityScorer: distance to the nearest normal clips, normalised by the distances of their own neighbours."""
 
 from functools import partial
 from typing import Any
@@ -12,51 +12,51 @@ from skasd.scoring._distance import METRICS, KnownEmbeddings, are_same, distance
 from skasd.scoring._scorer import BaseScorer
 from skasd.scoring._smote import check_smote, grown_target
 
-_MEBIBYTES = 64  # of distances at a time
+_MEBIBYTES = 64  # memory for one chunk of distances
 _SMALLEST_SPREAD = 1e-12
 
 
 class LocalDensityScorer(BaseScorer):
     r"""Distance to the nearest normal clip, relative to the density around that clip.
 
-    A clip of a sparse domain, such as a target domain of a few clips, is far from all others without being anomalous. Here
-    the distance to each training clip is divided by the mean distance of that clip to its own neighbours [1]_.
+    A clip of a sparse domain, such as a target domain with few clips, is far from all others without being anomalous. This
+    scorer divides the distance to each training clip by the mean distance of that clip to its own neighbours [1]_.
 
     Parameters
     ----------
     n_neighbors : int, default=4
-        Others, of whatever domain, over which the density around a training clip is averaged; all if there are fewer.
+        Number of neighbours, of either domain, used for the density around a training clip; all if there are fewer.
     metric : {"chord", "cosine", "euclidean"}, default="chord"
-        ``"chord"`` is the length of the difference of embeddings scaled to unit length, as published; ``"cosine"`` is
-        :math:`1 - \cos`; ``"euclidean"`` scales nothing.
+        ``"chord"`` is the Euclidean distance of embeddings scaled to unit length, as published; ``"cosine"`` is
+        :math:`1 - \cos`; ``"euclidean"`` does not scale the embeddings.
     smote_ratio : float, default=0.0
-        How many clips the target domain has at least, as in :class:`KNNScorer`.
+        Minimum size of the target domain relative to the source domain, as in :class:`KNNScorer`.
     smote_neighbors : int, default=2
-        As in :class:`KNNScorer`.
+        Number of neighbours for SMOTE, as in :class:`KNNScorer`.
     contamination : float or "auto", default="auto"
-        Share of training clips below the threshold, in (0, 0.5]; ``"auto"`` is one in ten.
+        Share of training clips flagged as anomalies, in (0, 0.5]; ``"auto"`` is 0.1.
     random_state : int, RandomState instance or None, default=None
-        Seeds the clips that are made.
+        Seeds SMOTE.
 
     Attributes
     ----------
     offset_ : float
-        Threshold: ``decision_function = score_samples - offset_``.
+        Threshold of the decision: ``decision_function = score_samples - offset_``.
     n_features_in_ : int
-        Length of the embeddings.
+        Dimension of the embeddings.
 
     See Also
     --------
-    KNNScorer : Without the density; domains apart.
+    KNNScorer : Distance without density normalisation, computed separately for each domain.
 
     Notes
     -----
-    With :math:`c_j` the mean distance of training clip :math:`j` to its `n_neighbors` nearest others,
+    With :math:`c_j` the mean distance of training clip :math:`j` to its `n_neighbors` nearest neighbours,
 
     .. math:: A(x) = \min_j \frac{\mathrm{dist}(x, e_j)}{c_j}.
 
-    An embedding that is that of a training clip, but for rounding, is taken for that clip, and compared with the others.
-    Departure from the published code: equal training clips count as one, so that no :math:`c_j` is zero.
+    An embedding that equals that of a training clip up to rounding is treated as that clip and compared with the others.
+    Departure from the published code: identical training clips are merged, so that no :math:`c_j` is zero.
 
     References
     ----------
@@ -101,7 +101,7 @@ class LocalDensityScorer(BaseScorer):
         self._spread = self._mean_to_others()
 
     def _mean_to_others(self) -> np.ndarray:
-        """Mean distance (n_known,) of each known clip to its nearest others."""
+        """Mean distance (n_known,) of each known clip to its nearest neighbours."""
         n_neighbors = min(self.n_neighbors, len(self._known) - 1)
         if n_neighbors == 0:
             return np.ones(1)
@@ -114,7 +114,7 @@ class LocalDensityScorer(BaseScorer):
         return finite(np.concatenate(list(parts)))
 
     def _nearest_of(self, x: np.ndarray, euclidean: np.ndarray, start: int) -> np.ndarray:
-        """Smallest relative distance (n_part,) of a part (n_part, n_known) of all distances."""
+        """Smallest relative distance (n_part,) in a chunk (n_part, n_known) of the distance matrix."""
         relative = distance(euclidean, self.metric) / self._spread
         nearest = euclidean.argmin(axis=1)
         is_same = are_same(euclidean.min(axis=1), x[start : start + len(nearest)], self.metric)

@@ -1,4 +1,4 @@
-"""How badly logits fit the classes that a clip claims to be.
+"""Log-odds that a clip does not belong to the classes it is labelled with.
 
 Axes: n patches or clips, K classes.
 """
@@ -7,16 +7,21 @@ import numpy as np
 
 
 def log_odds(logits: np.ndarray, is_own: np.ndarray) -> np.ndarray:
-    r"""Logarithm (n,) of the odds against the own classes, :math:`\ln((1 - p) / p)`, from logits so that it never saturates.
+    r"""Log-odds (n,) against the labelled classes, :math:`\ln((1 - p) / p)`, from logits, so that they never saturate.
 
     .. math:: A = \ln \sum_{k \notin Y} e^{z_k} - \ln \sum_{k \in Y} e^{z_k}
 
     Parameters
     ----------
     logits : ndarray of shape (n, K)
-        :math:`z`, of patches.
+        Logits :math:`z` of patches.
     is_own : ndarray of shape (K,), bool
-        Classes :math:`Y` that belong to what a patch claims to be, of which there is one as a rule; and others.
+        Mask of the classes :math:`Y` that the patches are labelled with, usually one.
+
+    Returns
+    -------
+    log_odds : ndarray of shape (n,)
+        Anomaly score :math:`A` in nats, high = anomalous.
 
     Examples
     --------

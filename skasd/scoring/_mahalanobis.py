@@ -1,4 +1,4 @@
-"""MahalanobisScorer: the distance from the mean of either domain, in units of how its clips spread."""
+"""MahalanobisScorer: Mahalanobis distance to the mean of the nearer domain."""
 
 import numpy as np
 from sklearn.covariance import ledoit_wolf
@@ -10,26 +10,26 @@ _SMALLEST_VARIANCE = 1e-12
 
 
 class MahalanobisScorer(BaseScorer):
-    r"""Squared Mahalanobis distance from the mean of the source or of the target domain, whichever is less.
+    r"""Squared Mahalanobis distance to the mean of the source or target domain, whichever is smaller.
 
     Parameters
     ----------
     shrinkage : float or "auto", default="auto"
-        How far the covariance of a domain is moved towards the same variance in all directions, in [0, 1]; ``"auto"`` is the
-        Ledoit-Wolf estimate [2]_, more for fewer clips.
+        Weight of the isotropic part of the shrunk covariance, in [0, 1]; ``"auto"`` uses the Ledoit-Wolf estimate [2]_,
+        which is larger for fewer clips.
     contamination : float or "auto", default="auto"
-        Share of training clips below the threshold, in (0, 0.5]; ``"auto"`` is one in ten.
+        Share of training clips flagged as anomalies, in (0, 0.5]; ``"auto"`` is 0.1.
 
     Attributes
     ----------
     location_ : dict of str to ndarray of shape (embedding_dim,)
         Mean of each domain.
     precision_ : dict of str to ndarray of shape (embedding_dim, embedding_dim)
-        Inverse of its covariance.
+        Inverse covariance of each domain.
     offset_ : float
-        Threshold: ``decision_function = score_samples - offset_``.
+        Threshold of the decision: ``decision_function = score_samples - offset_``.
     n_features_in_ : int
-        Length of the embeddings.
+        Dimension of the embeddings.
 
     Notes
     -----
@@ -39,8 +39,8 @@ class MahalanobisScorer(BaseScorer):
     .. math:: \Sigma_d = (1 - \lambda) S_d + \lambda \frac{\mathrm{tr}\, S_d}{D} I,\quad
               A(x) = \min_d\, (x - \mu_d)^T \Sigma_d^{-1} (x - \mu_d).
 
-    The domains are those of the challenge's baseline of 2023 [1]_, which shrinks nothing. A domain of a single clip has no
-    covariance: it takes that of the other, and of a single clip in all the Euclidean distance is taken.
+    Treating the domains separately follows the challenge's baseline of 2023 [1]_, which uses no shrinkage. A domain with a
+    single clip uses the covariance of the other domain. If there is only one clip in total, the distance is Euclidean.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Residuals of the frames of a clip, in units of how those of normal clips spread.
+"""Mahalanobis distance of the residuals of a clip, given their covariance on normal clips.
 
 N. Harada et al., "First-shot anomaly sound detection for machine condition monitoring: a domain generalization baseline",
 EUSIPCO 2023, arXiv:2303.00455.
@@ -15,16 +15,21 @@ CENTERINGS = ("batch", "global")
 
 
 def covariance_of_batches(batches: Iterable[np.ndarray], *, centering: str = "batch") -> np.ndarray:
-    r"""Covariance (F, F) of the rows of residuals, as the baselines take it or as textbooks do.
+    r"""Covariance (F, F) of the rows of residuals, as in the DCASE baselines or by the textbook.
 
     Parameters
     ----------
     batches : iterable of ndarray of shape (n_patches, P, F)
-        Residuals, in the batches of the training.
+        Residuals in the batches used for training.
     centering : {"batch", "global"}, default="batch"
-        ``"batch"``: each batch is centred by its own mean, and the sum of all products divided by the number of *patches*
-        less one, as in the code of the baselines: about P times the covariance, and too small where a batch has few rows.
-        ``"global"``: of all rows about their mean, divided by their number less one.
+        ``"batch"`` centres each batch by its own mean and divides the sum of products by the number of *patches* minus one,
+        as in the code of the baselines; this is about P times the covariance, and too small if a batch has few rows.
+        ``"global"`` is the sample covariance of all rows.
+
+    Returns
+    -------
+    covariance : ndarray of shape (F, F)
+        Covariance of the mel bands.
 
     Examples
     --------
@@ -47,24 +52,30 @@ def covariance_of_batches(batches: Iterable[np.ndarray], *, centering: str = "ba
 
 
 def shrunk_inverse(covariance: np.ndarray, shrinkage: float) -> np.ndarray:
-    r"""Inverse of :math:`\Sigma + \lambda \frac{\mathrm{tr} \Sigma}{F} I`; the pseudo-inverse where there is none."""
+    r"""Inverse of :math:`\Sigma + \lambda \frac{\mathrm{tr} \Sigma}{F} I`, or the pseudo-inverse if that is singular."""
     n_bands = len(covariance)
     return np.linalg.pinv(covariance + shrinkage * np.trace(covariance) / n_bands * np.eye(n_bands), hermitian=True)
 
 
 def mahalanobis_score(residual: np.ndarray, inverses: np.ndarray, form: str = "clip_mean") -> float:
-    r"""Squared length of the residual of a clip in units of its spread, of the domain in which it is shorter.
+    r"""Squared Mahalanobis distance of the residual of a clip, for the domain in which it is smaller.
 
     Parameters
     ----------
     residual : ndarray of shape (n_patches, P, F)
-        Of the clip.
+        Residual of the clip.
     inverses : ndarray of shape (n_domains, F, F)
-        Of the covariances of the domains.
+        Inverse covariances of the domains.
     form : {"clip_mean", "frame", "frame_minimum"}, default="clip_mean"
-        With :math:`r_i` the rows of the residual and :math:`\bar r` their mean, ``"clip_mean"``:
-        :math:`\min_d \bar r^\top \Sigma_d^{-1} \bar r`, which is what the baselines compute; ``"frame"``:
-        :math:`\min_d \frac{1}{R} \sum_i r_i^\top \Sigma_d^{-1} r_i`; ``"frame_minimum"``: the minimum of each row.
+        With :math:`r_i` the rows of the residual and :math:`\bar r` their mean, ``"clip_mean"`` is
+        :math:`\min_d \bar r^\top \Sigma_d^{-1} \bar r`, as in the baselines; ``"frame"`` is
+        :math:`\min_d \frac{1}{R} \sum_i r_i^\top \Sigma_d^{-1} r_i`; ``"frame_minimum"`` takes the minimum over domains for
+        each row before averaging.
+
+    Returns
+    -------
+    score : float
+        Anomaly score, high = anomalous.
 
     Examples
     --------

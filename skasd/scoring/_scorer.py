@@ -1,4 +1,4 @@
-"""BaseScorer: a back end as an outlier detector of embeddings that knows which clips are of the target domain."""
+"""BaseScorer: base class of back ends, outlier detectors on embeddings of two domains."""
 
 from abc import ABC, abstractmethod
 from typing import Any, Self, final
@@ -10,22 +10,22 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skasd._parameters import check_number, checked_names
 from skasd._threads import one_blas_thread
 
-_FALSE_ALARM_SHARE = 0.1  # of contamination="auto"
+_FALSE_ALARM_SHARE = 0.1  # for contamination="auto"
 _DOMAINS = ("source", "target")
 
 
 class BaseScorer(OutlierMixin, BaseEstimator, ABC):
-    """What every back end shares.
+    """Base class of all back ends.
 
-    A back end writes ``__init__`` (with `contamination`) and two hooks: ``_fit(embedding, is_target)`` and
-    ``_anomaly_score(embedding)``, high for anomalous clips.
+    A subclass implements ``__init__`` (with `contamination`) and two hooks: ``_fit(embedding, is_target)`` and
+    ``_anomaly_score(embedding)``, which is high for anomalous clips.
     """
 
     contamination: float | str
 
     @abstractmethod
     def _fit(self, embedding: np.ndarray, is_target: np.ndarray) -> None:
-        """Learn from embeddings (n_clips, embedding_dim) of normal clips, some of the target domain (n_clips,)."""
+        """Fit to embeddings (n_clips, embedding_dim) of normal clips; `is_target` (n_clips,) marks the target domain."""
 
     @abstractmethod
     def _anomaly_score(self, embedding: np.ndarray) -> np.ndarray:
@@ -33,25 +33,26 @@ class BaseScorer(OutlierMixin, BaseEstimator, ABC):
 
     @final
     def fit(self, X: Any, y: Any = None, *, domain: Any = None) -> Self:
-        """Learn what embeddings of normal clips are like.
+        """Fit the back end to embeddings of normal clips and set the threshold.
 
         Parameters
         ----------
         X : array-like of shape (n_clips, embedding_dim)
             Embeddings of normal clips.
         y : Ignored
-            Not used, present by convention.
+            Not used, present for API consistency by convention.
         domain : array-like of shape (n_clips,), default=None
-            ``"source"`` or ``"target"`` for each clip. None takes all clips as of the source domain.
+            Domain of each clip, ``"source"`` or ``"target"``. None assigns all clips to the source domain.
 
         Returns
         -------
         self : object
+            The fitted back end.
 
         Raises
         ------
         ValueError
-            A domain is neither of the two, or a parameter is out of range.
+            If a domain is neither ``"source"`` nor ``"target"``, or a parameter is out of range.
         """
         if self.contamination != "auto":
             check_number("contamination", self.contamination, low=0, high=0.5, above=True)
@@ -66,7 +67,7 @@ class BaseScorer(OutlierMixin, BaseEstimator, ABC):
 
     @final
     def score_samples(self, X: Any) -> np.ndarray:
-        """How normal each clip is.
+        """Normality score of each clip.
 
         Parameters
         ----------
@@ -76,7 +77,7 @@ class BaseScorer(OutlierMixin, BaseEstimator, ABC):
         Returns
         -------
         scores : ndarray of shape (n_clips,), float64
-            High is normal.
+            Negative anomaly scores; high is normal.
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=self._dtype, reset=False)
@@ -85,7 +86,7 @@ class BaseScorer(OutlierMixin, BaseEstimator, ABC):
 
     @final
     def decision_function(self, X: Any) -> np.ndarray:
-        """``score_samples(X) - offset_`` of shape (n_clips,): negative for anomalies.
+        """Score relative to the threshold: ``score_samples(X) - offset_``.
 
         Parameters
         ----------
@@ -95,12 +96,13 @@ class BaseScorer(OutlierMixin, BaseEstimator, ABC):
         Returns
         -------
         decisions : ndarray of shape (n_clips,), float64
+            Negative for anomalies.
         """
         return self.score_samples(X) - self.offset_
 
     @final
     def predict(self, X: Any) -> np.ndarray:
-        """+1 for clips taken as normal, -1 for anomalies.
+        """Classify each clip as normal or anomalous.
 
         Parameters
         ----------
@@ -110,6 +112,7 @@ class BaseScorer(OutlierMixin, BaseEstimator, ABC):
         Returns
         -------
         labels : ndarray of shape (n_clips,), int
+            +1 for normal clips, -1 for anomalies.
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
@@ -120,5 +123,5 @@ def _is_target(X: np.ndarray, domain: Any) -> np.ndarray:
     domain = checked_names("domain", domain, len(X))
     unknown = [name for name in domain if name not in _DOMAINS]
     if unknown:
-        raise ValueError(f"domain holds {str(unknown[0])!r}; each clip is of the 'source' or of the 'target'.")
+        raise ValueError(f"domain contains {str(unknown[0])!r}; expected 'source' or 'target' for each clip.")
     return domain == "target"

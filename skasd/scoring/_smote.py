@@ -1,4 +1,4 @@
-"""SMOTE: more clips of a domain that has few, between those that there are.
+"""SMOTE: oversample a small domain by interpolating between its clips.
 
 N. Chawla et al., "SMOTE", JAIR 2002, arXiv:1106.1813.
 """
@@ -16,23 +16,23 @@ def check_smote(ratio: float, n_neighbors: int) -> None:
 
 
 def interpolated(embedding: np.ndarray, n_new: int, n_neighbors: int, generator: np.random.RandomState) -> np.ndarray:
-    r"""New embeddings :math:`e_a + u (e_b - e_a)`, each between one of those given and one of its neighbours.
+    r"""New embeddings :math:`e_a + u (e_b - e_a)`, interpolated between given embeddings and their neighbours.
 
     Parameters
     ----------
     embedding : ndarray of shape (n_clips, embedding_dim)
-        Of one domain.
+        Embeddings of one domain.
     n_new : int
-        How many are made.
+        Number of new embeddings.
     n_neighbors : int
-        Nearest others out of which :math:`b` is drawn.
+        Number of nearest neighbours from which :math:`b` is drawn.
     generator : RandomState
-        Draws :math:`a`, :math:`b` and :math:`u`, uniform in [0, 1).
+        Draws :math:`a`, :math:`b`, and :math:`u` uniformly from [0, 1).
 
     Returns
     -------
     new : ndarray of shape (n_new, embedding_dim)
-        None (n_new = 0) where there are not more clips than `n_neighbors`.
+        New embeddings; empty if there are no more than `n_neighbors` clips.
     """
     if n_new < 1 or len(embedding) <= n_neighbors:
         return embedding[:0]
@@ -46,25 +46,25 @@ def interpolated(embedding: np.ndarray, n_new: int, n_neighbors: int, generator:
 def grown_target(
     embedding: np.ndarray, is_target: np.ndarray, ratio: float, n_neighbors: int, generator: np.random.RandomState
 ) -> np.ndarray:
-    """Embeddings of the target domain, and new ones until there are `ratio` times as many as of the source domain.
+    """Embeddings of the target domain, oversampled to `ratio` times the size of the source domain.
 
     Parameters
     ----------
     embedding : ndarray of shape (n_clips, embedding_dim)
-        Of both domains.
+        Embeddings of both domains.
     is_target : ndarray of shape (n_clips,), bool
-        Which are of the target domain.
+        Whether a clip belongs to the target domain.
     ratio : float
-        Dimensionless; 0 makes none.
+        Minimum size of the target domain relative to the source domain, dimensionless; 0 adds nothing.
     n_neighbors : int
-        As in :func:`interpolated`.
+        Number of nearest neighbours, as in :func:`interpolated`.
     generator : RandomState
-        As in :func:`interpolated`.
+        Source of randomness, as in :func:`interpolated`.
 
     Returns
     -------
     target : ndarray of shape (n_target_clips, embedding_dim)
-        Those given come first.
+        The given embeddings followed by the new ones.
     """
     target = embedding[is_target]
     n_new = int(ratio * np.count_nonzero(~is_target)) - len(target)

@@ -166,16 +166,16 @@ def test_a_mixture_of_few_clips_in_many_dimensions_keeps_the_planted_ones_apart(
 def test_unknown_machine_type_is_refused_by_name():
     X, _ = blobs(0, n_clips=10)
     clusterer = StatisticalClusterer().fit(X, machine_type=["fan"] * 10)
-    with pytest.raises(ValueError, match=r"No clips of pump were given to fit, but of: fan\. Give machine_type"):
+    with pytest.raises(ValueError, match=r"fit saw no clips of pump, only of: fan\. Pass machine_type"):
         clusterer.predict(X, machine_type=["pump"] * 10)
-    with pytest.raises(ValueError, match=r"No clips of no machine type and domain were given to fit, but of: fan\."):
+    with pytest.raises(ValueError, match=r"fit saw no clips of an unknown machine type and domain, only of: fan\."):
         clusterer.predict(X)
 
 
 @pytest.mark.parametrize("parameter", ["machine_type", "domain"])
 def test_strange_names_are_refused_by_their_parameter(parameter):
     X, _ = blobs(0, n_clips=10)
-    with pytest.raises(ValueError, match=f"{parameter} has 9 names and there are 10 clips"):
+    with pytest.raises(ValueError, match=f"{parameter} has 9 names for 10 clips"):
         StatisticalClusterer().fit(X, **{parameter: ["fan"] * 9})
     with pytest.raises(TypeError, match=f"{parameter}='fan'; a sequence of 10 names"):
         StatisticalClusterer().fit(X, **{parameter: "fan"})
@@ -198,7 +198,7 @@ def test_bad_parameters_are_refused(settings, message):
 
 @pytest.mark.parametrize("name", [None, np.nan, 3])
 def test_names_are_text(name):
-    with pytest.raises(ValueError, match=r"domain holds .*; a name is expected for each clip"):
+    with pytest.raises(ValueError, match=r"domain contains .*; a string is expected for each clip"):
         StatisticalClusterer().fit(blobs(0, n_clips=4)[0], domain=["source", "source", "source", name])
 
 

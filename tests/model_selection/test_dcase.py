@@ -84,7 +84,7 @@ def test_clips_without_the_column_are_refused(X, found):
 
 def test_unknown_words_are_refused(split_clips):
     X, y = split_clips
-    with pytest.raises(ValueError, match="split holds 'eval'; 'train', 'test', 'supplemental' are expected"):
+    with pytest.raises(ValueError, match="split contains 'eval'; expected 'train', 'test', 'supplemental'"):
         next(DCASESplit().split(X.replace({"split": {"test": "eval"}}), y))
 
 
@@ -95,23 +95,23 @@ def test_y_none_is_refused(split_clips):
 
 def test_other_labels_are_refused(split_clips):
     X, y = split_clips
-    with pytest.raises(ValueError, match="y holds 3; "):
+    with pytest.raises(ValueError, match="y contains 3; "):
         next(DCASESplit().split(X, np.where(y == -1, 3, y)))
 
 
 def test_empty_training_side_is_refused(split_clips):
     X, y = split_clips
-    with pytest.raises(ValueError, match="train side is empty: 0 rows have split == 'train'"):
+    with pytest.raises(ValueError, match="train set is empty: 0 rows have split == 'train'"):
         next(DCASESplit().split(X.replace({"split": {"train": "supplemental"}}), y))
 
 
 def test_training_side_of_anomalies_only_is_refused(split_clips):
     X, y = split_clips
-    with pytest.raises(ValueError, match=r"train side is empty: 11 rows .* that are no anomalies"):
+    with pytest.raises(ValueError, match=r"train set is empty: 11 rows .* none of them is normal"):
         next(DCASESplit().split(X, np.where(X["split"] == "train", -1, y)))
 
 
 def test_test_side_of_unknown_truth_is_refused(split_clips):
     X, y = split_clips
-    with pytest.raises(ValueError, match=r"test side is empty: .* rows have split == 'test'.*known truth"):
+    with pytest.raises(ValueError, match=r"test set is empty: .* rows have split == 'test'.*labelled"):
         next(DCASESplit().split(X, np.where(X["split"] == "test", 0, y)))

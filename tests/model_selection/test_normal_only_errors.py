@@ -5,7 +5,7 @@ from skasd.model_selection import NormalOnlySplit
 
 
 def test_y_none_is_refused(clips):
-    with pytest.raises(ValueError, match="y=None; a split"):
+    with pytest.raises(ValueError, match="y=None; this split"):
         next(NormalOnlySplit().split(clips[0]))
 
 
@@ -14,13 +14,13 @@ def test_other_labels_are_refused(clips, bad):
     X, y = clips
     y = y.astype(object)
     y[3] = bad
-    with pytest.raises(ValueError, match=f"y holds {bad!r}; .1 "):
+    with pytest.raises(ValueError, match=f"y contains {bad!r}; expected .1 "):
         next(NormalOnlySplit().split(X, y))
 
 
 def test_booleans_are_refused(clips):
     X, y = clips
-    with pytest.raises(ValueError, match="y holds False, True"):
+    with pytest.raises(ValueError, match="y contains False, True"):
         next(NormalOnlySplit().split(X, y == 1))
 
 
@@ -50,7 +50,7 @@ def test_fold_without_an_anomaly_is_refused():
 def test_unknown_column_is_refused(clips):
     X, y = clips
     with pytest.raises(
-        ValueError, match="stratify_by names 'machine', and X has no such column; it has 'machine_type'"
+        ValueError, match="stratify_by names 'machine', but X has no such column; it has 'machine_type'"
     ):
         next(NormalOnlySplit(stratify_by=("machine",)).split(X, y))
 

@@ -89,9 +89,9 @@ def test_about_one_in_ten_training_clips_is_below_the_threshold(scorer):
 @pytest.mark.parametrize(
     ("domain", "error", "message"),
     [
-        (["source"] * (len(X) - 1), ValueError, "domain has .* names and there are .* clips; one for each is expected"),
-        ([*["source"] * (len(X) - 1), "Target"], ValueError, "domain holds 'Target'; each clip is of the 'source' or"),
-        ([*["source"] * (len(X) - 1), None], ValueError, "domain holds None; a name is expected for each clip"),
+        (["source"] * (len(X) - 1), ValueError, "domain has .* names for .* clips; one name per clip is expected"),
+        ([*["source"] * (len(X) - 1), "Target"], ValueError, "domain contains 'Target'; expected 'source' or"),
+        ([*["source"] * (len(X) - 1), None], ValueError, "domain contains None; a string is expected for each clip"),
         ("source", TypeError, "domain='source'; a sequence of .* names is expected"),
     ],
 )
