@@ -1,7 +1,6 @@
 """The public names: as designed, documented, and on the pages of the documentation."""
 
 import importlib
-import importlib.util
 import inspect
 import pkgutil
 import re
@@ -81,71 +80,3 @@ def test_readme_example_uses_names_that_exist():
     for line in re.findall(r"^from (skasd\.\w+) import (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE):
         module = importlib.import_module(line[0])
         assert all(hasattr(module, name.strip()) for name in line[1].split(","))
-
-
-@pytest.fixture
-def benchmark_of(monkeypatch):
-    """Loads a benchmark of accuracy and the place of its results, by its name."""
-    folder = ROOT / "benchmarks" / "accuracy"
-    monkeypatch.syspath_prepend(folder)  # for what the benchmarks share
-
-    def load(name):
-        script = folder / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(f"{name}_benchmark", script)
-        benchmark = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(benchmark)
-        return benchmark, script.with_suffix(".jsonl")
-
-    return load
-
-
-def page_of(name):
-    return (ROOT / "docs" / "user_guide" / "detectors" / f"{name}.rst").read_text()
-
-
-def test_the_readme_table_is_what_the_benchmark_makes_of_its_results(benchmark_of):
-    benchmark, results = benchmark_of("twfr")
-    table = benchmark.table(results, ["r=1", "r=0.9", "r=0.5", "auto"])
-    assert table.count("\n") == 12
-    assert table in (ROOT / "README.md").read_text()
-
-
-@pytest.mark.parametrize("data", ["toycar", "search", "synthetic"])
-def test_the_tables_of_the_guide_are_what_the_benchmark_makes_of_its_results(data, benchmark_of):
-    benchmark, results = benchmark_of("osscl")
-    table = benchmark.table(results, data)
-    assert table.count("* -") > 4
-    assert table in page_of("osscl")
-
-
-@pytest.mark.parametrize("data", ["toycar", "valve"])
-def test_the_tables_of_the_joint_system_are_what_the_benchmark_makes_of_its_results(data, benchmark_of):
-    benchmark, results = benchmark_of("joint_ae_cnn")
-    table = benchmark.table(results, data)
-    assert table.count("* -") > 4
-    assert table in page_of("joint_ae_cnn")
-
-
-@pytest.mark.parametrize("kind", ["table", "table_of_clusters"])
-def test_the_tables_of_the_2024_systems_are_what_the_benchmark_makes_of_its_results(kind, benchmark_of):
-    benchmark, results = benchmark_of("stat_cluster")
-    table = getattr(benchmark, kind)(results)
-    assert table.count("* -") > 4
-    assert table in page_of("stat_cluster")
-
-
-def test_the_tables_of_augmented_views_are_what_the_benchmark_makes_of_its_results(benchmark_of):
-    benchmark, results = benchmark_of("contrastive_spectrum")
-    tables = [benchmark.table_of_premise(results)]
-    for data in ("toycar", "valve", "synthetic"):
-        tables += [benchmark.table(results, data), benchmark.table_of_parts(results, data)]
-    for table in tables:
-        assert table.count("* -") > 3
-        assert table in page_of("contrastive_spectrum")
-
-
-def test_the_table_of_proxies_is_what_the_benchmark_makes_of_its_results(benchmark_of):
-    benchmark, results = benchmark_of("proxy_anomalies")
-    table = benchmark.table(results)
-    assert table.count("* -") == 9
-    assert table in (ROOT / "docs" / "user_guide" / "model_selection.rst").read_text()

@@ -1,0 +1,257 @@
+"""Tables of the documentation, from the committed results: CSV files of the user guide and the table of the README.
+
+    python benchmarks/accuracy/tables.py
+
+writes docs/user_guide/results/*.csv, which the pages include, and the table of README.md between its marks. A test compares
+what is committed with what this makes.
+"""
+
+import json
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+RESULTS = ROOT / "docs" / "user_guide" / "results"
+
+SPLITS = (0.0, 1000.0, 2000.0, 4000.0, "auto")
+PARTS = {"resize_crop": "resize crop", "post_norm": "second normalisation", "cross_domain": "across domains"}
+MIXED = {"above": "mixed above", "below": "mixed below", "all bands": "mixed all bands", "nothing": "not mixed"}
+KINDS = ("band_gain", "clicks", "mix", "stretch")
+OF_SYSTEMS = {
+    "auc_source": "AUC source",
+    "auc_target": "AUC target",
+    "pauc": "pAUC",
+    "official": "official",
+    "rand_index": "agreement",
+    "rand_index_source": "of source",
+}
+RULES = ("r=1", "r=0.9", "r=0.5", "auto")
+
+
+def rows_of(suite):
+    """One row for each result and section."""
+    return pd.DataFrame([json.loads(line) for line in (HERE / f"{suite}.jsonl").read_text().splitlines()])
+
+
+def mean_and_spread(values, digits=3, sign=""):
+    """Mean ± standard deviation, the latter where there are several values; nothing of none."""
+    if values.isna().all():
+        return ""
+    spread = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{values.mean():{sign}.{digits}f}{spread}"
+
+
+def osscl(data):
+    """A row for each variant and way to score: AUC of each machine, mean over seeds; then means over machines."""
+    rows = rows_of("osscl")
+    rows = rows[rows["data"] == data]
+    others = {"pauc": "pAUC"}
+    if data == "search":
+        others["proxy_auc"] = "proxies"
+        rows = rows[rows["score_with"].isin(("label", "embedding, LOF", "label + LOF"))]
+    by_machine = "machine_type" if data == "synthetic" else "section"
+    lines = []
+    for (variant, way), group in rows.groupby(["variant", "score_with"], sort=False):
+        machines = group.groupby(by_machine)["auc"].mean().map("{:.3f}".format)
+        by_seed = group.groupby("seed")[["auc", *others]].mean()
+        means = {name: f"{by_seed[column].mean():.3f}" for column, name in others.items()}
+        lines.append({"variant": variant, "score": way, **machines, "AUC": mean_and_spread(by_seed["auc"]), **means})
+    return pd.DataFrame(lines)
+
+
+def settings_of_augmentation(data):
+    """A row for each setting, the best by proxies first: AUC, pAUC and AUC of proxies, over seeds."""
+    rows = rows_of("contrastive_spectrum")
+    rows = rows[(rows["data"] == data) & (rows["variant"] != "premise")]
+    lines = []
+    for (variant, split, *parts), group in rows.groupby(["variant", "split", *PARTS], dropna=False):
+        by_seed = group.groupby("seed")[["auc", "pauc", "proxy_auc"]].mean()
+        flags = {name: _flag(part) for name, part in zip(PARTS.values(), parts, strict=True)}
+        areas = {
+            "AUC": mean_and_spread(by_seed["auc"]),
+            "pAUC": mean_and_spread(by_seed["pauc"]),
+            "AUC of proxies": mean_and_spread(by_seed["proxy_auc"]),
+        }
+        name = variant if variant != "ablation" else _name(split)
+        lines.append((by_seed["proxy_auc"].mean(), {"mixed from": name, **flags, **areas}))
+    return pd.DataFrame([line for _, line in sorted(lines, key=lambda line: -line[0])])
+
+
+def parts_of_augmentation(data):
+    """What each part changes where all others are equal: mean of the paired differences over settings and seeds."""
+    rows = rows_of("contrastive_spectrum")
+    rows = rows[(rows["data"] == data) & (rows["variant"] == "ablation")]
+    by_run = rows.groupby(["split", *PARTS, "seed"], dropna=False)[["auc", "proxy_auc"]].mean()
+    parts = [(f"{_name(split)} for all bands", "split", split, 0.0) for split in SPLITS[1:]]
+    parts += [(name, part, True, False) for part, name in PARTS.items()]
+    return pd.DataFrame(
+        [
+            {"part": name, **_change(by_run, level, one, other)}
+            for name, level, one, other in parts
+            if {one, other} <= set(by_run.index.get_level_values(level))
+        ]
+    )
+
+
+def _change(by_run, level, one, other):
+    change = (by_run.xs(one, level=level) - by_run.xs(other, level=level)).groupby("seed").mean()
+    titles = {"auc": "AUC", "proxy_auc": "AUC of proxies"}
+    return {title: mean_and_spread(change[column], sign="+") for column, title in titles.items()}
+
+
+def _name(split):
+    return "auto" if split == "auto" else f"{split / 1000:g} kHz"
+
+
+def _flag(value):
+    return "" if pd.isna(value) else "yes" if value else "no"
+
+
+def premise_of_augmentation():
+    """AUC of each machine type where views are mixed in these bands."""
+    rows = rows_of("contrastive_spectrum")
+    rows = rows[rows["variant"] == "premise"]
+    machine = rows["data"].map(lambda data: "synthetic " if data == "synthetic" else "real ") + rows["machine_type"]
+    lines = []
+    for name, group in rows.groupby(machine):
+        by_seed = group.groupby(["mixed", "seed"])["auc"].mean()
+        lines.append({"machine": name, **{title: mean_and_spread(by_seed.loc[key]) for key, title in MIXED.items()}})
+    return pd.DataFrame(lines)
+
+
+def joint_ae_cnn(data):
+    """A row for each detector and way to score: AUC of each section, then of all, and pAUC."""
+    rows = rows_of("joint_ae_cnn")
+    rows = rows[rows["data"] == data]
+    lines = []
+    for (variant, way), group in rows.groupby(["variant", "score_with"], sort=False):
+        sections = group.groupby("section")["auc"].mean().map("{:.3f}".format)
+        by_seed = group.groupby("seed")[["auc", "pauc"]].mean()
+        lines.append(
+            {
+                "detector": variant,
+                "scored by": way,
+                **(sections if len(sections) > 1 else {}),
+                "AUC": mean_and_spread(by_seed["auc"]),
+                "pAUC": mean_and_spread(by_seed["pauc"]),
+                "fit in s": f"{group['fit_seconds'].mean():.0f}",
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def stat_cluster():
+    """A row for each system: the figures of the challenge, and how well its classes agree with the patterns."""
+    rows = rows_of("stat_cluster")
+    rows = rows[~rows["system"].str.startswith("clusters:")]
+    lines = []
+    for (system, attributes), group in rows.groupby(["system", "attributes"], sort=False):
+        figures = {title: mean_and_spread(group[column]) for column, title in OF_SYSTEMS.items()}
+        seconds = mean_and_spread(group["fit_seconds"], 0)
+        lines.append({"system": system, "attributes": attributes, **figures, "fit in s": seconds})
+    return pd.DataFrame(lines)
+
+
+def clusters():
+    """How well each method of clustering finds the patterns."""
+    rows = rows_of("stat_cluster")
+    rows = rows[rows["system"].str.startswith("clusters:")]
+    return pd.DataFrame(
+        {
+            "clusters": rows["system"].str.removeprefix("clusters: "),
+            "agreement": rows["rand_index"].map("{:.3f}".format),
+            "of source": rows["rand_index_source"].map("{:.3f}".format),
+        }
+    )
+
+
+def proxies():
+    """Rank correlation of proxies of each kind with true anomalies, and the AUC of the setting that they choose."""
+    rows = rows_of("proxy_anomalies")
+    rows = pd.concat([rows, pd.DataFrame(rows["proxies"].tolist(), index=rows.index)], axis=1)
+    rows["mean of all"] = rows[list(KINDS)].mean(axis=1)
+    lines = []
+    for data, group in rows.groupby("data", sort=False):
+        by_seed = [of_seed for _, of_seed in group.groupby("seed")]
+        line = {"data": data}
+        for kind in (*KINDS, "mean of all"):
+            ranks = pd.Series([_rank_correlation(one, kind) for one in by_seed])
+            line[kind.replace("_", " ")] = mean_and_spread(ranks, 2)
+        chosen = pd.Series([one.loc[one["mean of all"].idxmax(), "auc"] for one in by_seed])
+        line["AUC chosen"] = mean_and_spread(chosen)
+        for title, what in (("median", "median"), ("best", "max")):
+            line[title] = mean_and_spread(pd.Series([getattr(one["auc"], what)() for one in by_seed]))
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _rank_correlation(rows, kind):
+    """Spearman's, 0 where the proxies cannot tell one setting from another."""
+    if rows[kind].nunique() < 2 or rows["auc"].nunique() < 2:
+        return 0.0
+    return spearmanr(rows[kind], rows["auc"]).statistic
+
+
+def twfr(rules=RULES):
+    """A row for each data set: AUC ± its standard deviation over seeds / pAUC, each a mean over machines."""
+    rows = rows_of("twfr")
+    is_real, has_seed = rows["dataset"] != "synthetic", rows["seed"].notna()
+    kind = np.select([is_real & has_seed, is_real], [", random draws", ", its split"], "")
+    duty_cycle = "synthetic, duty cycle " + rows["duty_cycle"].astype(str)
+    rows = rows.assign(data=rows["dataset"].where(is_real, duty_cycle) + kind, seed=rows["seed"].fillna(-1))
+    by_seed = rows.groupby(["data", "rule", "seed"])[["auc", "pauc"]].mean()
+    lines = []
+    for data in by_seed.index.unique("data"):
+        areas = {rule: by_seed.loc[data, rule] for rule in rules}
+        cells = {rule: f"{mean_and_spread(of['auc'])} / {of['pauc'].mean():.3f}" for rule, of in areas.items()}
+        lines.append({"AUC / pAUC": data, **cells})
+    return pd.DataFrame(lines)
+
+
+TABLES = {
+    **{f"osscl_{data}": (osscl, data) for data in ("toycar", "search", "synthetic")},
+    **{
+        f"contrastive_spectrum_{name}_{data}": (table, data)
+        for (name, table), data in product(
+            (("settings", settings_of_augmentation), ("parts", parts_of_augmentation)), ("toycar", "valve", "synthetic")
+        )
+    },
+    "contrastive_spectrum_premise": (premise_of_augmentation,),
+    **{f"joint_ae_cnn_{data}": (joint_ae_cnn, data) for data in ("toycar", "valve")},
+    "stat_cluster_valves": (stat_cluster,),
+    "stat_cluster_clusters": (clusters,),
+    "proxy_anomalies": (proxies,),
+}
+
+
+def csv_of(name):
+    """Text of a CSV file of the guide."""
+    function, *arguments = TABLES[name]
+    return function(*arguments).to_csv(index=False, lineterminator="\n")
+
+
+def markdown(table):
+    """Text of a table of the README."""
+    lines = [table.columns, ["---"] * len(table.columns), *table.itertuples(index=False)]
+    return "\n".join("|---" * len(cells) + "|" if cells[0] == "---" else f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def main():
+    RESULTS.mkdir(exist_ok=True)
+    for name in TABLES:
+        (RESULTS / f"{name}.csv").write_text(csv_of(name), encoding="utf-8")
+    readme = ROOT / "README.md"
+    before, start, rest = readme.read_text(encoding="utf-8").partition("tables.py -->\n")
+    _, end, after = rest.partition("\n<!-- end of table -->")
+    if not start or not end:
+        raise SystemExit(f"{readme} has no marks around its table.")
+    readme.write_text(before + start + markdown(twfr()) + end + after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
