@@ -64,7 +64,9 @@ def test_the_contrast_is_that_of_the_pairs(settings, contrast):
 
 def test_a_view_of_a_class_of_one_domain_is_pulled_to_the_other_views_of_its_class():
     made = objective(projector="off")
-    pairs = cross_domain_pairs(torch.zeros(4), torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1]))
+    pairs = cross_domain_pairs(
+        torch.zeros(4, dtype=torch.int64), torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
+    )
     rows = torch.tensor([6, 7, 14, 15])
     expected = cross_domain_loss(embeddings(made)[rows], *pairs)
     torch.testing.assert_close(made._loss(embeddings(made)[rows], torch.tensor([4, 4])), expected)
