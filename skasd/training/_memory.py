@@ -1,6 +1,6 @@
 """Reuse the memory of activations between training steps instead of returning it to the operating system.
 
-The C library of most Linux systems (glibc) maps large blocks anew for each allocation and unmaps them when they are freed.
+The C library of most Linux systems (glibc) maps large blocks for each allocation and unmaps them when they are freed.
 The activations of a network are such blocks, and the kernel zeroes their pages again at every step, which on two cores takes
 longer than the arithmetic. Within `reused_memory`, large blocks come from a heap that grows and is kept. Other C libraries
 (musl, macOS, Windows) are not changed, nor is glibc if ``SKASD_REUSE_MEMORY=0`` is set in the environment.
