@@ -249,7 +249,7 @@ def test_nan_names_the_clip():
         ({"win_length": 2000}, ValueError, "win_length=2000 is longer than n_fft=1024"),
         ({"f_max": 9000.0}, ValueError, "f_max=9000.0 is out of range"),
         ({"f_min": 5000.0, "f_max": 4000.0}, ValueError, "f_min=5000.0 is out of range"),
-        ({"f_min": 8000.0}, ValueError, "no frequencies between"),
+        ({"f_min": 8000.0}, ValueError, "leave no frequency range"),
         ({"mel_scale": "bark"}, ValueError, "mel_scale='bark' is unknown; expected one of 'slaney', 'htk'"),
         ({"norm": "area"}, ValueError, "norm='area'"),
         ({"pad_mode": "edge"}, ValueError, "pad_mode='edge'"),

@@ -158,7 +158,7 @@ def test_a_checkpoint_whose_weights_and_history_disagree_is_refused(tmp_path):
     shutil.copy(
         tmp_path / "three" / "params.pt", tmp_path / "two" / "params.pt"
     )  # killed before the history was written
-    with pytest.raises(ValueError, match="weights of epoch 3 and a history of 2 epochs: it was cut short"):
+    with pytest.raises(ValueError, match="weights of epoch 3 and a history of 2 epochs: writing it was interrupted"):
         fit(max_epochs=5, callbacks=resuming(tmp_path / "two"))
 
 
