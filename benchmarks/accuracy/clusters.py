@@ -2,8 +2,8 @@
 
     python benchmarks/accuracy/clusters.py
 
-writes into results/stat_cluster/clusters.jsonl a JSON line for each method of clustering, with the adjusted Rand index of clusters
-and operating patterns, of all clips and of source clips; and one for the nearest neighbour on the mean log-mel.
+writes JSON lines into results/stat_cluster/clusters.jsonl: for each method of clustering the adjusted Rand index of clusters
+and operating patterns, of all clips and of source clips; and the figures of the nearest neighbour on the mean log-mel.
 """
 
 import datetime

@@ -103,6 +103,10 @@ class Protocol:
         elif self.proxies is not None and self.proxies.share is not None:
             strata = [column for column in _STRATA if column in train.columns]
             kept = train.groupby(strata, dropna=False).sample(frac=self.proxies.share, random_state=seed)
+            if kept.empty:
+                raise ValueError(
+                    f"share={self.proxies.share} of each machine type, section, attribute and domain is no clip; give more."
+                )
         train = train.drop(index=kept.index)
         if self.max_train is not None:
             rng = np.random.RandomState(seed)

@@ -2,8 +2,8 @@
 
 Ablation: split frequency x random resize crop x second normalisation x positives across domains, with a small network; the
 last part has no effect on data without domains and is left out there. Premise: views mixed above 2 kHz, below, in all bands
-or not at all. Peers: other detectors on the same clips. A fifth of the normal clips is held out; the AUC of faults made up of
-them may choose a setting, since it uses no true anomalies.
+or not at all. Peers: other detectors on the same clips. A fifth of the normal clips is held out; the AUC of faults made up
+of them may choose a setting, since it uses no true anomalies.
 """
 
 from itertools import product

@@ -1,7 +1,7 @@
 """How well proxies rank settings of a detector: their AUC beside that of true anomalies, over seeds.
 
 Each setting of TWFRDetector is fitted to normal clips in three folds and scored on the others and on proxies made of them,
-and fitted to all of them and scored on the test clips. The seed draws folds and proxies, and the clips of synthetic machines.
+and fitted to all of them and scored on the test clips. The seed draws folds, proxies and the clips of synthetic machines.
 """
 
 from itertools import product
