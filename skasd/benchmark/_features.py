@@ -32,7 +32,7 @@ class FeatureStore:
         """The clip table with log-mels in place of waveforms and paths; as it is if it came with log-mels."""
         if "log_mel" in data.table.columns:
             return data.table
-        text = f"{data.fingerprint} {essence(frontend)}"
+        text = f"{data.clips} {essence(frontend)}"
         file = self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.mel"
         if not file.exists():
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -229,7 +229,10 @@ def _compared(store: Results, rows: list[dict[str, Any]], compare: Sequence[str]
         first = tables[0][0]
         fingerprints = {row["fingerprint"] for group in by_detector for row in group}
         if len(fingerprints) > 1:
-            raise ValueError(f"{' and '.join(compare)} scored other clips of {data}; run them on the same.")
+            raise ValueError(
+                f"{' and '.join(compare)} scored other clips of {data} for another seed or setting; a paired bootstrap "
+                "needs the same test clips."
+            )
         one, other = (np.stack([table["score_samples"] for table in group]) for group in tables)
         sections = first[["machine_type", "section"]].assign(domain=first.get("domain"))
         result = paired_bootstrap(
