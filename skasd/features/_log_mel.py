@@ -234,7 +234,7 @@ class LogMelTransformer(ClipTransformer):
 
     def _remember(self, clips: Clips) -> None:
         if self.flatten:  # the number of columns depends on the length of a clip
-            (first,) = clips.take(np.array([0])).map(np.asarray, self._reader())
+            (first,) = clips.take(np.array([0])).map(np.asarray, self._frontend().reader)
             self._n_timepoints_in_first = len(first)
 
     def _as_frontend(self) -> Frontend:
@@ -247,7 +247,7 @@ class LogMelTransformer(ClipTransformer):
     def _frontend(self) -> Frontend:
         definition = self._definition()
         return Frontend(
-            self._reader(),
+            ClipReader(self.sample_rate, self.channel, self.duration, self.short_clips, self.resample),
             partial(log_mel, definition=definition),
             shape=partial(_shape, definition=definition),
             frequencies=partial(_centers, definition=definition),
@@ -255,9 +255,6 @@ class LogMelTransformer(ClipTransformer):
             hop_length=self.hop_length,
             on_device=None if self.device == "cpu" else partial(_on_device, definition=definition, device=self.device),
         )
-
-    def _reader(self) -> ClipReader:
-        return ClipReader(self.sample_rate, self.channel, self.duration, self.short_clips, self.resample)
 
     def _definition(self) -> MelDefinition:
         names = MelDefinition.__dataclass_fields__
