@@ -134,7 +134,8 @@ def _write(file: BinaryIO, chunk: bytes, part: Path) -> None:
             rest = rest[file.write(rest) :]
     except OSError as error:
         raise OSError(
-            error.errno, f"{error.strerror} while writing {part}; the data received is kept, and a new call resumes it"
+            error.errno,
+            f"{error.strerror} while writing {part}; the data received is kept for a new call to resume from",
         ) from error
 
 
