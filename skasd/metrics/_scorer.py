@@ -57,7 +57,8 @@ class ClipScorer:
         """
         if y is None:
             raise ValueError(
-                f"{self!r} needs y: +1 for normal clips, -1 for anomalies; got y=None. Pass y to the search or cross-validation."
+                f"{self!r} needs y: +1 for normal clips, -1 for anomalies; got y=None. Pass y to the search or to the "
+                "cross-validation."
             )
         y = np.asarray(y)
         score_samples = check_scores(_score(estimator, X), len(y), "y")
