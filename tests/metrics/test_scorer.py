@@ -222,6 +222,10 @@ def test_unknown_options_are_refused_when_the_scorer_is_made(option):
         make_clip_scorer(**option)
 
 
+def test_a_scorer_documents_its_call():
+    assert auc_scorer.__doc__ == ClipScorer.__call__.__doc__ != ClipScorer.__doc__
+
+
 def test_pipeline_that_takes_the_table(feature_clips):
     X, y, _ = feature_clips
     model = make_pipeline(ColumnTransformer(), CenterDetector()).fit(X, y)
