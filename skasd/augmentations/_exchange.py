@@ -78,9 +78,10 @@ def exchanged_parts(
 def exchanged_target(
     target: Float[Tensor, "clips classes"], exchange: Exchange, n_parts: int = 2
 ) -> Float[Tensor, "clips {n_parts+1}*classes"]:
-    """Class probabilities after a feature exchange, over M + 1 times as many classes.
+    """Class probabilities after a feature exchange, over M + 1 times as many classes for M parts of an embedding.
 
-    The first C classes are those of unchanged clips. Each of the M parts of an exchanged clip has another C classes.
+    The original classes come first; they are those of unchanged clips. Each part of an exchanged clip has a further set of
+    as many classes.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ def exchanged_target(
     exchange : Exchange
         Which clips exchanged parts, and with which partners.
     n_parts : int, default=2
-        Number of parts M of an embedding.
+        Number of parts of an embedding, M.
 
     Returns
     -------

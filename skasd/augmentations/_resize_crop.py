@@ -106,9 +106,7 @@ def _interpolation(
     source = place * ((extent - 1).to(dtype) / max(n - 1, 1))[:, None]  # (B, n)
     below = source.floor()
     past = source - below
-    matrix = torch.zeros(
-        len(extent), n, n + 1, dtype=dtype, device=extent.device
-    )  # the last column is for positions off the axis
+    matrix = torch.zeros(len(extent), n, n + 1, dtype=dtype, device=extent.device)  # last column: off the axis
     for tap in range(-1, 3):
         inside = (below.long() + tap).clamp(min=0).minimum((extent - 1)[:, None]) + first[:, None]
         column = torch.where((inside >= 0) & (inside < n), inside, n)

@@ -66,7 +66,7 @@ class TrainingSpectra:
 class SpectrumAugmentation:
     r"""Settings of the spectrum augmentation, which detectors take as `augmentation`.
 
-    In training, spectrograms pass these steps in this order [1]_: normalisation; log-mixup-exp with a past spectrogram in
+    In training, spectrograms go through these steps in order [1]_: normalisation; log-mixup-exp with a past spectrogram in
     the bands above `split_frequency`; random resize crop; linear fader; normalisation of the batch. When clips are scored,
     only the two normalisations remain, with frozen statistics.
 
@@ -250,7 +250,8 @@ class SpectrumAugmenter(nn.Module):
         spectrogram : Tensor of shape (clips, bands, frames)
             Spectrograms in the unit of the training spectrograms.
         label : Tensor of shape (clips,), int64, or None, default=None
-            Classes of the clips; required in training by ``split_frequency="auto"`` and ``bank_scope="same_class"``.
+            Classes of the clips, used in training by ``split_frequency="auto"`` and the bank. None puts all clips into
+            class 0.
         generator : torch.Generator or None, default=None
             Random generator on the device of the spectrograms.
         n_views : int, default=1

@@ -15,7 +15,7 @@ from torch.nn import functional
 from skasd._typing import Float
 from skasd.losses._precision import at_least_float32
 
-_QUARTER_TURN = math.pi / 4
+_LARGEST_ANGLE = math.pi / 4
 
 
 def adacos_scale(n_centers: int) -> float:
@@ -136,7 +136,7 @@ def adapted_scale(
         logits = logits.scatter(1, own[:, None, None], -torch.inf)
     largest = logits.max()
     mean_sum = (logits - largest).exp().sum(dim=(1, 2)).mean()
-    return (largest + mean_sum.log()) / angle.quantile(0.5).clamp(max=_QUARTER_TURN).cos()
+    return (largest + mean_sum.log()) / angle.quantile(0.5).clamp(max=_LARGEST_ANGLE).cos()
 
 
 _LEAST_SCALE = adacos_scale(3)

@@ -38,7 +38,7 @@ def arcface_logits(
     label : Tensor of shape (clips,), int64
         True class of each clip.
     margin : float
-        Additive angular margin :math:`m`, in radians, in [0, pi / 2).
+        Additive angular margin :math:`m`, in radians, in [0, pi / 2].
     scale : float
         Factor :math:`s` of the cosines, dimensionless.
 

@@ -12,14 +12,16 @@ class TAgramNet(nn.Module):
     r"""Spectrograms with each frame weighted by its loudness.
 
     With :math:`M` the log-mel spectrogram of a clip in dB and :math:`F` the number of bands, frame :math:`t` is multiplied
-    by :math:`\sigma(\max_f M_{ft} + \frac{1}{F} \sum_f M_{ft})`. The module has no parameters; it takes neither `args` nor
-    `kwargs`.
+    by :math:`\sigma(\max_f M_{ft} + \frac{1}{F} \sum_f M_{ft})`. There is nothing to train.
 
     Notes
     -----
     For levels in dB the sigmoid is nearly always close to 0 or 1, so the module keeps the frames whose maximum and mean add
     up to more than 0 dB.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
 
     def forward(self, log_mel: Float[Tensor, "clips bands frames"]) -> Float[Tensor, "clips bands frames"]:
         """Weighted spectrograms."""

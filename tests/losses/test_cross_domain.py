@@ -1,4 +1,4 @@
-"""The contrast across domains: values of the specification, worked out by hand, and symmetries."""
+"""Cross-domain contrastive loss: values of the specification, values computed by hand, and symmetries."""
 
 import numpy as np
 import pytest
@@ -99,7 +99,7 @@ def test_pairs_of_two_views_and_two_domains():
 
 def test_without_domains_all_of_a_class_are_pulled():
     label, same = torch.tensor([0, 0, 1]), torch.zeros(3, dtype=torch.int64)
-    for cross_domain in (True, False):  # a view that is pulled to none falls back to its class
+    for cross_domain in (True, False):  # a view without positives in another domain falls back to its class
         positive, _ = cross_domain_pairs(label, same, torch.arange(3), cross_domain=cross_domain)
         assert positive.nonzero().tolist() == [[0, 1], [1, 0]]
 
