@@ -2,7 +2,8 @@
 
 "toycar" trains on 200 normal clips of each of four machines. "search" holds out every tenth of them; the AUC of faults made
 up of these may choose a variant. The last epoch is scored, or that with the lowest loss on held-out clips; test clips choose
-nothing.
+nothing. The committed results named "label + LOF" (the sum of these two scores, each standardised by its values for held-out
+clips) are from an earlier script and cannot be run again: a suite has no sums of scores.
 """
 
 from pathlib import Path
