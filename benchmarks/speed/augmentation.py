@@ -23,14 +23,15 @@ N_CLASSES, BATCH, EPOCHS = 4, 64, 3
 def detector_of(side):
     from skasd.augmentations import SpectrumAugmentation
     from skasd.detectors import ContrastiveSpectrumDetector, OSSCLDetector
+    from skasd.objectives import SegmentNetOptions
 
     shared = {"max_epochs": EPOCHS, "batch_size": BATCH, "random_state": 0, "device": "cpu"}
     if side == "plain":
         return OSSCLDetector(("log_mel",), **shared)
     if side == "augmented":
         return OSSCLDetector(("log_mel",), augmentation=SpectrumAugmentation(resize_crop=True), **shared)
-    whole = {"segment_length": None} if side == "two views of whole clips" else {}
-    return ContrastiveSpectrumDetector(SpectrumAugmentation(resize_crop=True), **whole, **shared)
+    network = SegmentNetOptions(segment_length=None) if side == "two views of whole clips" else None
+    return ContrastiveSpectrumDetector(SpectrumAugmentation(resize_crop=True), network=network, **shared)
 
 
 def measured(side, n_clips):

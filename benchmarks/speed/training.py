@@ -124,8 +124,10 @@ def at_true_size(branches, n_clips=36000, n_steps=60):
     from torch.profiler import ProfilerActivity, profile
 
     from skasd.losses import ArcFaceHead
-    from skasd.objectives._osscl import OSSCLNet, OSSCLObjective, OSSCLOptions
-    from skasd.training import Batches, Rows, TrainingClips, autocast
+    from skasd.networks import OSSCLNet
+    from skasd.objectives._osscl import OSSCLObjective, OSSCLOptions
+    from skasd.training._data import Batches, Rows, TrainingClips
+    from skasd.training._precision import autocast
 
     device = torch.accelerator.current_accelerator()
     n_frames = 1 + SECONDS * RATE // 512

@@ -30,6 +30,8 @@ from skasd.datasets import make_machine_clips
 from skasd.detectors import ContrastiveSpectrumDetector
 from skasd.features import LogMelTransformer
 from skasd.metrics import auc_score
+from skasd.objectives import SegmentNetOptions
+from skasd.training import TrainingOptions
 
 front_end = LogMelTransformer(hop_length=512, n_mels=64, norm=None, mel_scale="htk")
 clips = make_machine_clips(("fan", "gearbox"), n_train=40, duration=3.0, severity=2.0, snr_db=5.0, random_state=0)
@@ -98,14 +100,11 @@ plt.show()
 augmentation = SpectrumAugmentation(split_frequency=2000.0, resize_crop=True, frequency_scale=(1.0, 1.0), fader=True)
 detector = ContrastiveSpectrumDetector(
     augmentation,
-    bottlenecks=((2, 32, 1, 2), (2, 32, 1, 2)),
-    embedding_dim=32,
+    network=SegmentNetOptions(bottlenecks=((2, 32, 1, 2), (2, 32, 1, 2)), embedding_dim=32, segment_length=48),
     frontend=front_end,
-    segment_length=48,
     max_epochs=20,
     batch_size=16,
-    averaging_decay=None,
-    precision="float32",
+    training=TrainingOptions(ema_decay=None, precision="float32"),
     device="cpu",
     random_state=0,
 ).fit(table[is_train])

@@ -21,6 +21,7 @@ from skasd.datasets import make_machine_clips
 from skasd.detectors import JointAECNNDetector
 from skasd.features import LogMelTransformer
 from skasd.metrics import auc_score
+from skasd.objectives import JointNetOptions, PatchOptions
 
 clips = make_machine_clips(
     "fan", n_sections=3, n_train=40, n_test_normal=30, n_test_anomaly=30, duration=2.0, severity=2.0, random_state=0
@@ -30,9 +31,8 @@ table = table.drop(columns="waveform")
 is_test = (table["split"] == "test").to_numpy()
 train, test, y_test = table[~is_test], table[is_test], clips.target[is_test]
 settings = {
-    "width": 0.25,
-    "patch_length": 32,
-    "patch_step": 16,
+    "network": JointNetOptions(width=0.25),
+    "patches": PatchOptions(length=32, step=16),
     "max_epochs": 8,
     "batch_size": 16,
     "learning_rate": 3e-3,

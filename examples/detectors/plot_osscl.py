@@ -28,6 +28,8 @@ from skasd.datasets import make_machine_clips
 from skasd.detectors import OSSCLDetector
 from skasd.features import LogMelTransformer
 from skasd.metrics import auc_score
+from skasd.objectives import MobileFaceNetOptions
+from skasd.training import TrainingOptions
 
 COLORS = {"fan": "#1f6f8b", "pump": "#e08e1b", "gearbox": "#7b3f98"}
 front_end = LogMelTransformer(n_fft=2048, hop_length=1024, n_mels=32, pad_mode="constant")
@@ -49,15 +51,15 @@ train, test, y_test = table[~is_test], table[is_test], clips.target[is_test]
 trained, machine = ((part["machine_type"] + "/" + part["section"]).to_numpy() for part in (train, test))
 
 
-def make_detector(**settings):
+def make_detector(callbacks=None, **settings):
     """Detector with a small network, and otherwise with the settings given."""
     return OSSCLDetector(
         ("log_mel",),
-        bottlenecks=((2, 64, 1, 2), (2, 64, 1, 2)),
+        network=MobileFaceNetOptions(bottlenecks=((2, 64, 1, 2), (2, 64, 1, 2))),
         max_epochs=12,
         batch_size=16,
         learning_rate=2e-3,
-        precision="float32",
+        training=TrainingOptions(precision="float32", callbacks=callbacks),
         device="cpu",
         random_state=0,
         **settings,

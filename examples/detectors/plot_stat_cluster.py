@@ -20,11 +20,13 @@ import pandas as pd
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 
-from skasd.clustering import StatisticalClusterer
+from skasd.clustering import ClipStatistics, StatisticalClusterer
 from skasd.datasets import make_machine_clips
 from skasd.detectors import StatClusterDetector
 from skasd.features import LogMelTransformer, TWFRTransformer
 from skasd.metrics import auc_score
+from skasd.objectives import MobileFaceNetOptions
+from skasd.training import TrainingOptions
 
 MACHINES = ("fan", "pump", "gearbox")
 front_end = LogMelTransformer(n_fft=2048, hop_length=1024, n_mels=32)
@@ -95,15 +97,16 @@ plt.show()
 
 small = {
     "branches": ("log_mel",),
-    "bottlenecks": ((1, 32, 1, 2), (1, 32, 1, 2)),
+    "network": MobileFaceNetOptions(bottlenecks=((1, 32, 1, 2), (1, 32, 1, 2))),
     "max_epochs": 12,
     "batch_size": 16,
-    "precision": "float32",
+    "training": TrainingOptions(precision="float32"),
     "random_state": 0,
 }
+settings = {"metadata": small, "clusters": {**small, "statistics": ClipStatistics(r=(1.0,))}}
 areas = pd.DataFrame(index=MACHINES)
-for system in ("metadata", "clusters"):
-    detector = StatClusterDetector(system, stat_r=(1.0,), **small).fit(train)
+for system in settings:
+    detector = StatClusterDetector(system, **settings[system]).fit(train)
     score = detector.score_samples(test)
     of_machine = [(test["machine_type"] == machine).to_numpy() for machine in MACHINES]
     areas[system] = [auc_score(y_test[rows], score[rows]) for rows in of_machine]

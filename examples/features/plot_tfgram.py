@@ -18,11 +18,11 @@ network, which learned it by classifying machines. This example compares the two
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.frozen import FrozenEstimator
 
 from skasd.datasets import make_machine_clips
 from skasd.detectors import OSSCLDetector
 from skasd.features import LogMelTransformer, TFgramTransformer
+from skasd.objectives import MobileFaceNetOptions
 
 MACHINES = ("valve", "slider", "gearbox")
 front_end = LogMelTransformer(sample_rate=8000, n_fft=512, hop_length=256, n_mels=64, pad_mode="constant")
@@ -45,14 +45,14 @@ def make_transformer(**settings):
     """Transformer with the TFgram of a detector that is trained with these settings."""
     detector = OSSCLDetector(
         ("log_mel", "tfgram"),
-        bottlenecks=((2, 64, 1, 2), (2, 64, 1, 2)),
+        network=MobileFaceNetOptions(bottlenecks=((2, 64, 1, 2), (2, 64, 1, 2))),
         frontend=front_end,
         batch_size=8,
         device="cpu",
         random_state=0,
         **settings,
     )
-    return TFgramTransformer(FrozenEstimator(detector.fit(train))).fit(train)
+    return TFgramTransformer(detector, device="cpu").fit(train)
 
 
 learnt = make_transformer(max_epochs=24, learning_rate=5e-3)
