@@ -54,7 +54,7 @@ def fit_osscl(callbacks=None, max_epochs=4):
     "options",
     [
         {},
-        {"averaging_decay": None},
+        {"ema_decay": None},
         {"sampling": "balanced"},
         {"validation_fraction": 0.3},
         {"memory_budget": 1},
