@@ -10,22 +10,36 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
-_MODULES = ("skasd.detectors", "skasd.features", "skasd.scoring", "skasd.augmentations")
+_MODULES = (
+    "skasd.detectors",
+    "skasd.features",
+    "skasd.scoring",
+    "skasd.clustering",
+    "skasd.augmentations",
+    "skasd.training",
+    "skasd.objectives",
+)
 _WITHOUT_EFFECT = ("verbose", "n_jobs", "device", "memory_budget")  # on the scores, except for rounding
 
 
 def build(given: Any) -> Any:
     """Build an object from a suite file: tables with a key ``class`` become instances, ``"none"`` becomes None.
 
+    Keys with two underscores reach into groups of parameters, as in ``set_params``.
+
     Examples
     --------
     >>> from skasd.benchmark._estimators import build
     >>> build({"class": "KNNScorer", "n_neighbors": 2})
     KNNScorer(n_neighbors=2)
+    >>> build({"class": "OSSCLDetector", "training__ema_decay": "none"})
+    OSSCLDetector(training=TrainingOptions(ema_decay=None))
     """
     if isinstance(given, Mapping) and "class" in given:
         parameters = {name: build(value) for name, value in given.items() if name != "class"}
-        return _class_of(given["class"])(**parameters)
+        inside = {name: parameters.pop(name) for name in list(parameters) if "__" in name}
+        made = _class_of(given["class"])(**parameters)
+        return made.set_params(**inside) if inside else made
     if isinstance(given, Mapping):
         return {name: build(value) for name, value in given.items()}
     if isinstance(given, list):

@@ -243,33 +243,30 @@ def _known(test: pd.DataFrame) -> dict[str, list]:
     return {"clip": clips, **names}
 
 
-def _last(detector: Any, name: str) -> Any:
-    """A parameter of a detector, or of the last step of a pipeline."""
-    parameters = (
-        detector.steps[-1][1].get_params(deep=False) if hasattr(detector, "steps") else detector.get_params(deep=False)
-    )
-    return parameters.get(name)
+def _last_step(detector: Any) -> Any:
+    """The detector itself, or the last step of a pipeline."""
+    return detector.steps[-1][1] if hasattr(detector, "steps") else detector
 
 
 def _score_with(detector: Any) -> str | None:
     """What the score knew of a clip; what "auto" was resolved to."""
-    last = detector.steps[-1][1] if hasattr(detector, "steps") else detector
-    given = _last(detector, "score_with")
-    return getattr(last, "_mode_of_offset", given) if given == "auto" else given
+    last = _last_step(detector)
+    return getattr(last, "score_with_", None) if "score_with" in last.get_params(deep=False) else None
 
 
 def _checkpoint(detector: Any) -> str:
     """How the weights were chosen; never by test clips."""
-    members = _last(detector, "estimators")
-    if members:
+    last = _last_step(detector)
+    if hasattr(last, "named_estimators_"):
+        members = last.named_estimators_.items()
         return "; ".join(dict.fromkeys(f"{name}: {_checkpoint(member)}" for name, member in members))
-    n_epochs, decay, patience = (_last(detector, name) for name in ("max_epochs", "averaging_decay", "patience"))
-    if n_epochs is None:
+    plan = getattr(last, "training_", None)
+    if plan is None:
         return "none: no epochs"
-    weights = "last weights" if not decay else f"weights averaged with {decay}"
-    if _last(detector, "validation_fraction") and patience:
-        return f"{weights} of the epoch with the lowest held-out loss, {n_epochs} at most"
-    return f"{weights} after {n_epochs} epochs"
+    weights = f"weights averaged with {plan.ema_decay}" if plan.ema_decay else "last weights"
+    if plan.validation_fraction:
+        return f"{weights} of the epoch with the lowest validation loss, {plan.max_epochs} at most"
+    return f"{weights} after {plan.max_epochs} epochs"
 
 
 def _where(n_threads: int, detector: Any) -> dict[str, Any]:

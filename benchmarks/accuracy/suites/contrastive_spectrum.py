@@ -29,8 +29,8 @@ DATA = {
         **PROXIES,
     },
 }
-SMALL = {"bottlenecks": ((2, 64, 1, 2), (2, 64, 1, 2)), "learning_rate": 1e-3, "batch_size": 16}
-CONTRASTIVE = {**SMALL, "segment_length": 32, "averaging_decay": None}  # frames: a second
+SMALL = {"network__bottlenecks": ((2, 64, 1, 2), (2, 64, 1, 2)), "learning_rate": 1e-3, "batch_size": 16}
+CONTRASTIVE = {**SMALL, "network__segment_length": 32, "training__ema_decay": None}  # 32 frames are a second
 OF_DATA = {
     "toycar": {"max_epochs": 12, "label_columns": ("machine_type", "section")},
     "valve": {
@@ -49,7 +49,9 @@ PREMISE = {
 
 
 def contrastive(data, augmentation, cross_domain=True):
-    return ContrastiveSpectrumDetector(augmentation, cross_domain=cross_domain, **CONTRASTIVE, **OF_DATA[data])
+    same_domain = "ignore" if cross_domain else "pull"
+    detector = ContrastiveSpectrumDetector(augmentation, same_domain=same_domain)
+    return detector.set_params(**CONTRASTIVE, **OF_DATA[data])
 
 
 def detectors(data):
@@ -58,7 +60,7 @@ def detectors(data):
         augmentation = SpectrumAugmentation(resize_crop=False, **settings)
         yield f"mixed: {name}", contrastive(data, augmentation), {"variant": "premise", "mixed": name}
     yield "TWFR", TWFRDetector(r=1.0 if data == "toycar" else "auto"), {"variant": "TWFR"}
-    peer = OSSCLDetector(("log_mel",), score_with="embedding", **SMALL, **OF_DATA[data])
+    peer = OSSCLDetector(("log_mel",), score_with="embedding").set_params(**SMALL, **OF_DATA[data])
     yield "OS-SCL, log-mel", peer, {"variant": "OS-SCL, log-mel"}
     for split, crop, norm, cross in product(SPLITS, (True, False), (True, False), (True, False)):
         if cross or data != "toycar":

@@ -33,14 +33,14 @@ DATA = {
 SETTINGS = {"branches": ("log_mel",), "max_epochs": 12, "learning_rate": 1e-3}
 VARIANTS = {
     "published": {},
-    "no mixup, no head": {"mixup_alpha": None, "perturbation_head": False},
+    "no mixup, no head": {"mixup_alpha": None, "network__perturbation_head": False},
     "20 epochs": {"max_epochs": 20},
     "30 epochs": {"max_epochs": 30},
-    "no head": {"perturbation_head": False},
+    "no head": {"network__perturbation_head": False},
     "no mixup": {"mixup_alpha": None},
     "margin 0.7": {"margin": 0.7},
-    "no mixup, no head, 8 clusters": {"mixup_alpha": None, "perturbation_head": False, "n_clusters": 8},
-    "best held-out epoch": {"validation_fraction": 0.1},
+    "no mixup, no head, 8 clusters": {"mixup_alpha": None, "network__perturbation_head": False, "n_clusters": 8},
+    "best held-out epoch": {"training__validation_fraction": 0.1},
     "8 clusters": {"n_clusters": 8},
 }
 WHERE = {"published": ("toycar", "search", "synthetic"), "no mixup, no head": ("toycar", "search")}
@@ -58,7 +58,7 @@ suite = Suite(
     {
         **{
             name: Entry(
-                OSSCLDetector(**{**SETTINGS, **settings}),
+                OSSCLDetector(**SETTINGS).set_params(**settings),
                 data=WHERE.get(name, ("search",)),
                 score_with=("label", "predicted"),
                 back_ends=BACK_ENDS,
