@@ -24,7 +24,7 @@ def twfr(spectrogram: np.ndarray, r: Sequence[float]) -> np.ndarray:
     Returns
     -------
     pooled : ndarray of shape (R, F)
-        In the unit and dtype of `spectrogram`.
+        Pooled values, in the unit and dtype of `spectrogram`.
 
     Examples
     --------

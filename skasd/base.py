@@ -112,7 +112,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         X : array, list of paths or clip table
             Clips.
         y : array-like of shape (n_clips,), default=None
-            As in ``fit``.
+            Labels, as in ``fit``.
 
         Returns
         -------

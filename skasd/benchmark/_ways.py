@@ -38,7 +38,7 @@ def ways_to_score(detector: Any, score_with: Sequence[str], back_ends: Mapping[s
     Returns
     -------
     ways : dict of str or None to callable
-        To be called one after the other: they change the parameter of the detector.
+        Functions to call one after the other, since they change a parameter of the detector.
     """
     ways: dict[str | None, Score] = {way: _ScoreWith(detector, way) for way in score_with}
     for name, scorer in back_ends.items():

@@ -74,7 +74,7 @@ class ClipStatistics(ParameterGroup):
         Parameters
         ----------
         rows : ndarray of shape (n, d)
-            Of the clips.
+            What ``of_clip`` made of each clip.
         machines : ndarray of shape (n,), str
             Their machines.
         """

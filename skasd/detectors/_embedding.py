@@ -121,7 +121,7 @@ class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Netwo
         Returns
         -------
         embedding : ndarray of shape (n_clips, n_features)
-            Of unit length where the network classifies by angle.
+            Embeddings, of unit length where the network classifies by angle.
         """
         check_is_fitted(self)
         return self._outputs(check_clips(self, X, reset=False, feature=self.feature)).embedding

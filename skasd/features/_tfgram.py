@@ -173,7 +173,7 @@ class TFgramTransformer(ClipTransformer):
         Returns
         -------
         tfgram : ndarray of shape (n_clips, n_channels, n_frames), or DataFrame
-            At least 0, without unit. Given a table, the table with a column `tfgram` added.
+            Images with values of at least 0, without unit. Given a table, the table with a column `tfgram` added.
 
         Raises
         ------

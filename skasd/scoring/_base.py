@@ -17,7 +17,7 @@ class BackEnd:
     scorer : estimator
         Has ``fit`` and ``score_samples`` (high for normal), as scikit-learn's outlier detectors and density models do.
     seed : int
-        For its `random_state`, if it has one that is None.
+        Seeds its `random_state`, if it has one that is None.
 
     Raises
     ------

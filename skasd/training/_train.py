@@ -55,7 +55,7 @@ def seeded(seed: int) -> Iterator[None]:
     Parameters
     ----------
     seed : int
-        Of the generators of all devices.
+        Seed of the generators of all devices.
     """
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices):
@@ -77,18 +77,18 @@ def train(
     Parameters
     ----------
     objective : nn.Module
-        Its ``network`` is what may be compiled, ``forward(inputs, label, generator)`` gives the loss of a batch,
+        Its ``network``, or its ``compiled_parts``, is what torch compiles if asked to; ``forward(inputs, label, generator)`` gives the loss of a batch,
         ``validation_loss(inputs, label)`` that of held-out clips.
     store : ClipStore or PatchStore
         The clips, at least two.
     label : ndarray of shape (n_clips,), int64
         Class of each clip.
     plan : TrainingPlan
-        How.
+        How it is trained.
     seed : int
-        Of the order of the clips, the held-out ones, and the objective.
+        Seeds the order of the clips, the choice of the validation set, and the objective.
     order : callable or None, default=None
-        Draws the rows of an epoch; None does it as the plan says.
+        Draws the rows of an epoch; None draws them as `plan` says.
 
     Returns
     -------
