@@ -6,13 +6,14 @@ arXiv:2509.15570, which extends D. Niizumi et al., "BYOL for audio", IJCNN 2021,
 Axes: B clips, F bands, T frames, C classes.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skasd._parameter_group import ParameterGroup, refuse_idle
 from skasd._parameters import check_integer, check_number, check_option
 from skasd._typing import Float, Int
 from skasd.augmentations._band_mask import band_mask, power_split
@@ -30,6 +31,16 @@ _OPTIONS = {
     "bank_scope": ("all", "same_class"),
 }
 _FLAGS = ("invert_mask", "resize_crop", "fader", "post_norm")
+_OF_MIXING = (
+    "split_frequency",
+    "mask",
+    "mask_width",
+    "mask_form",
+    "invert_mask",
+    "mix_space",
+    "bank_size",
+    "bank_scope",
+)
 _RANGES = {"frequency_scale": 0.0, "time_scale": 0.0, "canvas": 1.0}
 
 
@@ -62,8 +73,8 @@ class TrainingSpectra:
     n_clips: int
 
 
-@dataclass
-class SpectrumAugmentation:
+@dataclass(repr=False)
+class SpectrumAugmentation(ParameterGroup):
     r"""Settings of the spectrum augmentation, which detectors take as `augmentation`.
 
     In training, spectrograms go through these steps in order [1]_: normalisation; log-mixup-exp with a past spectrogram in
@@ -148,21 +159,8 @@ class SpectrumAugmentation:
     pre_norm: str = "dataset"
     post_norm: bool = True
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name, for scikit-learn's ``clone`` and grid search."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
-    def set_params(self, **parameters: Any) -> "SpectrumAugmentation":
-        """Set parameters by name."""
-        known = self.get_params()
-        for name, value in parameters.items():
-            if name not in known:
-                raise ValueError(f"augmentation has no parameter {name!r}; it has {', '.join(known)}.")
-            setattr(self, name, value)
-        return self
-
     def check(self) -> None:
-        """Raise if a parameter is out of range."""
+        """Raise if a parameter is out of range, or has no effect with the others."""
         if self.split_frequency != "auto":
             if isinstance(self.split_frequency, str):
                 raise ValueError(f"split_frequency={self.split_frequency!r}; a frequency in Hz or 'auto' is expected.")
@@ -177,6 +175,12 @@ class SpectrumAugmentation:
             check_option(name, getattr(self, name), (True, False))
         for name, low in _RANGES.items():
             self._check_range(name, low)
+        if not self.resize_crop:
+            refuse_idle(self, _RANGES, "resize_crop=False")
+        if self.mask == "hard":
+            refuse_idle(self, ["mask_width"], "mask='hard'")
+        if not any(self._ratios()):
+            refuse_idle(self, _OF_MIXING, "mix_ratio=0")
 
     def _check_range(self, name: str, low: float) -> None:
         pair = getattr(self, name)

@@ -98,7 +98,8 @@ class TWFRTransformer(ClipTransformer):
         Returns
         -------
         twfr : ndarray of shape (n_clips, n_r * n_mels), or DataFrame
-            Spectra in the unit of the features. With ``flatten=False`` a clip table gives the table with a column `twfr` added.
+            Spectra in the unit of the features. With ``flatten=False`` a clip table gives the table with a column `twfr`
+            added.
         """
         clips = self._check_clips(X, reset=False)
         frontend = frontend_of(self.frontend, twfr_frontend())

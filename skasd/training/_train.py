@@ -77,8 +77,8 @@ def train(
     Parameters
     ----------
     objective : nn.Module
-        Its ``network``, or its ``compiled_parts``, is what torch compiles if asked to; ``forward(inputs, label, generator)`` gives the loss of a batch,
-        ``validation_loss(inputs, label)`` that of held-out clips.
+        Its ``network``, or its ``compiled_parts``, is what torch compiles if asked to; ``forward(inputs, label,
+        generator)`` gives the loss of a batch, ``validation_loss(inputs, label)`` that of held-out clips.
     store : ClipStore or PatchStore
         The clips, at least two.
     label : ndarray of shape (n_clips,), int64

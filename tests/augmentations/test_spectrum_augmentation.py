@@ -175,7 +175,7 @@ def test_parameters_as_scikit_learn_wants_them():
     augmentation = SpectrumAugmentation(split_frequency=1000.0)
     assert clone(augmentation) == augmentation
     assert augmentation.set_params(mask="hard").mask == "hard"
-    with pytest.raises(ValueError, match="augmentation has no parameter 'split'; it has split_frequency"):
+    with pytest.raises(ValueError, match="SpectrumAugmentation has no parameter 'split'; it has split_frequency"):
         augmentation.set_params(split=3)
 
 
