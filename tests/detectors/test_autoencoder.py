@@ -159,7 +159,7 @@ def test_features_of_other_bands_are_refused_by_name():
         ({"shrinkage": -1}, ValueError, "shrinkage=-1"),
         ({"n_context": 0}, ValueError, "n_context=0 is too small"),
         ({"group_columns": "machine_type"}, TypeError, "group_columns='machine_type' is a str"),
-        ({"frontend": 3}, TypeError, "frontend=3 is a int; a LogMelTransformer or None"),
+        ({"frontend": 3}, TypeError, "frontend=3 is a int; a LogMelTransformer, a torch module"),
         ({"max_epochs": 0}, ValueError, "max_epochs=0"),
         ({"n_jobs": 1.5}, TypeError, "n_jobs=1.5"),
     ],

@@ -15,6 +15,7 @@ SMALL = {
     "frontend": FRONT_END,
     "network__width": 0.1,
     "patches__length": 16,
+    "patches__step": 16,
     "median_filter": 3,
     "max_epochs": 2,
     "learning_rate": 0.003,
@@ -29,7 +30,7 @@ def small(**settings):
 
 @pytest.fixture(scope="module")
 def machines():
-    return make_machine_clips(("fan",), n_sections=2, n_train=20, target_share=0.3, duration=1.0, random_state=0)
+    return make_machine_clips(("fan",), n_sections=2, n_train=10, target_share=0.3, duration=1.0, random_state=0)
 
 
 @pytest.fixture(scope="module")
