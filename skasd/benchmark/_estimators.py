@@ -10,7 +10,15 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
-_MODULES = ("skasd.detectors", "skasd.features", "skasd.scoring", "skasd.augmentations")
+_MODULES = (
+    "skasd.detectors",
+    "skasd.features",
+    "skasd.scoring",
+    "skasd.augmentations",
+    "skasd.clustering",
+    "skasd.objectives",
+    "skasd.training",
+)
 _WITHOUT_EFFECT = ("verbose", "n_jobs", "device", "memory_budget")  # on the scores, but for rounding
 
 
