@@ -218,7 +218,7 @@ def test_a_module_may_have_a_sample_rate(tmp_path):
 
 @pytest.mark.parametrize(("sample_rate", "error"), [(0, ValueError), (8000.5, TypeError), ("8k", TypeError)])
 def test_a_strange_sample_rate_is_refused_by_name(clips, sample_rate, error):
-    with pytest.raises(error, match="frontend.sample_rate="):
+    with pytest.raises(error, match=r"frontend\.sample_rate="):
         TWFRDetector(frontend=Recorded(sample_rate=sample_rate)).fit(clips)
 
 

@@ -133,7 +133,7 @@ def test_options_of_the_cosine_are_refused_with_another_schedule(schedule, name,
 
 
 def test_a_sampling_that_the_detector_lacks_is_refused():
-    with pytest.raises(ValueError, match="sampling='class_and_domain' is unknown; .* 'auto', 'shuffled', 'balanced'"):
+    with pytest.raises(ValueError, match=r"sampling='class_and_domain' is unknown; .* 'auto', 'shuffled', 'balanced'"):
         plan_of(sampling="class_and_domain")
 
 
@@ -165,7 +165,7 @@ def test_parameters_are_read_and_set_by_name():
 
 
 def test_an_unknown_parameter_is_refused_with_those_there_are():
-    with pytest.raises(ValueError, match="TrainingOptions has no parameter 'averaging'; it has schedule, .*callbacks"):
+    with pytest.raises(ValueError, match=r"TrainingOptions has no parameter 'averaging'; it has schedule, .*callbacks"):
         TrainingOptions().set_params(averaging=0.9)
 
 
