@@ -416,7 +416,7 @@ def test_real_toy_cars_are_told_apart_after_a_few_epochs(real_data):
     scores, new = detector.fit(clips[~test]).score_samples(clips[test]), clips[test].reset_index(drop=True)
     areas = [roc_auc_score(group["label"] == "anomaly", -scores[group.index]) for _, group in new.groupby("section")]
     assert len(areas) == 4
-    assert np.mean(areas) > 0.7  # benchmarks/accuracy/osscl.py trains for longer
+    assert np.mean(areas) > 0.7  # the suite osscl in benchmarks/accuracy trains for longer
 
 
 def test_a_threshold_of_another_kind_of_score_is_warned_about():
