@@ -50,11 +50,21 @@ def _column(estimator: Any, X: Any, feature: str | None, *, reset: bool) -> str 
     """The feature column that the estimator was fitted on, if it was fitted on one; else the one that X has."""
     known = None if reset else vars(estimator).get("_feature_column")
     if known is not None and isinstance(X, pd.DataFrame):
-        return known
+        return known if known in X.columns else _refuse_other_feature(estimator, X, known)
     column = feature_column(X, feature)
     if reset:
         estimator._feature_column = None if feature == ANY_FEATURE else column
     return feature if column is None else column
+
+
+def _refuse_other_feature(estimator: Any, X: pd.DataFrame, known: str) -> None:
+    """Raise if a table has another feature column than the one that the estimator was fitted on."""
+    other = feature_column(X, ANY_FEATURE)
+    if other is not None:
+        raise ValueError(
+            f"X has the feature column {other!r}, but {_name(estimator)} was fitted on {known!r}; give that column, made the "
+            "same way."
+        )
 
 
 def _name(estimator: Any) -> str:
