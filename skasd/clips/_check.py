@@ -50,7 +50,10 @@ def _column(estimator: Any, X: Any, feature: str | None, *, reset: bool) -> str 
     """The feature column that the estimator was fitted on, if it was fitted on one; else the one that X has."""
     known = None if reset else vars(estimator).get("_feature_column")
     if known is not None and isinstance(X, pd.DataFrame):
-        return known if known in X.columns else _refuse_other_feature(estimator, X, known)
+        if known in X.columns:
+            return known
+        _refuse_other_feature(estimator, X, known)
+        return None
     column = feature_column(X, feature)
     if reset:
         estimator._feature_column = None if feature == ANY_FEATURE else column
@@ -62,8 +65,8 @@ def _refuse_other_feature(estimator: Any, X: pd.DataFrame, known: str) -> None:
     other = feature_column(X, ANY_FEATURE)
     if other is not None:
         raise ValueError(
-            f"X has the feature column {other!r}, but {_name(estimator)} was fitted on {known!r}; give that column, made the "
-            "same way."
+            f"X has the feature column {other!r}, but {_name(estimator)} was fitted on {known!r}; give that column, made "
+            "the same way."
         )
 
 
