@@ -163,7 +163,9 @@ def test_a_parameter_without_effect_is_refused_with_what_to_do():
     message = "width=5 has no effect with mode='off'; leave width at its default 4, or change mode."
     with pytest.raises(ValueError, match=message):
         refuse_idle(Sizes(width=5), ["factor", "width"], "mode='off'")
-    with pytest.raises(ValueError, match="weight=2.0 has no effect with sizes=None; leave weight at its default 1.0"):
+    with pytest.raises(
+        ValueError, match=r"weight=2\.0 has no effect with sizes=None; leave weight at its default 1\.0"
+    ):
         refuse_idle(Estimator(weight=2.0), ["weight"], "sizes=None")
 
 
@@ -266,7 +268,7 @@ def test_a_fitted_detector_with_groups_can_be_pickled(machines, tiny):
         (OSSCLDetector(mixup_alpha=None, mix_margin="both"), "mix_margin='both' has no effect with mixup_alpha=None"),
         (
             OSSCLDetector(training=TrainingOptions(schedule="constant", schedule_start=3)),
-            "schedule_start=3 has no effect with schedule='constant'; leave schedule_start at its default 0, or change schedule",
+            "schedule_start=3 has no effect with schedule='constant'; leave schedule_start at its default 0, or change ",
         ),
         (
             JointAECNNDetector(training=TrainingOptions(min_learning_rate=0.0)),
