@@ -268,7 +268,7 @@ def test_a_fitted_detector_with_groups_can_be_pickled(machines, tiny):
         (OSSCLDetector(mixup_alpha=None, mix_margin="both"), "mix_margin='both' has no effect with mixup_alpha=None"),
         (
             OSSCLDetector(training=TrainingOptions(schedule="constant", schedule_start=3)),
-            "schedule_start=3 has no effect with schedule='constant'; leave schedule_start at its default 0, or change",
+            "schedule_start=3 has no effect with schedule='constant'; leave schedule_start at its default 0, or change ",
         ),
         (
             JointAECNNDetector(training=TrainingOptions(min_learning_rate=0.0)),

@@ -100,6 +100,14 @@ def test_training_learns_and_the_same_seed_gives_the_same_weights(contrast):
 
 
 @pytest.mark.parametrize(
+    ("given", "default", "expected"),
+    [("auto", True, True), ("auto", False, False), (True, False, True), (False, True, False)],
+)
+def test_perturbation_head_of_the_network(given, default, expected):
+    assert MobileFaceNetOptions(perturbation_head=given).has_head(default) is expected
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"margin": 2}, "margin=2.0 is out of range"),
