@@ -1,4 +1,4 @@
-"""Suites: which detectors to run on which data sets with which seeds, and how to read them from files."""
+"""Suites: detectors, data sets and seeds to combine in a benchmark, and how to read them from files."""
 
 import os
 import runpy
@@ -31,15 +31,15 @@ class Entry:
         A detector, or a pipeline that ends in one; a copy is fitted.
     features : LogMelTransformer or None, default=None
         Front end whose log-mels the detector gets in place of waveforms. They are computed once for all tasks with the same
-        front end, and passed on as `frontend` of a detector that has none. None gives the detector the clips as they are.
+        front end, which also becomes the `frontend` of a detector whose `frontend` is None. None passes the clips unchanged.
     data : sequence of str or None, default=None
-        Names of the data sets to run on; None takes all.
+        Names of the data sets to run on; None uses all.
     published : sequence of str, default=()
-        Systems whose published figures a report shows beside the results, see :func:`published_results`.
+        Systems whose published results a report shows next to these, see :func:`published_results`.
     score_with : sequence of str, default=()
-        Values of the detector's `score_with`: it is fitted once, and each way to score is a result of its own.
+        Values of the detector's `score_with`. The detector is fitted once, and each value gives a separate result.
     back_ends : mapping of str to estimator, default={}
-        Further ways to score: outlier detectors fitted to the embeddings of each machine type and section.
+        Further scores by name: outlier detectors fitted to the embeddings of each machine type and section.
     tags : mapping, default={}
         Columns added to each result, for tables; they have no effect.
     """
@@ -69,7 +69,13 @@ class Entry:
             raise ValueError(f"{self.detector!r} has no embeddings (transform) for back_ends.")
 
     def prepared(self) -> Any:
-        """A copy of the detector with the front end set."""
+        """Copy the detector and set its front end.
+
+        Returns
+        -------
+        detector : estimator
+            Unfitted copy of the detector, with `features` as its front end if it has none of its own.
+        """
         detector = clone(self.detector)
         if self.features is not None and detector.get_params(deep=False).get("frontend", 0) is None:
             detector.set_params(frontend=clone(self.features))
@@ -132,7 +138,18 @@ class Suite:
                 )
 
     def seeds_of(self, data: str) -> Sequence[int]:
-        """Seeds of the tasks on a data set: its own, or those of the suite."""
+        """Seeds of the tasks on a data set.
+
+        Parameters
+        ----------
+        data : str
+            Name of the data set.
+
+        Returns
+        -------
+        seeds : sequence of int
+            Seeds in the description of the data set, or else those of the suite.
+        """
         description = self.data[data]
         own = split_options(description)[1].seeds if isinstance(description, Mapping) else None
         return self.seeds if own is None else own
@@ -198,7 +215,7 @@ def _suite(content: dict[str, Any], name: str) -> Suite:
 
 
 def _entry(name: str, content: dict[str, Any]) -> Entry:
-    """An entry of a table whose other keys are parameters of the detector."""
+    """Entry of a suite from a TOML table, whose remaining keys are parameters of the detector."""
     content = dict(content)
     if "class" not in content:
         raise ValueError(f"[detectors.{name}] has no class.")
