@@ -51,6 +51,8 @@ def describe(estimator: Any) -> Any:
     """Class and all parameters of an estimator, in types that JSON has."""
     if hasattr(estimator, "get_params"):
         parameters = estimator.get_params(deep=False)
+        groups = getattr(estimator, "_parameter_groups", {})
+        parameters |= {name: kind() for name, kind in groups.items() if parameters[name] is None}
         return {"class": type(estimator).__name__} | {name: describe(parameters[name]) for name in sorted(parameters)}
     if isinstance(estimator, Mapping):
         return {str(name): describe(value) for name, value in estimator.items()}

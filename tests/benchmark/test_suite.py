@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from sklearn.pipeline import make_pipeline
 
+from skasd.augmentations import SpectrumAugmentation
 from skasd.benchmark import Entry, Suite, read_suite
 from skasd.benchmark._estimators import build, describe, describe_changes, essence, seeded_clone
 from skasd.detectors import OSSCLDetector, TWFRDetector
 from skasd.features import LogMelTransformer
 from skasd.scoring import KNNScorer
+from skasd.training import TrainingOptions
 
 DATA = {"fans": {"kind": "synthetic", "machine_types": "fan"}}
 FILE = """
@@ -132,3 +134,10 @@ def test_seeds_reach_every_step():
 
 def test_none_is_written_as_text():
     assert build({"class": "LogMelTransformer", "norm": "none"}).norm is None
+
+
+def test_a_group_of_defaults_is_no_group():
+    plain, spelled = OSSCLDetector(), OSSCLDetector(training=TrainingOptions(memory_budget=1e6))
+    assert essence(plain) == essence(spelled)
+    assert essence(plain) != essence(OSSCLDetector(training=TrainingOptions(ema_decay=None)))
+    assert essence(plain) != essence(OSSCLDetector(augmentation=SpectrumAugmentation()))
