@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import fields
 from typing import Any, ClassVar, Self
 
@@ -97,21 +98,36 @@ class HasParameterGroups:
             This estimator.
         """
         for name, kind in self._parameter_groups.items():
-            reaches_in = any(given.startswith(f"{name}__") for given in params)
-            if reaches_in and params.get(name, getattr(self, name)) is None:
-                params[name] = kind()
+            inside = [given.removeprefix(f"{name}__") for given in params if given.startswith(f"{name}__")]
+            if inside:
+                params[name] = self._copied_group(name, params.get(name, getattr(self, name)), kind, inside)
         return super().set_params(**params)  # type: ignore[misc]
+
+    def _copied_group(self, name: str, value: Any, kind: type[ParameterGroup], inside: list[str]) -> ParameterGroup:
+        """A group of its own for this estimator, since others may hold the same object."""
+        group = kind() if value is None else _checked_kind(name, value, kind)
+        if strange := set(inside) - set(group.get_params()):
+            raise ValueError(
+                f"{kind.__name__} has no parameter {min(strange)!r}, as in {name}__{min(strange)}; it has "
+                f"{', '.join(group.get_params())}."
+            )
+        return copy(group)
 
     def _group(self, name: str) -> Any:
         """The checked group that this parameter holds; the group with its defaults if it is None."""
         value, kind = getattr(self, name), self._parameter_groups[name]
         if value is None:
             return kind()
-        if not isinstance(value, kind):
-            what = value.__name__ if isinstance(value, type) else type(value).__name__
-            raise TypeError(f"{name}={value!r} is {what}; {kind.__name__}(...) or None is expected.")
-        value.check()
+        _checked_kind(name, value, kind).check()
         return value
+
+
+def _checked_kind(name: str, value: Any, kind: type[ParameterGroup]) -> ParameterGroup:
+    """Raise unless the value of this parameter is a group of this kind."""
+    if not isinstance(value, kind):
+        what = f"the class {value.__name__}" if isinstance(value, type) else f"of type {type(value).__name__}"
+        raise TypeError(f"{name}={value!r} is {what}; {kind.__name__}(...) or None is expected.")
+    return value
 
 
 def changed_parameters(owner: Any) -> dict[str, Any]:
@@ -122,7 +138,7 @@ def changed_parameters(owner: Any) -> dict[str, Any]:
 
 
 def _same(value: Any, default: Any) -> bool:
-    if value is default:
+    if value is default or (default is None and isinstance(value, ParameterGroup) and not changed_parameters(value)):
         return True
     if isinstance(value, int | float | np.number) and isinstance(default, int | float):
         return bool(value == default) and isinstance(value, bool) == isinstance(default, bool)
@@ -145,9 +161,10 @@ def refuse_idle(owner: Any, names: Iterable[str], because: str) -> None:
     for name in names:
         if name in changed:
             default = inspect.signature(type(owner)).parameters[name].default
+            other, is_setting, _ = because.partition("=")
+            or_change = f", or change {other}" if is_setting else ""
             raise ValueError(
-                f"{name}={changed[name]!r} has no effect with {because}; leave {name} at its default {default!r}, or change "
-                f"{because.partition('=')[0]}."
+                f"{name}={changed[name]!r} has no effect with {because}; leave {name} at its default {default!r}{or_change}."
             )
 
 

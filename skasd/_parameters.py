@@ -95,3 +95,9 @@ def checked_names(name: str, values: Any, n_clips: int) -> np.ndarray:
     if strange:
         raise ValueError(f"{name} contains {strange[0]!r}; a string is expected for each clip.")
     return names.astype(str)
+
+
+def check_n_jobs(n_jobs: Any) -> None:
+    """Raise unless `n_jobs` is an integer or None, as joblib takes it."""
+    if n_jobs is not None:
+        check_integer("n_jobs", n_jobs, low=-np.inf, other="None")

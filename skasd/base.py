@@ -57,7 +57,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
 
     contamination: float | str
     threshold: str
-    feature: str | None = "auto"
+    feature: Any = "auto"
 
     @abstractmethod
     def _fit(self, clips: Clips) -> NormalScores | None:
@@ -92,18 +92,22 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
             check_number("contamination", self.contamination, low=0, high=0.5, above=True)
         check_option("threshold", self.threshold, THRESHOLDS)
         clips = normals_only(check_clips(self, X, reset=True, feature=self.feature), y)
+        self._threshold_rule = self.contamination, self.threshold
         scores = self._fit(clips)
-        self.offset_ = self._offset(clips, NormalScores(self._anomaly_score(clips)) if scores is None else scores)
+        if scores is None:
+            score = self._anomaly_score(clips)
+            scores = NormalScores(score, score)
+        self.offset_ = self._offset(clips, scores)
         return self
 
     def _offset(self, clips: Clips | None, scores: NormalScores) -> float:
         """Threshold on ``score_samples``; `clips` is used only if `scores` lacks the scores of the training clips."""
-        is_auto = isinstance(self.contamination, str)
-        share = _FALSE_ALARM_SHARE if isinstance(self.contamination, str) else self.contamination
-        score = scores.held_out if is_auto or self.threshold == "gamma" else scores.training
+        contamination, rule = self._threshold_rule
+        share = _FALSE_ALARM_SHARE if isinstance(contamination, str) else contamination
+        score = scores.held_out if isinstance(contamination, str) or rule == "gamma" else scores.training
         if score is None:
             score = self._anomaly_score(clips)  # type: ignore[arg-type]
-        return -alarm_threshold(np.asarray(score, dtype=np.float64), share, self.threshold)
+        return -alarm_threshold(np.asarray(score, dtype=np.float64), share, rule)
 
     @final
     def fit_predict(self, X: Any, y: Any = None) -> np.ndarray:

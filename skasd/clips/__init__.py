@@ -8,7 +8,7 @@ from skasd.clips._audio import ClipReader, clip_length
 from skasd.clips._check import check_clips
 from skasd.clips._clips import Clips
 from skasd.clips._coerce import as_clips, is_clip_table
-from skasd.clips._feature_column import ANY_FEATURE, note_feature
+from skasd.clips._feature_column import ANY_FEATURE, note_feature, noted_feature
 
 __all__ = [
     "ANY_FEATURE",
@@ -19,4 +19,5 @@ __all__ = [
     "clip_length",
     "is_clip_table",
     "note_feature",
+    "noted_feature",
 ]

@@ -11,7 +11,7 @@ from skasd.clips._coerce import as_clips, as_numpy, finite_rows, is_clip_table, 
 from skasd.clips._feature_column import ANY_FEATURE, feature_column
 
 
-def check_clips(estimator: Any, X: Any, *, reset: bool, feature: str | None = "auto") -> Clips:
+def check_clips(estimator: Any, X: Any, *, reset: bool, feature: Any = "auto") -> Clips:
     """Convert the X passed to an estimator to clips, and check them against the X that it was fitted on.
 
     Parameters
@@ -32,6 +32,7 @@ def check_clips(estimator: Any, X: Any, *, reset: bool, feature: str | None = "a
     clips : Clips
         The clips of X.
     """
+    leaves_open = feature is ANY_FEATURE and isinstance(X, pd.DataFrame)
     feature = _column(estimator, X, feature, reset=reset)
     if is_clip_table(X, feature) or not is_matrix(X):
         clips = as_clips(X, feature=feature)
@@ -40,7 +41,8 @@ def check_clips(estimator: Any, X: Any, *, reset: bool, feature: str | None = "a
                 f"X contains features of shape {np.shape(clips.items[0])}; {_name(estimator)} takes waveforms or files. Put "
                 "multichannel clips into the cells of a clip table, as arrays of shape (n_channels, n_timepoints)."
             )
-        _check_kind(estimator, clips, reset)
+        if not leaves_open:
+            _check_kind(estimator, clips, reset)
         return clips
     X = validate_data(estimator, as_numpy(X), reset=reset, dtype="numeric", ensure_all_finite=False)
     clips = Clips("waveform", finite_rows(X) if reset else X)  # after fit, each clip is checked when it is read
@@ -48,18 +50,22 @@ def check_clips(estimator: Any, X: Any, *, reset: bool, feature: str | None = "a
     return clips
 
 
-def _column(estimator: Any, X: Any, feature: str | None, *, reset: bool) -> str | None:
+def _column(estimator: Any, X: Any, feature: Any, *, reset: bool) -> Any:
     """The feature column that the estimator was fitted on, if any; else the feature column of X."""
-    known = None if reset else vars(estimator).get("_feature_column")
-    if known is not None and isinstance(X, pd.DataFrame):
+    if reset:
+        column = feature_column(X, feature)
+        estimator._feature_column = None if feature is ANY_FEATURE else column
+        return feature if column is None else column
+    if not isinstance(X, pd.DataFrame) or feature is ANY_FEATURE:
+        return feature if feature is None else feature_column(X, ANY_FEATURE) or "auto"
+    known = vars(estimator).get("_feature_column")
+    if known is not None:
         if known in X.columns:
             return known
         _refuse_other_feature(estimator, X, known)
         return None
-    column = feature_column(X, feature)
-    if reset:
-        estimator._feature_column = None if feature == ANY_FEATURE else column
-    return feature if column is None else column
+    reads_waveforms = vars(estimator).get("_clip_kind") == "waveform" and not {"waveform", "path"}.isdisjoint(X.columns)
+    return None if reads_waveforms else feature_column(X, feature) or feature
 
 
 def _refuse_other_feature(estimator: Any, X: pd.DataFrame, known: str) -> None:

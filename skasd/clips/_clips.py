@@ -97,8 +97,9 @@ class Clips:
         names = np.full(len(self), "", dtype=object)
         table = pd.DataFrame() if self.table is None else self.table
         for column in columns:
-            if self.table is not None and column not in table.columns and column not in optional:
-                raise ValueError(f"The clip table has no column {column!r}; its columns are {list(table.columns)}.")
+            if column not in table.columns and column not in optional:
+                what = "X is no clip table and" if self.table is None else "The clip table"
+                raise ValueError(f"{what} has no column {column!r}; its columns are {list(table.columns)}.")
         known = {column: table[column].to_numpy(dtype=object) for column in columns if column in table.columns}
         missing = {column: pd.isna(cells) for column, cells in known.items()}
         present = [column for column in known if not missing[column].all()]

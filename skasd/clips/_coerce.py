@@ -14,7 +14,7 @@ from skasd.clips._feature_column import feature_column
 _WAVEFORM_COLUMNS = ("waveform", "path")  # in order of preference
 
 
-def is_clip_table(X: Any, feature: str | None = "auto") -> bool:
+def is_clip_table(X: Any, feature: Any = "auto") -> bool:
     """Whether X is a clip table: a DataFrame with a `path`, `waveform` or feature column.
 
     Parameters
@@ -34,7 +34,7 @@ def is_clip_table(X: Any, feature: str | None = "auto") -> bool:
     return any(name in X.columns for name in _WAVEFORM_COLUMNS) or feature_column(X, feature) is not None
 
 
-def as_clips(X: Any, *, feature: str | None = "auto") -> Clips:
+def as_clips(X: Any, *, feature: Any = "auto") -> Clips:
     """Convert X to clips.
 
     Parameters

@@ -1,85 +1,120 @@
-"""Choice of the clip table column from which an estimator reads features."""
+"""Which column of a clip table holds the features that an estimator reads."""
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-ANY_FEATURE = "*"  # any feature column, for an estimator that passes the table on to others
-_KNOWN = ("log_mel", "tfgram")  # always feature columns, whatever their cells contain
-_NOT_FEATURES = ("waveform", "path")
-_NOTE = "skasd_feature"
+ANY_FEATURE: Any = object()  # whichever there is: for an estimator that passes the table on to others
+_KNOWN = ("log_mel", "tfgram")  # features by their name, whatever their cells hold
+_WAVEFORMS = ("waveform", "path")
+_NOTE = "skasd_feature"  # the column that the last transformer wrote, and the feature columns that there were then
 
 
-def feature_column(X: Any, feature: str | None) -> str | None:
-    """Column of a clip table that holds the features; None if there is none, or if X is not a table.
+def feature_column(X: Any, feature: Any) -> str | None:
+    """Column of a clip table that holds the features; None if there is none, and for everything that is no table.
 
     Parameters
     ----------
     X : array, list or DataFrame
         Clips.
-    feature : str or None
-        Name of the column. ``"auto"`` is the one that the last transformer wrote, or else the only column whose cells have
-        shape (n_bands, n_frames). None is for estimators that read waveforms only.
+    feature : str, ANY_FEATURE or None
+        Name of the column; ``"auto"`` is the one that the last transformer wrote, or else the only column whose cells have
+        shape (n_bands, n_frames); None reads waveforms only.
 
     Returns
     -------
     column : str or None
-        Name of the feature column.
+        Name of the column.
 
     Raises
     ------
+    TypeError
+        `feature` is no text.
     ValueError
-        If the table lacks the column `feature`, or if `feature` is ``"auto"`` and the choice is ambiguous.
+        The table lacks the column that `feature` names, or has several feature columns and `feature` does not say which.
     """
-    if feature is None or not isinstance(X, pd.DataFrame):
+    if feature is None:
+        return None
+    if feature is not ANY_FEATURE and not isinstance(feature, str):
+        raise TypeError(
+            f"feature={feature!r} is a {type(feature).__name__}; the name of a column or 'auto' is expected."
+        )
+    if not isinstance(X, pd.DataFrame):
+        if feature is not ANY_FEATURE and feature != "auto":
+            raise ValueError(f"feature={feature!r} names a column, and X is no clip table; leave feature at 'auto'.")
         return None
     candidates = [name for name in X.columns if _holds_features(X, name)]
-    if feature == ANY_FEATURE:
+    if feature is ANY_FEATURE:
         return next(iter(candidates), None)
     if feature != "auto":
-        return _named(X, feature, candidates)
-    if X.attrs.get(_NOTE) in candidates:
-        return X.attrs[_NOTE]
-    if len(candidates) > 1:
-        raise ValueError(
-            f"The clip table has several feature columns: {candidates}. Choose one, for example with "
-            f"feature={candidates[-1]!r}, or drop the others."
-        )
-    return next(iter(candidates), None)
+        return _named(X, feature)
+    return _noted(X, candidates) or _only(candidates)
 
 
 def note_feature(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Record in a clip table that `column` is the feature that the last transformer wrote.
+    """Note in a table that `column` is the feature that the last transformer wrote.
 
     Parameters
     ----------
     table : DataFrame
-        Clip table; its ``attrs`` are replaced.
+        Clip table; gets the note.
     column : str
-        Name of the feature column.
+        Name of the column.
 
     Returns
     -------
     table : DataFrame
         The same table.
     """
-    table.attrs = {**table.attrs, _NOTE: column}
+    known = [name for name in table.columns if _holds_features(table, name)]
+    table.attrs = {**table.attrs, _NOTE: (column, *known)}
     return table
 
 
-def _named(X: pd.DataFrame, feature: str, candidates: list[str]) -> str | None:
+def noted_feature(X: Any) -> str | None:
+    """The column that the last transformer wrote into a clip table, if any."""
+    note = X.attrs.get(_NOTE) if isinstance(X, pd.DataFrame) else None
+    return note[0] if note is not None and note[0] in X.columns else None
+
+
+def _noted(X: pd.DataFrame, candidates: list[str]) -> str | None:
+    """The column that the last transformer wrote, unless other feature columns came in since."""
+    column = noted_feature(X)
+    if column is None or not set(candidates) <= set(X.attrs[_NOTE]):
+        return None
+    if column not in candidates:
+        raise ValueError(
+            f"The last transformer wrote the column {column!r}, whose cells are not of shape (n_bands, n_frames) as expected "
+            f"here. Leave the transformer out, or set feature to another column; there are {candidates}."
+        )
+    return column
+
+
+def _only(candidates: list[str]) -> str | None:
+    if len(candidates) > 1:
+        raise ValueError(
+            f"The clip table has several feature columns: {candidates}. Set feature={candidates[-1]!r}, for example, to say "
+            "which is read, or drop the others."
+        )
+    return next(iter(candidates), None)
+
+
+def _named(X: pd.DataFrame, feature: str) -> str:
     if feature in X.columns:
         return feature
-    if candidates or not {*_NOT_FEATURES}.isdisjoint(X.columns):
-        raise ValueError(f"feature={feature!r} is not a column of the clip table; its columns are {list(X.columns)}.")
-    return None
+    raise ValueError(f"feature={feature!r} is no column of the clip table; its columns are {list(X.columns)}.")
 
 
 def _holds_features(X: pd.DataFrame, name: Any) -> bool:
     if name in _KNOWN:
         return True
     cells = X[name]
-    if name in _NOT_FEATURES or not isinstance(cells, pd.Series) or cells.dtype != object:
+    if name in _WAVEFORMS or not isinstance(cells, pd.Series) or cells.dtype != object:
         return False
-    first = next((cell for cell in cells if cell is not None), None)
-    return len(getattr(first, "shape", ())) == 2
+    first = next((cell for cell in cells if not _is_empty(cell)), None)
+    return first is not None and not isinstance(first, str) and np.ndim(first) == 2
+
+
+def _is_empty(cell: Any) -> bool:
+    return cell is None or (np.ndim(cell) == 0 and bool(pd.isna(cell)))

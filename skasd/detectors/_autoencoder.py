@@ -239,9 +239,9 @@ class AutoencoderDetector(NetworkDetector):
         return _Machine(residuals, covariances, inverses, training.history, judged)
 
     def _plan_for(self, counts: np.ndarray) -> TrainingPlan:
-        """The plan for so many clips of each domain: without a validation set where that is less than one clip."""
-        fraction = self.training_.validation_fraction
-        if (np.round(fraction * counts) >= 1).any():
+        """The plan for so many clips of each domain; the usual validation set is left out where it is less than one clip."""
+        is_usual = self._group("training").validation_fraction == "auto"
+        if not is_usual or (np.round(self.training_.validation_fraction * counts) >= 1).any():
             return self.training_
         return replace(self.training_, validation_fraction=0.0, patience=None)
 

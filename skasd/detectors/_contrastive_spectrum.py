@@ -7,19 +7,18 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from skasd._device import torch_device
 from skasd._parameter_group import refuse_idle
 from skasd._parameters import check_option
 from skasd._random import random_seed
 from skasd.augmentations import SpectrumAugmentation
 from skasd.clips import Clips
-from skasd.detectors._embedding import EmbeddingDetector
+from skasd.detectors._embedding import EmbeddingDetector, embeddings_of
 from skasd.detectors._machine_scores import ClipOutputs, LearntClips, MachineScores
 from skasd.features import LogMelTransformer
 from skasd.features._frontend import frontend_of
-from skasd.inputs._augmentation import check_augmentation, prepared
+from skasd.inputs._augmentation import check_augmentation, check_bands, prepared
 from skasd.inputs._clip_classes import ClipClasses, check_class_parameters
-from skasd.inputs._network_fit import NetworkFit, embeddings_of, log_mels_of
+from skasd.inputs._network_fit import NetworkFit, log_mels_of
 from skasd.losses import ArcFaceHead
 from skasd.networks import folded
 from skasd.objectives._contrastive_spectrum import ContrastOptions, train_contrastive_spectrum
@@ -233,10 +232,12 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
     def _learn(self, clips: Clips) -> MachineScores:
         options, plan, seed = self._checked_options(), self._plan(), random_seed(self.random_state)
         default = LogMelTransformer(n_fft=1024, norm=None, mel_scale="htk", short_clips="tile")
+        frontend = frontend_of(self.frontend, default)
+        check_bands(self._views(), frontend)
         fit = self._network_fit = NetworkFit.learn(
             clips,
             ("log_mel",),
-            frontend_of(self.frontend, default),
+            frontend,
             precision=plan.precision,
             label_columns=self.label_columns,
         )
@@ -260,7 +261,7 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
             if self.score_with == "embedding"
             else None,
             seed=seed,
-            refit=" and classification_weight=1",
+            refit=dict.fromkeys(("label", "predicted"), " and classification_weight=1"),
         )
 
     def _train(
@@ -273,9 +274,8 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
         seed: int,
     ) -> Training:
         inputs = self._network_fit.inputs
-        augmentation = SpectrumAugmentation() if self.augmentation is None else self.augmentation
         length = options.network.length(inputs.size[1])
-        augmenter = prepared(augmentation, log_mels_of(store), label, inputs.frontend, length)
+        augmenter = prepared(self._views(), log_mels_of(store), label, inputs.frontend, length)
         return train_contrastive_spectrum(
             store,
             label,
@@ -287,6 +287,10 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
             plan=plan,
             seed=seed,
         )
+
+    def _views(self) -> Any:
+        """How views are made."""
+        return SpectrumAugmentation() if self.augmentation is None else self.augmentation
 
     def _keep(self, training: Training, classes: ClipClasses, plan: TrainingPlan) -> None:
         self.network_: torch.nn.Module = training.objective.network  # type: ignore[assignment]
@@ -301,7 +305,7 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
         return self._run(self._network_fit.read(clips, n_jobs=self.n_jobs, verbose=self.verbose))
 
     def _run(self, inputs: Iterable[dict[str, np.ndarray] | None]) -> ClipOutputs:
-        embedding = embeddings_of(self._evaluator, inputs, self._network_fit.names, torch_device(self.device))
+        embedding = embeddings_of(self._evaluator, inputs, self._network_fit.names, self.device)
         if self._head is None:
             return ClipOutputs(embedding)
         with torch.inference_mode():

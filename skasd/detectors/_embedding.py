@@ -1,21 +1,26 @@
 """NetworkDetector and EmbeddingDetector: what detectors that train a network share."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, final
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
+from skasd._device import torch_device
 from skasd._parameter_group import HasParameterGroups, refuse_idle
-from skasd._parameters import check_integer
+from skasd._parameters import check_n_jobs
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import Clips, check_clips
 from skasd.detectors._machine_scores import ClipOutputs, MachineScores
+from skasd.inputs._network_fit import stacked_batches
 from skasd.scoring import BackEnd
-from skasd.training import TrainingOptions, TrainingPlan
+from skasd.training import TrainingOptions, TrainingPlan, evaluated
 from skasd.training._data import SAMPLINGS
+
+_CLIPS_PER_BATCH = 32  # when scoring: large enough for speed, and always the same, so that rounding is too
 
 
 class NetworkDetector(HasParameterGroups, BaseDetector):
@@ -38,8 +43,7 @@ class NetworkDetector(HasParameterGroups, BaseDetector):
         """Everything that the training goes by, checked; `settled` replaces parameters."""
         options: TrainingOptions = self._group("training")
         refuse_idle(options, self._idle_training, type(self).__name__)
-        if self.n_jobs is not None:
-            check_integer("n_jobs", self.n_jobs, low=-np.inf, other="None")
+        check_n_jobs(self.n_jobs)
         given: dict[str, Any] = {
             "max_epochs": self.max_epochs,
             "batch_size": self.batch_size,
@@ -78,7 +82,10 @@ class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Netwo
     def _fit(self, clips: Clips) -> NormalScores:
         self._scores = self._learn(clips)
         self._n_features_out = self._scores.clips.outputs.embedding.shape[1]
-        return self._normal_scores()
+        scores = self._normal_scores()
+        if "score_with" not in self.get_params(deep=False):
+            self._scores.forget_outputs()
+        return scores
 
     def _normal_scores(self) -> NormalScores:
         """Scores of the training clips by the present `score_with`."""
@@ -125,3 +132,11 @@ class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Netwo
         """
         check_is_fitted(self)
         return self._outputs(check_clips(self, X, reset=False, feature=self.feature)).embedding
+
+
+def embeddings_of(
+    network: nn.Module, inputs: Iterable[dict[str, np.ndarray] | None], names: Sequence[str], device: str
+) -> np.ndarray:
+    """Embeddings (n_clips, embedding_dim) that a network in evaluation mode gives for the inputs called `names` of clips."""
+    batches = stacked_batches(inputs, names, _CLIPS_PER_BATCH)
+    return np.concatenate(list(evaluated(network, batches, torch_device(device))))

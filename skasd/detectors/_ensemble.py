@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import _BaseComposition
 from tqdm import tqdm
 
-from skasd._parameters import check_integer, check_number, check_option
+from skasd._parameters import check_integer, check_n_jobs, check_number, check_option
 from skasd._random import local_random_state
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import ANY_FEATURE, Clips
@@ -205,6 +205,7 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         check_option("combine", self.combine, _COMBINE)
         check_number("held_out", self.held_out, low=0, high=0.5, above=True)
         check_columns("group_columns", self.group_columns)
+        check_n_jobs(self.n_jobs)
         check_integer("verbose", self.verbose, low=0)
         weights = _numbers(self.weights, len(names))
         if weights.shape != (len(names),) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():

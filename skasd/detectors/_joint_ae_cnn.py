@@ -287,7 +287,10 @@ class JointAECNNDetector(EmbeddingDetector):
             parameter="label_columns",
             back_end=scorer if self.score_with in ("auto", "embedding") else None,
             seed=seed,
-            refit=", clips of several machines, and an autoencoder for the reconstruction",
+            refit={
+                **dict.fromkeys(("label", "predicted"), " to clips of several machines"),
+                "reconstruction": " and network__autoencoder=True",
+            },
         )
 
     def _remember(self, options: JointOptions) -> None:

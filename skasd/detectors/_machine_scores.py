@@ -4,8 +4,8 @@ Axes: n clips, D dimensions of the embedding, M machines.
 """
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -90,8 +90,8 @@ class MachineScores:
         leaves embeddings without a score.
     seed : int
         Seeds back ends whose `random_state` is None.
-    refit : str
-        What to change where a score is asked for that was not learnt.
+    refit : mapping of str to str or None, default=None
+        What else a fit takes for a score that was not learnt, by way to score.
 
     Attributes
     ----------
@@ -107,9 +107,9 @@ class MachineScores:
         parameter: str | None,
         back_end: Any,
         seed: int,
-        refit: str = "",
+        refit: Mapping[str, str] | None = None,
     ) -> None:
-        self.clips, self.columns, self.parameter, self.refit = clips, columns, parameter, refit
+        self.clips, self.columns, self.parameter, self.refit = clips, columns, parameter, refit or {}
         self.machines = np.unique(clips.machines)
         rows = clips.learnt
         named = clips.outputs.embedding[rows], clips.machines[rows], clips.domains[rows]
@@ -154,7 +154,7 @@ class MachineScores:
         if needed.get(score_with, known.mismatch) is None:
             raise ValueError(
                 f"score_with={score_with!r} needs a part that was not fitted; fit again with score_with={score_with!r}"
-                f"{self.refit}."
+                f"{self.refit.get(score_with, '')}."
             )
 
     def of_training(self, score_with: str) -> NormalScores:
@@ -163,6 +163,11 @@ class MachineScores:
         mode = self.mode_of_offset(score_with)
         training = self.score(clips.outputs, self._asked(score_with), mode)
         return NormalScores(self.score(clips.outputs.of(judged), self._asked(score_with)[judged], mode), training)
+
+    def forget_outputs(self) -> None:
+        """Drop the outputs of the training clips, which only another way to score would need."""
+        nothing = ClipOutputs(self.clips.outputs.embedding[:0])
+        self.clips = replace(self.clips, outputs=nothing)
 
     def mode_of_offset(self, score_with: str) -> str:
         """What the clips that set the threshold are scored with."""
@@ -178,7 +183,7 @@ class MachineScores:
         if mode != of_offset:
             warnings.warn(
                 f"X names no machine, so its clips are scored by {mode}, and the threshold offset_ was set by {of_offset}: "
-                "score_samples can be ranked, but predict and decision_function are off. Name the machines, or fit with "
+                "score_samples can be ranked, but predict and decision_function are off. Name the machines, or set "
                 f"score_with={mode!r}.",
                 stacklevel=4,
             )

@@ -9,17 +9,16 @@ import torch
 from sklearn.mixture import GaussianMixture
 from torch.nn import functional
 
-from skasd._device import torch_device
 from skasd._parameter_group import check_flags, refuse_idle
 from skasd._parameters import check_option
 from skasd._random import random_seed
 from skasd.clips import Clips
-from skasd.detectors._embedding import EmbeddingDetector
+from skasd.detectors._embedding import EmbeddingDetector, embeddings_of
 from skasd.detectors._machine_scores import ClipOutputs, LearntClips, MachineScores
 from skasd.features._frontend import frontend_of, osscl_frontend
 from skasd.inputs._augmentation import check_augmentation, prepared
 from skasd.inputs._clip_classes import check_class_parameters
-from skasd.inputs._network_fit import NetworkFit, embeddings_of, log_mels_of
+from skasd.inputs._network_fit import NetworkFit, log_mels_of
 from skasd.losses import ArcFaceHead, arcface_logits
 from skasd.networks import folded
 from skasd.objectives._network_options import MobileFaceNetOptions
@@ -292,7 +291,7 @@ class OSSCLDetector(EmbeddingDetector):
         return self._run(self._network_fit.read(clips, n_jobs=self.n_jobs, verbose=self.verbose))
 
     def _run(self, inputs: Iterable[dict[str, np.ndarray] | None]) -> ClipOutputs:
-        embedding = embeddings_of(self._evaluator, inputs, self._network_fit.names, torch_device(self.device))
+        embedding = embeddings_of(self._evaluator, inputs, self._network_fit.names, self.device)
         with torch.inference_mode():
             cosine = self._head.cosine(torch.from_numpy(embedding)).numpy().astype(np.float64)
         machines = np.unique(self._machine_of_class)

@@ -1,20 +1,19 @@
 """SelfSupervisedDetector: a classifier of spectra and spectrograms with sub-clusters, whose embeddings are scored."""
 
+import warnings
 from collections.abc import Iterable
 from contextlib import closing
 from typing import Any, ClassVar
 
 import numpy as np
 
-from skasd._device import torch_device
 from skasd._random import random_seed
-from skasd.clips import Clips
+from skasd.clips import Clips, noted_feature
 from skasd.clustering import ClipStatistics, StatisticalClusterer
-from skasd.detectors._embedding import EmbeddingDetector
+from skasd.detectors._embedding import EmbeddingDetector, embeddings_of
 from skasd.detectors._machine_scores import ClipOutputs, LearntClips, MachineScores
 from skasd.features._frontend import frontend_of, osscl_frontend, twfr_frontend
 from skasd.inputs._attribute_fit import MACHINE_COLUMNS, AttributeFit, check_clusterer
-from skasd.inputs._network_fit import embeddings_of
 from skasd.networks import folded
 from skasd.objectives._network_options import DualBranchNetOptions
 from skasd.objectives._self_supervised import SelfSupervisedOptions, train_self_supervised
@@ -208,6 +207,12 @@ class SelfSupervisedDetector(EmbeddingDetector):
         self.verbose = verbose
 
     def _learn(self, clips: Clips) -> MachineScores:
+        if (column := noted_feature(clips.table)) is not None:
+            warnings.warn(
+                f"The column {column!r} that the last transformer wrote is not used: SelfSupervisedDetector computes spectra of "
+                "the waveforms.",
+                stacklevel=4,
+            )
         check_clusterer(self.clusterer)
         if self.scorer is not None:
             check_scorer(self.scorer)
@@ -250,4 +255,4 @@ class SelfSupervisedDetector(EmbeddingDetector):
         return self._run(self._attribute_fit.read(clips, n_jobs=self.n_jobs, verbose=self.verbose))
 
     def _run(self, inputs: Iterable[dict[str, np.ndarray] | None]) -> ClipOutputs:
-        return ClipOutputs(embeddings_of(self._evaluator, inputs, self._attribute_fit.names, torch_device(self.device)))
+        return ClipOutputs(embeddings_of(self._evaluator, inputs, self._attribute_fit.names, self.device))

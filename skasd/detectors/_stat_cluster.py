@@ -7,19 +7,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from skasd._device import torch_device
 from skasd._parameter_group import refuse_idle
 from skasd._parameters import check_option
 from skasd._random import random_seed
 from skasd.clips import Clips
 from skasd.clustering import ClipStatistics, StatisticalClusterer
-from skasd.detectors._embedding import EmbeddingDetector
+from skasd.detectors._embedding import EmbeddingDetector, embeddings_of
 from skasd.detectors._machine_scores import ClipOutputs, LearntClips, MachineScores
 from skasd.features._frontend import frontend_of, osscl_frontend, twfr_frontend
 from skasd.inputs._attribute_classes import Labels
 from skasd.inputs._attribute_fit import MACHINE_COLUMNS, AttributeFit, check_clusterer
 from skasd.inputs._augmentation import check_augmentation, prepared
-from skasd.inputs._network_fit import embeddings_of, log_mels_of
+from skasd.inputs._network_fit import log_mels_of
 from skasd.inputs._network_inputs import branch_inputs, usable_branches
 from skasd.networks import folded
 from skasd.objectives._network_options import MobileFaceNetOptions
@@ -263,7 +262,7 @@ class StatClusterDetector(EmbeddingDetector):
         return self._run(self._attribute_fit.read(clips, n_jobs=self.n_jobs, verbose=self.verbose))
 
     def _run(self, inputs: Iterable[dict[str, np.ndarray] | None]) -> ClipOutputs:
-        return ClipOutputs(embeddings_of(self._evaluator, inputs, self._attribute_fit.names, torch_device(self.device)))
+        return ClipOutputs(embeddings_of(self._evaluator, inputs, self._attribute_fit.names, self.device))
 
     def _checked_options(self) -> ClusterOptions:
         check_option("system", self.system, SYSTEMS)

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.mixture import GaussianMixture
 
 from skasd._parameter_group import refuse_idle
-from skasd._parameters import check_integer, check_number, check_option
+from skasd._parameters import check_integer, check_n_jobs, check_number, check_option
 from skasd._random import local_random_state
 from skasd._rank_pooling import decay_values, twfr
 from skasd._threads import one_blas_thread
@@ -219,6 +219,8 @@ class TWFRDetector(BaseDetector):
         check_number("reg_covar", self.reg_covar, low=0, above=True)
         check_option("score_by", self.score_by, SCORES)
         check_columns("group_columns", self.group_columns)
+        check_n_jobs(self.n_jobs)
+        check_integer("verbose", self.verbose, low=0)
         if self.n_components == 1:
             refuse_idle(self, ["score_by"], "n_components=1")
         if isinstance(self.r, str):

@@ -83,7 +83,7 @@ def into_container(values: np.ndarray | list[np.ndarray], clips: Clips, column: 
     if clips.table is not None:
         cells = pd.Series(list(values), index=clips.table.index, dtype=object)
         table = clips.table.assign(**{column: cells})
-        return note_feature(table, column) if np.ndim(cells.iloc[0]) == 2 else table
+        return note_feature(table, column)
     return equal_shapes(values)
 
 

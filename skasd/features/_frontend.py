@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from skasd._parameters import check_integer
+from skasd._parameters import check_integer, check_number
 from skasd.clips import ClipReader
 from skasd.features._log_mel import LogMelTransformer
-from skasd.inputs._frontend import Frontend
+from skasd.inputs._frontend import DECIBEL, Frontend
 
 _SAMPLE_RATE = 16000
 
@@ -33,8 +33,9 @@ def frontend_of(frontend: Any, default: LogMelTransformer) -> Frontend:
     frontend : LogMelTransformer, torch.nn.Module, callable or None
         None uses the default. A module maps a tensor of shape (1, n_timepoints) to (1, n_bands, n_frames); it is copied, put
         into evaluation mode and not trained. Any other callable maps an array (n_timepoints,) to (n_bands, n_frames). Its
-        attributes ``sample_rate`` (16000 if missing), ``hop_length`` and ``frequencies`` (the centres of the bands, in Hz)
-        are used if they exist.
+        attributes ``sample_rate`` (16000 if missing), ``hop_length``, ``frequencies`` (the centres of the bands, in Hz) and
+        ``log_unit`` (the natural logarithm of the power ratio of one unit; that of a dB if missing) are used if they exist.
+        It is called from several threads.
     default : LogMelTransformer
         Front end of the publication.
 
@@ -57,12 +58,17 @@ def frontend_of(frontend: Any, default: LogMelTransformer) -> Frontend:
         )
     sample_rate = getattr(frontend, "sample_rate", _SAMPLE_RATE)
     check_integer("frontend.sample_rate", sample_rate, low=1)
+    hop_length, log_unit = getattr(frontend, "hop_length", None), getattr(frontend, "log_unit", DECIBEL)
+    if hop_length is not None:
+        check_integer("frontend.hop_length", hop_length, low=1)
+    check_number("frontend.log_unit", log_unit, low=0, above=True)
     known = getattr(frontend, "frequencies", None)
     return Frontend(
         ClipReader(int(sample_rate)),
         _Checked(_module_function(frontend) if _is_module(frontend) else frontend),
         frequencies=None if known is None else _Known(np.asarray(known, dtype=float)),
-        hop_length=getattr(frontend, "hop_length", None),
+        log_unit=log_unit,
+        hop_length=hop_length,
     )
 
 
@@ -84,11 +90,13 @@ class _ModuleFunction:
     def __call__(self, waveform: np.ndarray) -> np.ndarray:
         import torch  # imported here so that other front ends do not load it
 
-        first = next(self.module.parameters(), None)
-        dtype = torch.float32 if first is None else first.dtype
+        tensors = (*self.module.parameters(), *self.module.buffers())
+        dtype = next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.float32)
         with torch.inference_mode():
             output = self.module(torch.from_numpy(np.array(waveform))[None].to(dtype))
-        return output.numpy()[0].astype(waveform.dtype)
+        if output.is_floating_point():  # NumPy has no bfloat16
+            output = output.to(torch.promote_types(output.dtype, torch.float32))
+        return output.numpy()[0]
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,13 @@ class _Checked:
     function: Callable[[np.ndarray], Any]
 
     def __call__(self, waveform: np.ndarray) -> np.ndarray:
-        spectrogram = np.asarray(self.function(waveform))
+        try:
+            spectrogram = np.asarray(self.function(waveform))
+        except Exception as error:  # of a function that we do not know: its clip is named, its error is kept
+            what = f"{type(error).__name__}: {error}"
+            raise ValueError(f"the front end fails on {len(waveform)} time points ({what})") from error
+        if spectrogram.dtype.kind not in "fiu":
+            raise ValueError(f"the front end returns {spectrogram.dtype} values; real numbers are expected")
         if spectrogram.ndim != 2 or 0 in spectrogram.shape:
             raise ValueError(
                 f"the front end returns a spectrogram of shape {spectrogram.shape}; (n_bands, n_frames) is expected"

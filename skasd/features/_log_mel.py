@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skasd._device import check_device, torch_device
 from skasd._mel import PAD_MODES, MelDefinition
-from skasd._parameters import check_integer, check_number, check_option
+from skasd._parameters import check_integer, check_n_jobs, check_number, check_option
 from skasd.clips import ClipReader, Clips
 from skasd.features._base import ClipTransformer, equal_shapes, into_container, stacked
 from skasd.features._mel_cpu import log_mel
@@ -279,8 +279,7 @@ class LogMelTransformer(ClipTransformer):
             check_integer("channel", self.channel, low=0, other="'mean'")
         for name in ("center", "resample", "flatten"):
             check_option(name, getattr(self, name), (True, False))
-        if self.n_jobs is not None:
-            check_integer("n_jobs", self.n_jobs, low=-np.inf, other="None")
+        check_n_jobs(self.n_jobs)
         check_integer("verbose", self.verbose, low=0)
         if self.amin < _SMALLEST:
             raise ValueError(

@@ -111,15 +111,33 @@ class TFgramTransformer(ClipTransformer):
         """
         check_device(self.device)
         clips = normals_only(self._check_clips(X, reset=True), y)
-        detector = self.detector.estimator if isinstance(self.detector, FrozenEstimator) else self.detector
+        detector = self._checked_detector()
         if detector is None:
             self._learn(clips)
         elif hasattr(detector, "network_"):
             self._take_from(detector)
         else:
-            self._refuse_without_image(detector, getattr(detector, "branches", ()))
             self._take_from(clone(detector).fit(X, y))
         return self
+
+    def _checked_detector(self) -> Any:
+        """The detector given, which has the image or can learn it."""
+        detector = self.detector.estimator if isinstance(self.detector, FrozenEstimator) else self.detector
+        if detector is None:
+            return None
+        if isinstance(detector, type) or not hasattr(detector, "mixup_alpha") or not hasattr(detector, "branches"):
+            what = f"the class {detector.__name__}" if isinstance(detector, type) else f"a {type(detector).__name__}"
+            raise TypeError(f"detector={detector!r} is {what}; an OSSCLDetector, fitted or not, or None is expected.")
+        is_fitted = hasattr(detector, "network_")
+        if isinstance(self.detector, FrozenEstimator) and not is_fitted:
+            raise ValueError(f"detector={self.detector!r} is frozen and not fitted; fit it first.")
+        branches = detector.branches_ if is_fitted else detector.branches
+        if "tfgram" not in branches:
+            raise ValueError(
+                f"detector={detector!r} has the branches {tuple(branches)}, without 'tfgram', the image that is asked for; "
+                "give an OSSCLDetector with it."
+            )
+        return detector
 
     def _learn(self, clips: Clips) -> None:
         """Train OS-SCL with its default parameters."""
@@ -147,15 +165,7 @@ class TFgramTransformer(ClipTransformer):
         self._keep(training.objective.network, fit, training.history)
 
     def _take_from(self, detector: Any) -> None:
-        self._refuse_without_image(detector, getattr(detector, "branches_", ()))
         self._keep(detector.network_, detector._network_fit, detector.history_)
-
-    def _refuse_without_image(self, detector: Any, branches: Any) -> None:
-        if "tfgram" not in branches:
-            raise ValueError(
-                f"detector={detector!r} has the branches {tuple(branches)}, which lack 'tfgram'; give an OSSCLDetector that "
-                "has this branch."
-            )
 
     def _keep(self, network: Any, fit: NetworkFit, history: list[dict[str, Any]]) -> None:
         self.network_: nn.Module = network.branches["tfgram"]

@@ -1,5 +1,6 @@
 """From clips to the inputs of a network and classes from attributes or clusters: what two detectors share."""
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -80,7 +81,7 @@ class AttributeFit:
         seed: int,
     ) -> Labels:
         """Classes of the clips, see :func:`labels_of`; a clusterer that is None has its defaults."""
-        return labels_of(
+        labels = labels_of(
             self.machines(clips),
             clips.domains(),
             attributes_of(clips),
@@ -89,6 +90,12 @@ class AttributeFit:
             clusterer=StatisticalClusterer() if clusterer is None else clusterer,
             seed=seed,
         )
+        if clusterer is not None and "clusters" not in labels.source.values():
+            warnings.warn(
+                f"clusterer={clusterer!r} is not used: no machine was clustered, since all have attributes.",
+                stacklevel=5,
+            )
+        return labels
 
     def _with_statistics(self, inputs: Iterator[Any], rows: list[np.ndarray]) -> Iterator[dict[str, np.ndarray] | None]:
         """Inputs of the network, while the statistics of each clip are added to a list."""

@@ -34,6 +34,15 @@ def check_augmentation(augmentation: Any, n_views: int = 1) -> None:
         )
 
 
+def check_bands(augmentation: Any, frontend: Frontend) -> None:
+    """Raise if there is an augmentation and the front end does not say where its bands lie."""
+    if augmentation is not None and frontend.frequencies is None:
+        raise ValueError(
+            f"augmentation={augmentation!r} treats bands by their frequencies, and the front end does not say where they are; "
+            "give it an attribute `frequencies`, the centres of the bands in Hz, or use a LogMelTransformer."
+        )
+
+
 def prepared(
     augmentation: Any,
     log_mels: Iterable[np.ndarray],
@@ -61,6 +70,7 @@ def prepared(
     """
     if augmentation is None:
         return None
+    check_bands(augmentation, frontend)
     spectra = _spectra(log_mels, label, frontend, n_frames)
     return augmentation.prepare(replace(spectra, n_clips=n_of_epoch or spectra.n_clips))
 
@@ -68,11 +78,6 @@ def prepared(
 def _spectra(
     log_mels: Iterable[np.ndarray], label: np.ndarray, frontend: Frontend, n_frames: int | None
 ) -> TrainingSpectra:
-    if frontend.frequencies is None:
-        raise ValueError(
-            "augmentation acts on bands of frequencies, and the front end does not say where its bands lie; give it an "
-            "attribute `frequencies`, the centres of the bands in Hz, or use a LogMelTransformer."
-        )
     log_unit = frontend.log_unit
     moments, powers = [], []
     for log_mel in log_mels:
@@ -83,7 +88,7 @@ def _spectra(
     n, total, squares = np.sum(moments, axis=0)
     power, mean = np.array(powers), total / n
     return TrainingSpectra(
-        frequency=frontend.frequencies(power.shape[1]),
+        frequency=frontend.frequencies(power.shape[1]),  # type: ignore[misc]
         power=np.array([power[label == number].mean(axis=0) for number in range(label.max() + 1)]),
         mean=float(mean),
         std=float(np.sqrt(max(squares / n - mean**2, 0.0))),

@@ -11,7 +11,7 @@ import numpy as np
 
 from skasd.clips import ClipReader, Clips
 
-_DB = np.log(10) / 10  # natural logarithm of the power ratio of one dB
+DECIBEL = np.log(10) / 10  # natural logarithm of the power ratio of one dB
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Frontend:
     spectrogram: Callable[[np.ndarray], np.ndarray]
     shape: Callable[[int], tuple[int, int]] | None = None
     frequencies: Callable[[int], np.ndarray] | None = None
-    log_unit: float = _DB
+    log_unit: float = DECIBEL
     hop_length: int | None = None
     on_device: Callable[[Iterable[Any]], Iterator[Any]] | None = None
 

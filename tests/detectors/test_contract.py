@@ -171,11 +171,11 @@ def test_labels_that_are_no_numbers_are_refused(case, train, labels):
 def test_features_after_waveforms_are_refused(case, train):
     log_mel = LogMelTransformer().fit_transform(train)
     name = type(case.detector).__name__
-    with pytest.raises(ValueError, match=f"X holds features, but {name} was fitted on waveforms"):
+    with pytest.raises(ValueError, match=f"X contains features, but {name} was fitted on waveforms"):
         case.new().fit(train).score_samples(log_mel)
     if not case.takes_features:
         return
-    with pytest.raises(ValueError, match=f"X holds waveforms, but {name} was fitted on features"):
+    with pytest.raises(ValueError, match=f"X contains waveforms, but {name} was fitted on features"):
         case.new().fit(log_mel).score_samples(train)
 
 

@@ -288,7 +288,7 @@ def test_columns_of_paths_are_named_too(tmp_path, waveform):
 
 
 def test_features_are_refused_by_name():
-    with pytest.raises(ValueError, match=r"X holds features of shape \(8, 20\); LogMelTransformer takes waveforms"):
+    with pytest.raises(ValueError, match=r"X contains features of shape \(8, 20\); LogMelTransformer takes waveforms"):
         LogMelTransformer().fit(np.zeros((2, 8, 20)))
 
 
