@@ -2,18 +2,17 @@
 What does a network make of a waveform?
 =======================================
 
-A log-mel spectrogram is a formula. A TFgram is an image of the same size that a network makes of the waveform, and what it
-shows is whatever helped to tell machines apart. This example puts the two side by side.
+A log-mel spectrogram is computed by a formula. A TFgram is an image of the same size that a network makes of the waveform,
+and it shows whatever helps to tell machines apart. This example puts the two side by side.
 """
 
 # %%
 # Train one
 # ---------
 #
-# :class:`~skasd.features.TFgramTransformer` learns its image as one branch of the network of
-# :class:`~skasd.detectors.OSSCLDetector`. It can train that by itself; here it takes the branch of a detector that is
-# fitted, so that the other settings can be chosen too. Six machines with 8 clips each, of one second at 8 kHz, make a
-# training of seconds and a rough image.
+# :class:`~skasd.features.TFgramTransformer` learns its image as one branch of the network of an
+# :class:`~skasd.detectors.OSSCLDetector`, which it is given, fitted or not. Six machines with 8 clips each, of one second at
+# 8 kHz, make a training of seconds and a rough image.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -42,7 +41,7 @@ train, test = clips[clips["split"] == "train"], clips[clips["split"] == "test"]
 
 
 def make_transformer(**settings):
-    """Transformer that takes the TFgram of a detector trained with these settings."""
+    """Fitted transformer whose detector has these settings."""
     detector = OSSCLDetector(
         ("log_mel", "tfgram"),
         network=MobileFaceNetOptions(bottlenecks=((2, 64, 1, 2), (2, 64, 1, 2))),
@@ -63,12 +62,13 @@ both[["log_mel", "tfgram"]].map(np.shape).head(2)
 # Side by side
 # ------------
 #
-# The channels of a TFgram come in no order. On the right they are sorted by how their value goes with the level of the clip
-# from frame to frame: at the bottom those that fall when the machine gets loud, at the top those that rise.
+# The channels of a TFgram are in no particular order. On the right they are sorted by the correlation of their values with
+# the level of the clip over the frames: at the bottom the channels that fall when the machine gets loud, at the top those
+# that rise.
 
 
 def frames(images):
-    """Frames (n_channels, n_clips * n_frames) of several clips, without the two at each end that feel the edge."""
+    """Frames (n_channels, n_clips * n_frames) of several clips, without the two at each edge."""
     return np.concatenate([image[:, 2:-2] for image in images], axis=1)
 
 
@@ -92,16 +92,16 @@ for axis in axes[-1]:
 plt.show()
 
 # %%
-# The valve opens twice, the slider makes two strokes, and both images say when. In the log-mel a band is loud or quiet. In
-# the TFgram about half of the channels answer to the machine and half to the pause, none of them says at which frequency,
-# and how strong they are follows from what tells the machines apart, not from decibels. The gearbox, which hums all the
-# time, is a pattern of channels that are on or off.
+# The valve opens twice, the slider makes two strokes, and both images show when. In the log-mel a band is loud or quiet. In
+# the TFgram about half of the channels respond to the machine and half to the pause. None of them stands for a frequency,
+# and their values follow from what distinguishes the machines, not from levels. The gearbox, which runs all the time, is a
+# pattern of channels that are on or off.
 #
 # How much of it is in the log-mel?
 # ---------------------------------
 #
-# Two descriptions of the same frames can be compared whatever their channels are: linear CKA is 1 where one is the other
-# but for a rotation, a factor and a shift, and 0 where nothing of the one is in the other.
+# Linear CKA compares two descriptions of the same frames, whatever their channels are. It is 1 if one is the other apart
+# from a rotation, a factor and a shift, and 0 if they have nothing in common.
 
 
 def similarity(one, other):
@@ -116,9 +116,9 @@ pd.Series(
 ).round(2)
 
 # %%
-# Random filters answer to loud frames and not to quiet ones, and so does a log-mel: they begin alike. The training moves the
-# image away from it, towards whatever else tells the machines apart. That does not make it better: which of the two finds
-# more faults, alone or together, is a question for your own clips.
+# Random filters respond to loud frames and not to quiet ones, as a log-mel does: at first the two are similar. The training
+# moves the image away from the log-mel, towards whatever else distinguishes the machines. That does not make it better:
+# which of the two finds more faults, alone or together, has to be tried on your own clips.
 #
 # Next step: :ref:`features_tfgram` in the guide stacks the two images in a pipeline, and
 # :ref:`sphx_glr_auto_examples_detectors_plot_osscl.py` shows what the whole network learns.
