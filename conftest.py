@@ -1,9 +1,7 @@
-"""The test run checks the shapes in the annotations of these packages."""
+"""Before any test is collected: the shapes in the annotations of networks, losses and augmentations are checked."""
 
 from jaxtyping import install_import_hook
 
-# is_pep484_tower: an int is accepted where a float is expected.
-install_import_hook(
-    ["skasd.networks", "skasd.losses", "skasd.augmentations"],
-    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
-)
+import tests.shape_checks  # noqa: F401  # the hook looks it up by name
+
+install_import_hook(["skasd.networks", "skasd.losses", "skasd.augmentations"], "tests.shape_checks.checked")

@@ -1,18 +1,19 @@
 """
-How do I find odd machine sounds?
-=================================
+How do I detect anomalous machine sounds?
+=========================================
 
-Fit a detector on recordings of machines in order, then score recordings it has not heard. Here are five synthetic
-machines with 100 normal training clips each; the test clips are half normal, half faulty. The detector never sees a
-fault before the test.
+Fit a detector on recordings of normal operation, then score new recordings. This example uses five synthetic machines
+with 100 normal training clips each; half of the test clips are normal, half are anomalous. The detector sees no
+anomaly before the test.
 """
 
 # %%
 # From clips to scores
 # --------------------
 #
-# ``clips.data`` is a table with one row per clip, ``clips.target`` says +1 for a normal clip and -1 for an anomaly. The
-# table knows which machine a clip belongs to, so that one :class:`~skasd.detectors.TWFRDetector` holds a model of each.
+# ``clips.data`` is a table with one row per clip; ``clips.target`` is +1 for a normal clip and -1 for an anomaly. The
+# table contains the machine of each clip, so a single :class:`~skasd.detectors.TWFRDetector` fits one model per
+# machine.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,21 +31,20 @@ scores = detector.score_samples(test)
 score_table(y_test, scores, test).drop(columns=["auc_source", "auc_target"]).round(3)
 
 # %%
-# The AUC is the share of pairs of a normal and a faulty clip that are ranked the right way round: 1 is perfect, 0.5 is
-# chance.
+# The AUC is the probability that a normal clip has a higher score than an anomalous one: 1 is perfect, 0.5 is chance.
 #
-# What the scores look like
-# -------------------------
+# Distribution of the scores
+# --------------------------
 #
-# High is normal. Each dot is a clip that the detector had not heard. The axis is linear between -3 and 3 and logarithmic
-# beyond, as some faults are very loud.
+# High scores are normal. Each dot is a test clip. The axis is linear between -3 and 3 and logarithmic beyond, because
+# some faults are very loud.
 
 figure, axis = plt.subplots(figsize=(8, 4.5), layout="constrained")
 machines = test["machine_type"].unique()
 for label, name, color, shift in ((1, "normal", "#1f6f8b", -0.17), (-1, "anomaly", "#d1495b", 0.17)):
     for row, machine in enumerate(machines):
         chosen = scores[(y_test == label) & (test["machine_type"] == machine)]
-        height = row + shift + 0.12 * np.sin(7.0 * np.arange(len(chosen)))  # so that dots do not hide one another
+        height = row + shift + 0.12 * np.sin(7.0 * np.arange(len(chosen)))  # so that dots do not overlap
         axis.scatter(chosen, height, s=22, color=color, alpha=0.6, linewidth=0, label=name if row == 0 else None)
 axis.set(yticks=range(len(machines)), yticklabels=machines, xlabel="score_samples (high = normal)")
 axis.set_xscale("symlog", linthresh=3)
@@ -57,5 +57,5 @@ axis.grid(axis="x", alpha=0.3)
 plt.show()
 
 # %%
-# Next step: :ref:`sphx_glr_auto_examples_detectors_plot_twfr.py` shows what the detector looks at, and how many clips a
-# threshold needs; :doc:`/user_guide/getting_started` does the same with a folder of wav files.
+# Next step: :ref:`sphx_glr_auto_examples_detectors_plot_twfr.py` shows which features the detector uses and how many
+# clips a threshold needs; :doc:`/user_guide/getting_started` does the same with a folder of wav files.

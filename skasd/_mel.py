@@ -31,16 +31,18 @@ class MelDefinition:
 
     and the result is :math:`(20 / p) \log_{10} S` in dB, or :math:`\ln S`.
 
+    The parameters are those of :class:`skasd.features.LogMelTransformer`.
+
     Parameters
     ----------
     sample_rate, n_fft, win_length, hop_length, n_mels : int
-        Sizes, as in :class:`skasd.features.LogMelTransformer`, like all parameters.
+        Sample rate in Hz, lengths in samples, and number of filters.
     f_min, f_max, power, amin, top_db : float
-        Limits of the filters and of the level.
+        Frequency limits in Hz, exponent of the magnitude, smallest mel value, and dynamic range in dB.
     norm, mel_scale, pad_mode, log : str
-        Variants of the filters, padding and logarithm.
+        Variants of the filters, the padding and the logarithm.
     center : bool
-        Whether frames are centred.
+        Whether frames are centred on multiples of the hop.
     """
 
     sample_rate: int = 16000

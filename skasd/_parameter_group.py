@@ -1,4 +1,4 @@
-"""Parameters that belong together: one object inside an estimator, which scikit-learn can see through."""
+"""Groups of related parameters, passed to an estimator as one object; scikit-learn's nested parameters reach into it."""
 
 import inspect
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from skasd._parameters import check_option
 
 
 class ParameterGroup:
-    """A dataclass that an estimator takes as one parameter; grids reach into it: ``detector__training__weight_decay``."""
+    """Base of dataclasses that are one parameter of an estimator; grids use ``detector__training__weight_decay``."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters by name.
@@ -19,11 +19,12 @@ class ParameterGroup:
         Parameters
         ----------
         deep : bool, default=True
-            Not used; the parameters hold no estimators. Present because scikit-learn passes it.
+            Not used, since the parameters contain no estimators. Present because scikit-learn passes it.
 
         Returns
         -------
         params : dict
+            Values by parameter name.
         """
         return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
 
@@ -33,11 +34,12 @@ class ParameterGroup:
         Parameters
         ----------
         **params : dict
-            Names and values.
+            Names and values of the parameters.
 
         Returns
         -------
         self : object
+            This object.
         """
         known = self.get_params()
         for name, value in params.items():
@@ -47,7 +49,7 @@ class ParameterGroup:
         return self
 
     def check(self) -> None:
-        """Raise if a parameter is out of range, or has no effect with the others."""
+        """Raise if a parameter is out of range, or has no effect given the others."""
 
     def __repr__(self) -> str:
         changed = ", ".join(f"{name}={value!r}" for name, value in changed_parameters(self).items())
@@ -55,24 +57,25 @@ class ParameterGroup:
 
 
 class HasParameterGroups:
-    """An estimator some of whose parameters are groups; None stands for the group with its defaults.
+    """Mixin for estimators with groups of parameters; None means the group with its defaults.
 
-    Put it before ``BaseEstimator``. `_parameter_groups` names the parameters and their classes.
+    List it before ``BaseEstimator``. `_parameter_groups` maps the parameters to their classes.
     """
 
     _parameter_groups: ClassVar[Mapping[str, type[ParameterGroup]]] = {}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name, with those of groups as ``group__parameter`` also where the group is None.
+        """Parameters by name; those of a group appear as ``group__parameter``, even if the group is None.
 
         Parameters
         ----------
         deep : bool, default=True
-            Whether parameters of groups and of estimators inside are included.
+            Whether to include the parameters of groups and of nested estimators.
 
         Returns
         -------
         params : dict
+            Values by parameter name.
         """
         params = super().get_params(deep=deep)  # type: ignore[misc]
         for name, kind in self._parameter_groups.items() if deep else ():
@@ -81,16 +84,17 @@ class HasParameterGroups:
         return params
 
     def set_params(self, **params: Any) -> Self:
-        """Set parameters; those of a group as ``group__parameter``.
+        """Set parameters; those of a group are named ``group__parameter``.
 
         Parameters
         ----------
         **params : dict
-            Names and values.
+            Names and values of the parameters.
 
         Returns
         -------
         self : object
+            This estimator.
         """
         for name, kind in self._parameter_groups.items():
             reaches_in = any(given.startswith(f"{name}__") for given in params)
@@ -99,7 +103,7 @@ class HasParameterGroups:
         return super().set_params(**params)  # type: ignore[misc]
 
     def _group(self, name: str) -> Any:
-        """The group given as this parameter, checked; the default one for None."""
+        """The checked group that this parameter holds; the group with its defaults if it is None."""
         value, kind = getattr(self, name), self._parameter_groups[name]
         if value is None:
             return kind()
@@ -111,7 +115,7 @@ class HasParameterGroups:
 
 
 def changed_parameters(owner: Any) -> dict[str, Any]:
-    """Parameters of an estimator or a group that differ from the defaults of its constructor."""
+    """Parameters of an estimator or a group that differ from the defaults of their constructor."""
     defaults = inspect.signature(type(owner)).parameters
     values = {name: getattr(owner, name) for name in defaults}
     return {name: value for name, value in values.items() if not _same(value, defaults[name].default)}
@@ -131,11 +135,11 @@ def refuse_idle(owner: Any, names: Iterable[str], because: str) -> None:
     Parameters
     ----------
     owner : estimator or ParameterGroup
-        Holds the parameters.
+        Object with the parameters.
     names : iterable of str
         Parameters that have no effect.
     because : str
-        The setting that leaves them without effect, such as ``"contrastive_weight=0"``.
+        Setting that disables them, such as ``"contrastive_weight=0"``.
     """
     changed = changed_parameters(owner)
     for name in names:

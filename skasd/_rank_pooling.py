@@ -1,4 +1,4 @@
-"""Rank-weighted pooling over time: from the mean of a band to its maximum.
+"""Rank-weighted pooling over time, which ranges from the mean of each band to its maximum.
 
 Axes: F mel bands, T frames, R decay values.
 """
@@ -12,7 +12,7 @@ from skasd._parameters import check_number
 
 
 def twfr(spectrogram: np.ndarray, r: Sequence[float]) -> np.ndarray:
-    """Weighted ranking pooling of one spectrogram.
+    """Weighted ranking pooling (TWFR) of one spectrogram.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def twfr(spectrogram: np.ndarray, r: Sequence[float]) -> np.ndarray:
     Returns
     -------
     pooled : ndarray of shape (R, F)
-        In the unit and dtype of `spectrogram`.
+        Pooled values, in the unit and dtype of `spectrogram`.
 
     Examples
     --------
@@ -37,16 +37,16 @@ def twfr(spectrogram: np.ndarray, r: Sequence[float]) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _ascending_weights(n_frames: int, r: tuple[float, ...]) -> np.ndarray:
-    """Weights of shape (R, T) for frames sorted from quiet to loud; each row has the sum 1."""
+    """Weights of shape (R, T) for frames sorted from quiet to loud; each row sums to 1."""
     weights = np.power.outer(np.asarray(r, dtype=float), np.arange(n_frames)[::-1])
     return weights / weights.sum(axis=1, keepdims=True)
 
 
 def decay_values(r: float | Sequence[float], name: str = "r") -> tuple[float, ...]:
-    """Values of a parameter of this name, after a look at each of them."""
+    """Decay values of a parameter as a tuple, each of them checked; `name` is used in error messages."""
     values = tuple(np.atleast_1d(np.asarray(r, dtype=object)))
     if not values:
-        raise ValueError(f"{name} is empty; give one decay value in [0, 1] or several.")
+        raise ValueError(f"{name} is empty; give one or more decay values in [0, 1].")
     for value in values:
         check_number(name, value, low=0, high=1)
     return values

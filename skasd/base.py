@@ -16,21 +16,21 @@ from skasd.clips import Clips, check_clips
 
 __all__ = ["BaseDetector", "NormalScores", "normals_only"]
 
-_FALSE_ALARM_SHARE = 0.1  # of contamination="auto"; the baselines of the challenge decide so
+_FALSE_ALARM_SHARE = 0.1  # false alarm rate of contamination="auto", as in the DCASE baselines
 
 
 @dataclass(frozen=True)
 class NormalScores:
-    """Anomaly scores of normal clips, which the threshold follows from.
+    """Anomaly scores of normal clips, from which the threshold is computed.
 
     Parameters
     ----------
     held_out : ndarray of shape (n_held_out,)
-        Scores of clips that the detector did not learn from, as new clips are scored; of the training clips if it learnt
-        from all of them.
+        Scores of clips that the detector was not trained on, computed as for new clips; scores of the training clips if
+        none are held out.
     training : ndarray of shape (n_clips,) or None, default=None
-        Scores of the training clips, equal to what ``score_samples`` gives for them but for the sign. None makes ``fit``
-        score them again if it needs them, which reads every clip a second time.
+        Scores of all training clips: the negative of what ``score_samples`` returns for them. If None, ``fit`` computes
+        them when it needs them, which reads every clip a second time.
     """
 
     held_out: np.ndarray
@@ -38,10 +38,10 @@ class NormalScores:
 
 
 class BaseDetector(OutlierMixin, BaseEstimator, ABC):
-    """What every detector shares.
+    """Base class of all detectors.
 
-    A detector writes ``__init__`` (with `contamination` and `threshold`) and two hooks. ``_fit(clips)`` learns from normal
-    clips, sets attributes that end in "_", and returns the :class:`NormalScores` that it knows by then, or None.
+    A subclass implements ``__init__`` (with `contamination` and `threshold`) and two hooks. ``_fit(clips)`` learns from
+    normal clips, sets attributes that end in "_", and returns the :class:`NormalScores` it has computed on the way, or None.
     ``_anomaly_score(clips)`` returns one number per clip, high for anomalous clips. With :math:`A` the anomaly score,
 
     - ``score_samples`` is :math:`-A`: high is normal;
@@ -51,7 +51,8 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
     - ``decision_function`` is ``score_samples - offset_``: negative is anomalous;
     - ``predict`` is its sign: +1 normal, -1 anomaly.
 
-    A detector with a parameter `feature` reads that column of a clip table; without one, it reads the only feature column.
+    A detector with a parameter `feature` reads that column of a clip table; a detector without it reads the feature column
+    if there is exactly one.
     """
 
     contamination: float | str
@@ -60,7 +61,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
 
     @abstractmethod
     def _fit(self, clips: Clips) -> NormalScores | None:
-        """Learn from normal clips; the scores that the threshold follows from, or None to have all clips scored."""
+        """Learn from normal clips; return the scores that determine the threshold, or None to have ``fit`` compute them."""
 
     @abstractmethod
     def _anomaly_score(self, clips: Clips) -> np.ndarray:
@@ -73,18 +74,19 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
 
     @final
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn what normal clips are like.
+        """Learn from the normal clips and set the threshold.
 
         Parameters
         ----------
         X : array, list of paths or clip table
             Clips: waveforms (n_clips, n_timepoints), features (n_clips, n_mels, n_frames), paths, or a table.
         y : array-like of shape (n_clips,), default=None
-            +1 for normal clips, -1 for anomalies, which are left out. None takes all clips as normal.
+            +1 for normal clips, -1 for anomalies, which are left out. None treats all clips as normal.
 
         Returns
         -------
         self : object
+            The fitted detector.
         """
         if self.contamination != "auto":
             check_number("contamination", self.contamination, low=0, high=0.5, above=True)
@@ -95,7 +97,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         return self
 
     def _offset(self, clips: Clips | None, scores: NormalScores) -> float:
-        """Threshold on ``score_samples``; clips are needed where the scores of the training clips are not known."""
+        """Threshold on ``score_samples``; `clips` is used only if `scores` lacks the scores of the training clips."""
         is_auto = isinstance(self.contamination, str)
         share = _FALSE_ALARM_SHARE if isinstance(self.contamination, str) else self.contamination
         score = scores.held_out if is_auto or self.threshold == "gamma" else scores.training
@@ -105,25 +107,25 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
 
     @final
     def fit_predict(self, X: Any, y: Any = None) -> np.ndarray:
-        """Fit on the clips of X that are not labelled -1, then predict all of them.
+        """Fit on the clips of X that are not labelled -1, then predict all clips of X.
 
         Parameters
         ----------
         X : array, list of paths or clip table
             Clips.
         y : array-like of shape (n_clips,), default=None
-            As in ``fit``.
+            Labels, as in ``fit``.
 
         Returns
         -------
         labels : ndarray of shape (n_clips,), int
-            +1 for clips taken as normal, -1 for anomalies.
+            +1 for normal clips, -1 for anomalies.
         """
         return self.fit(X, y).predict(X)
 
     @final
     def score_samples(self, X: Any) -> np.ndarray:
-        """How normal each clip is.
+        """Normality score of each clip, the negative of its anomaly score.
 
         Parameters
         ----------
@@ -133,7 +135,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         Returns
         -------
         scores : ndarray of shape (n_clips,), float64
-            High is normal.
+            Scores; high is normal.
         """
         check_is_fitted(self)
         clips = check_clips(self, X, reset=False, feature=self.feature)
@@ -141,7 +143,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
 
     @final
     def decision_function(self, X: Any) -> np.ndarray:
-        """``score_samples(X) - offset_`` of shape (n_clips,): negative for anomalies.
+        """Distance of each score from the threshold: ``score_samples(X) - offset_``.
 
         Parameters
         ----------
@@ -151,12 +153,13 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         Returns
         -------
         decisions : ndarray of shape (n_clips,), float64
+            Negative for anomalies, 0 or positive for normal clips.
         """
         return self.score_samples(X) - self.offset_
 
     @final
     def predict(self, X: Any) -> np.ndarray:
-        """+1 for clips taken as normal, -1 for anomalies.
+        """Decide for each clip whether it is normal.
 
         Parameters
         ----------
@@ -166,6 +169,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         Returns
         -------
         labels : ndarray of shape (n_clips,), int
+            +1 for normal clips, -1 for anomalies.
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
 
@@ -182,16 +186,17 @@ def normals_only(clips: Clips, y: Any) -> Clips:
     clips : Clips
         Clips given to ``fit``.
     y : array-like of shape (n_clips,) or None
-        +1 for normal clips, -1 for anomalies; None takes all clips as normal.
+        +1 for normal clips, -1 for anomalies; None treats all clips as normal.
 
     Returns
     -------
     normals : Clips
+        The clips without the anomalies.
 
     Raises
     ------
     ValueError
-        The labels are no numbers, or all are -1.
+        If the labels are not numbers, or all of them are -1.
     """
     if y is None:
         return clips
@@ -199,19 +204,19 @@ def normals_only(clips: Clips, y: Any) -> Clips:
     y = column_or_1d(y)
     if y.dtype.kind not in "iuf" or np.isnan(y).any():
         raise ValueError(
-            f"Unknown label type: y holds {_strange_labels(y)}; labels are +1 for normal clips and -1 for anomalies."
+            f"Unknown label type: y contains {_strange_labels(y)}; use +1 for normal clips and -1 for anomalies."
         )
     if not np.isin(y, (-1, 1)).all():
         warnings.warn(
-            "y holds labels other than +1 (normal) and -1 (anomaly); every clip that is not labelled -1 is taken as normal, "
-            "also those of unknown truth that loaders label 0: leave them out with X[y == 1] if they may be anomalies. "
-            "If 1 means anomaly in your labels, pass y=np.where(labels == 1, -1, 1).",
+            "y contains labels other than +1 (normal) and -1 (anomaly); every clip not labelled -1 is treated as normal, "
+            "including clips without ground truth, which loaders label 0. Leave them out with X[y == 1] if they may be "
+            "anomalies. If 1 means anomaly in your labels, pass y=np.where(labels == 1, -1, 1).",
             stacklevel=3,
         )
     normal = np.flatnonzero(y != -1)
     if not len(normal):
         raise ValueError(
-            f"All {len(clips)} clips given to fit are anomalies (y == -1); a detector learns from normal clips, labelled +1 "
-            "or not labelled."
+            f"All {len(clips)} clips passed to fit are anomalies (y == -1); a detector learns from normal clips, which are "
+            "labelled +1 or not labelled."
         )
     return clips if len(normal) == len(clips) else clips.take(normal)

@@ -24,6 +24,7 @@ FOLDERS = (
     "metrics",
     "model_selection",
     "networks",
+    "objectives",
     "scoring",
     "training",
 )
@@ -31,8 +32,16 @@ PUBLIC = [(folder, name) for folder in FOLDERS for name in importlib.import_modu
 
 
 def test_designed_names_are_there():
+    from skasd.clustering import ClipStatistics, StatisticalClusterer  # noqa: F401
     from skasd.datasets import load_clip_folder, load_dcase, make_machine_clips  # noqa: F401
-    from skasd.detectors import EnsembleDetector, OSSCLDetector, StatClusterDetector, TWFRDetector  # noqa: F401
+    from skasd.detectors import (  # noqa: F401
+        EnsembleDetector,
+        OSSCLDetector,
+        SelfSupervisedDetector,
+        StatClusterDetector,
+        TWFRDetector,
+        stat_cluster_ensemble,
+    )
     from skasd.features import LogMelTransformer, MedianFilter, TFgramTransformer, TWFRTransformer  # noqa: F401
     from skasd.metrics import (  # noqa: F401  # noqa: F401
         auc_score,
@@ -44,7 +53,21 @@ def test_designed_names_are_there():
         score_table,
     )
     from skasd.model_selection import DCASESplit, NormalOnlySplit  # noqa: F401
+    from skasd.objectives import (  # noqa: F401
+        DualBranchNetOptions,
+        JointNetOptions,
+        MobileFaceNetOptions,
+        PatchOptions,
+        SegmentNetOptions,
+    )
     from skasd.scoring import GMMScorer, KMeansScorer, KNNScorer, MahalanobisScorer  # noqa: F401
+
+
+def test_training_has_eight_public_names():
+    from skasd import training
+
+    names = ["ClipStore", "PatchStore", "Training", "TrainingOptions", "TrainingPlan", "evaluated", "seeded", "train"]
+    assert sorted(training.__all__) == names
 
 
 @pytest.mark.parametrize(("folder", "name"), PUBLIC, ids=lambda part: part)

@@ -10,7 +10,6 @@ import json
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
@@ -33,9 +32,26 @@ OF_SYSTEMS = {
 RULES = ("r=1", "r=0.9", "r=0.5", "auto")
 
 
+def results_of(suite):
+    """Results of a suite, the last of each task; tags become columns."""
+    by_key = {}
+    for line in (HERE / "results" / suite / "results.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        way = row["score_with"] or ""
+        names = {"variant": row["detector"].removesuffix(f", {way}"), "score": way}
+        by_key[row["data"], row["detector"], row["key"]] = {**row, **names, **row["tags"]}
+    return list(by_key.values())
+
+
 def rows_of(suite):
     """One row for each result and section."""
-    return pd.DataFrame([json.loads(line) for line in (HERE / f"{suite}.jsonl").read_text().splitlines()])
+    rows = []
+    for result in results_of(suite):
+        (faults,) = (result["proxies"] or {"none": {}}).values()
+        shared = {name: value for name, value in result.items() if name not in ("proxies", "sections", "machines")}
+        shared |= {"proxy_auc": faults.get("auc"), "proxy_auc_pooled": faults.get("auc_pooled")}
+        rows += [{**shared, **section} for section in result["sections"]]
+    return pd.DataFrame(rows)
 
 
 def mean_and_spread(values, digits=3, sign=""):
@@ -53,10 +69,10 @@ def osscl(data):
     others = {"pauc": "pAUC"}
     if data == "search":
         others["proxy_auc"] = "proxies"
-        rows = rows[rows["score_with"].isin(("label", "embedding, LOF", "label + LOF"))]
+        rows = rows[rows["score"].isin(("label", "embedding, LOF", "label + LOF"))]
     by_machine = "machine_type" if data == "synthetic" else "section"
     lines = []
-    for (variant, way), group in rows.groupby(["variant", "score_with"], sort=False):
+    for (variant, way), group in rows.groupby(["variant", "score"], sort=False):
         machines = group.groupby(by_machine)["auc"].mean().map("{:.3f}".format)
         by_seed = group.groupby("seed")[["auc", *others]].mean()
         means = {name: f"{by_seed[column].mean():.3f}" for column, name in others.items()}
@@ -70,15 +86,15 @@ def settings_of_augmentation(data):
     rows = rows[(rows["data"] == data) & (rows["variant"] != "premise")]
     lines = []
     for (variant, split, *parts), group in rows.groupby(["variant", "split", *PARTS], dropna=False):
-        by_seed = group.groupby("seed")[["auc", "pauc", "proxy_auc"]].mean()
+        by_seed = group.groupby("seed")[["auc", "pauc", "proxy_auc_pooled"]].mean()
         flags = {name: _flag(part) for name, part in zip(PARTS.values(), parts, strict=True)}
         areas = {
             "AUC": mean_and_spread(by_seed["auc"]),
             "pAUC": mean_and_spread(by_seed["pauc"]),
-            "AUC of proxies": mean_and_spread(by_seed["proxy_auc"]),
+            "AUC of proxies": mean_and_spread(by_seed["proxy_auc_pooled"]),
         }
         name = variant if variant != "ablation" else _name(split)
-        lines.append((by_seed["proxy_auc"].mean(), {"mixed from": name, **flags, **areas}))
+        lines.append((by_seed["proxy_auc_pooled"].mean(), {"mixed from": name, **flags, **areas}))
     return pd.DataFrame([line for _, line in sorted(lines, key=lambda line: -line[0])])
 
 
@@ -86,7 +102,7 @@ def parts_of_augmentation(data):
     """What each part changes where all others are equal: mean of the paired differences over settings and seeds."""
     rows = rows_of("contrastive_spectrum")
     rows = rows[(rows["data"] == data) & (rows["variant"] == "ablation")]
-    by_run = rows.groupby(["split", *PARTS, "seed"], dropna=False)[["auc", "proxy_auc"]].mean()
+    by_run = rows.groupby(["split", *PARTS, "seed"], dropna=False)[["auc", "proxy_auc_pooled"]].mean()
     parts = [(f"{_name(split)} for all bands", "split", split, 0.0) for split in SPLITS[1:]]
     parts += [(name, part, True, False) for part, name in PARTS.items()]
     return pd.DataFrame(
@@ -100,7 +116,7 @@ def parts_of_augmentation(data):
 
 def _change(by_run, level, one, other):
     change = (by_run.xs(one, level=level) - by_run.xs(other, level=level)).groupby("seed").mean()
-    titles = {"auc": "AUC", "proxy_auc": "AUC of proxies"}
+    titles = {"auc": "AUC", "proxy_auc_pooled": "AUC of proxies"}
     return {title: mean_and_spread(change[column], sign="+") for column, title in titles.items()}
 
 
@@ -129,7 +145,7 @@ def joint_ae_cnn(data):
     rows = rows_of("joint_ae_cnn")
     rows = rows[rows["data"] == data]
     lines = []
-    for (variant, way), group in rows.groupby(["variant", "score_with"], sort=False):
+    for (variant, way), group in rows.groupby(["variant", "score"], sort=False):
         sections = group.groupby("section")["auc"].mean().map("{:.3f}".format)
         by_seed = group.groupby("seed")[["auc", "pauc"]].mean()
         lines.append(
@@ -147,20 +163,32 @@ def joint_ae_cnn(data):
 
 def stat_cluster():
     """A row for each system: the figures of the challenge, and how well its classes agree with the patterns."""
-    rows = rows_of("stat_cluster")
-    rows = rows[~rows["system"].str.startswith("clusters:")]
+    alone = [{"data": "known", "variant": row["system"], **row} for row in clusters_of("kNN")]
+    rows = pd.DataFrame([*alone, *map(_of_system, results_of("stat_cluster"))])
     lines = []
-    for (system, attributes), group in rows.groupby(["system", "attributes"], sort=False):
+    for (system, attributes), group in rows.groupby(["variant", "data"], sort=False):
         figures = {title: mean_and_spread(group[column]) for column, title in OF_SYSTEMS.items()}
         seconds = mean_and_spread(group["fit_seconds"], 0)
         lines.append({"system": system, "attributes": attributes, **figures, "fit in s": seconds})
     return pd.DataFrame(lines)
 
 
+def _of_system(result):
+    parts = {part["metric"]: part["value"] for part in result["official_parts"]}
+    agreement = result["agreement"] or {}
+    figures = {"official": result["official_score"], "rand_index": agreement.get("all")}
+    return {**result, **parts, **figures, "rand_index_source": agreement.get("source")}
+
+
+def clusters_of(start):
+    """Rows of clusters.py whose name begins so."""
+    lines = (HERE / "results" / "stat_cluster" / "clusters.jsonl").read_text(encoding="utf-8").splitlines()
+    return [row for row in map(json.loads, lines) if row["system"].startswith(start)]
+
+
 def clusters():
     """How well each method of clustering finds the patterns."""
-    rows = rows_of("stat_cluster")
-    rows = rows[rows["system"].str.startswith("clusters:")]
+    rows = pd.DataFrame(clusters_of("clusters: "))
     return pd.DataFrame(
         {
             "clusters": rows["system"].str.removeprefix("clusters: "),
@@ -172,8 +200,18 @@ def clusters():
 
 def proxies():
     """Rank correlation of proxies of each kind with true anomalies, and the AUC of the setting that they choose."""
-    rows = rows_of("proxy_anomalies")
-    rows = pd.concat([rows, pd.DataFrame(rows["proxies"].tolist(), index=rows.index)], axis=1)
+    rows = pd.DataFrame(
+        [
+            {
+                "data": f"{result['data']} {machine['machine_type']}",
+                "seed": result["seed"],
+                "auc": machine["auc_official"],
+                **{kind: figures["machines"][machine["machine_type"]] for kind, figures in result["proxies"].items()},
+            }
+            for result in results_of("proxy_anomalies")
+            for machine in result["machines"][:-1]
+        ]
+    )
     rows["mean of all"] = rows[list(KINDS)].mean(axis=1)
     lines = []
     for data, group in rows.groupby("data", sort=False):
@@ -200,13 +238,10 @@ def _rank_correlation(rows, kind):
 def twfr(rules=RULES):
     """A row for each data set: AUC ± its standard deviation over seeds / pAUC, each a mean over machines."""
     rows = rows_of("twfr")
-    is_real, has_seed = rows["dataset"] != "synthetic", rows["seed"].notna()
-    kind = np.select([is_real & has_seed, is_real], [", random draws", ", its split"], "")
-    duty_cycle = "synthetic, duty cycle " + rows["duty_cycle"].astype(str)
-    rows = rows.assign(data=rows["dataset"].where(is_real, duty_cycle) + kind, seed=rows["seed"].fillna(-1))
-    by_seed = rows.groupby(["data", "rule", "seed"])[["auc", "pauc"]].mean()
+    rows["data"] = rows["data"].str.replace(r", \d+ dB$", "", regex=True)
+    by_seed = rows.groupby(["data", "detector", "seed"])[["auc", "pauc"]].mean()
     lines = []
-    for data in by_seed.index.unique("data"):
+    for data in sorted(set(rows["data"])):
         areas = {rule: by_seed.loc[data, rule] for rule in rules}
         cells = {rule: f"{mean_and_spread(of['auc'])} / {of['pauc'].mean():.3f}" for rule, of in areas.items()}
         lines.append({"AUC / pAUC": data, **cells})

@@ -1,17 +1,17 @@
 """
-Does it matter what holds the clips?
-====================================
+Arrays, files and clip tables give the same scores
+==================================================
 
-No. Waveforms in an array, features in an array, a list of files and a clip table all give the same scores, because one
-function turns each of them into clips. What differs is what each can say *beside* the sound.
+Waveforms in an array, features in an array, a list of files and a clip table all give the same scores, because every
+estimator converts them to the same clips. They differ only in the metadata that they can hold.
 """
 
 # %%
-# The same clips four times
-# -------------------------
+# The same clips in four containers
+# ---------------------------------
 #
-# One synthetic pump, 60 clips to learn from and 20 to score. The files hold 32-bit floats, so that nothing is rounded on
-# the way through the disk.
+# The clips are of one synthetic pump: 60 for training and 20 for testing. The files store 32-bit floats, so that writing
+# and reading them rounds nothing.
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,13 +30,13 @@ train = (clips.data["split"] == "train").to_numpy()
 
 table = clips.data
 waveforms = np.stack(table["waveform"])  # (n_clips, n_timepoints)
-front_end = LogMelTransformer(norm=None, mel_scale="htk")  # the one that TWFRDetector has by default
+front_end = LogMelTransformer(norm=None, mel_scale="htk")  # the default of TWFRDetector
 features = front_end.fit_transform(waveforms)  # (n_clips, n_mels, n_frames)
 waveforms.shape, features.shape
 
 # %%
-# A detector is fitted and asked for scores in each of the four ways. Paths are an array here so that they can be
-# selected by a mask; a list does as well.
+# For each container, a detector is fitted and computes scores. Paths are in an array here so that a mask can select them; a
+# list works as well.
 
 scores = {}
 with TemporaryDirectory() as folder:
@@ -51,10 +51,10 @@ scores = pd.DataFrame(scores)
 scores.sub(scores["waveforms"], axis=0).abs().max().rename("largest difference")
 
 # %%
-# One figure
-# ----------
+# Scores of all containers
+# ------------------------
 #
-# Each ring is a container: where they are all drawn around one another, they agree.
+# Each ring belongs to one container. Concentric rings show that all containers give the same score.
 
 figure, axis = plt.subplots(figsize=(8, 4), layout="constrained")
 styles = {"waveforms": 16, "features": 11, "paths": 6.5, "clip table": 2.5}
@@ -69,15 +69,15 @@ axis.spines[["top", "right"]].set_visible(False)
 plt.show()
 
 # %%
-# What only a table can do
+# Metadata in a clip table
 # ------------------------
 #
-# The table also says which machine each clip belongs to. With it one detector holds a model for every machine, and
-# train-test splits, pipelines and grid searches carry that knowledge along. Arrays and paths have no such column: their
-# clips are taken as one machine.
+# The table also holds the machine of each clip. One detector can then fit a model for every machine, and train-test
+# splits, pipelines and grid searches keep the metadata with the clips. Arrays and paths have no such columns, so their
+# clips are treated as one machine.
 
 detector = TWFRDetector().fit(table[train])
 list(detector.mixtures_)
 
 # %%
-# Next step: :doc:`/user_guide/clips` lists what a clip may look like, and what the messages say when it does not.
+# Next step: :doc:`/user_guide/clips` describes the accepted kinds of clips and the error messages.

@@ -2,13 +2,13 @@
 What do the synthetic machines sound like?
 ==========================================
 
-Recordings of broken machines are rare, and nobody knows how broken the machine was. Synthetic clips answer both: the
-same second of the same machine can be had healthy, a little worn or about to fail. This example looks at every machine
-that :func:`skasd.datasets.make_machine_clips` knows, next to one of its faults, and at the duty cycle.
+Recordings of broken machines are rare, and nobody knows how broken the machine was. Synthetic clips solve both problems:
+the same second of the same machine can be healthy, a little worn, or about to fail. This example shows the default
+machines of :func:`skasd.datasets.make_machine_clips` with and without a fault, and the effect of the duty cycle.
 """
 
 # %%
-# A clip table comes back, with one row per clip. The text in ``attributes`` is the operating state.
+# The result is a clip table with one row per clip. The text in ``attributes`` describes the operating state.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,8 +23,9 @@ clips.data.drop(columns="waveform").assign(target=clips.target, anomaly_kind=cli
 # Healthy and faulty
 # ------------------
 #
-# At severity 0 an anomalous clip is a normal one, and the seed fixes everything but the strength of the fault. So two
-# calls give the same clip without its fault and with it. Severity 3 is clearer than the default of 1, for the eye.
+# At severity 0 an anomalous clip is the same as a normal one, and the seed fixes everything but the strength of the fault.
+# Two calls therefore give the same clip without and with its fault. Severity 3 makes the faults easier to see than the
+# default of 1.
 
 SAMPLE_RATE = 16_000
 FAULTS = {"fan": "imbalance", "pump": "leak", "slider": "missing", "valve": "squeal", "gearbox": "bearing"}
@@ -64,16 +65,16 @@ for axis in axes[-1]:
 plt.show()
 
 # %%
-# The fan gains a line at the very bottom, one turn of its shaft. The leak of the pump is a band of hiss. The slider
-# misses strokes. The valve whistles while it is open, and the bearing of the gearbox ticks near its resonance, too
-# fast for a spectrogram to show single impacts.
+# The imbalance of the fan is a line at the very bottom, at the rotation frequency of its shaft. The leak of the pump is a
+# band of hiss. The slider misses strokes. The valve squeals while it is open. The worn bearing of the gearbox adds impacts
+# near its resonance, too fast for a spectrogram to show them one by one.
 #
-# How long does the machine sound?
-# --------------------------------
+# Duty cycle
+# ----------
 #
-# Fans never stop and valves hardly ever sound. What a detector should do with the frames of a clip depends on that:
-# average them, or look at the loudest few. ``duty_cycle`` sets the share of time with sound for any machine, while
-# ``snr_db`` keeps the level of that sound above the background.
+# Fans never stop, while valves rarely sound. This determines whether a detector should average the frames of a clip or use
+# only the loudest ones. ``duty_cycle`` sets the share of the time in which a machine sounds, and ``snr_db`` sets the level
+# of that sound above the background.
 
 figure, axes = plt.subplots(3, 1, figsize=(9, 5), sharex=True, sharey=True, layout="constrained")
 for axis, duty_cycle in zip(axes, (1.0, 0.5, 0.1), strict=True):
@@ -87,5 +88,5 @@ axes[-1].set_xlabel("time (s)")
 plt.show()
 
 # %%
-# Next step: sort the frames of a spectrogram by their level and pool them with weights :math:`r^n`, then see which
-# :math:`r` finds the anomalies best at each duty cycle.
+# Next step: sort the frames of a spectrogram by level, pool them with weights :math:`r^n`, and find the :math:`r` that
+# detects the anomalies best at each duty cycle.

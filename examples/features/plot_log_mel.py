@@ -1,18 +1,19 @@
 """
-What does a log-mel spectrogram keep?
-=====================================
+What does a log-mel spectrogram preserve?
+=========================================
 
-Every detector looks at a sound through a front end. Two of its choices matter most: how the frequencies are spaced, and
-how long a frame is. This example draws both for a valve that whistles while it is open.
+Every detector sees a sound through a front end. Its two most important settings are the spacing of the frequency
+bands and the length of a frame. This example shows both for a valve that whistles while it is open.
 """
 
 # %%
 # Two mel scales
 # --------------
 #
-# :class:`~skasd.features.LogMelTransformer` pools the power spectrum by triangular filters. On Slaney's scale they are
-# linear below 1 kHz; on HTK's they widen from the start. With ``norm="slaney"`` each filter has an area of one, so that
-# wide ones are low; with ``norm=None`` each has a height of one. Where a filter lies can be measured with pure tones.
+# :class:`~skasd.features.LogMelTransformer` pools the power spectrum with triangular filters. On the Slaney scale
+# they are equally wide below 1 kHz; on the HTK scale their width grows from the start. With ``norm="slaney"`` each
+# filter has unit area, so wide filters have a low peak; with ``norm=None`` each has unit height. Pure tones show the
+# response of each filter.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -44,15 +45,16 @@ axes[-1].set_xlim(0, 8)
 plt.show()
 
 # %%
-# HTK's filters are the finer ones below half a kilohertz, Slaney's between about 0.5 and 3 kHz. An area of one takes weight
-# from the wide filters; for a model that learns each band by itself that is a constant in dB and changes nothing, but where
-# a floor (``amin``) or a sum over bands comes in, it does. What counts is that training and test use the same.
+# HTK filters are narrower below 0.5 kHz, Slaney filters between about 0.5 and 3 kHz. Unit area lowers the level of
+# wide filters. That is a constant offset in dB per band, which does not affect a model that treats each band
+# separately, but it matters with a floor (``amin``) or a sum over bands. Training and test must use the same
+# settings.
 #
-# Two lengths of a frame
-# ----------------------
+# Frame length
+# ------------
 #
-# A long frame tells close frequencies apart, a short one close events. The valve opens and closes about twice a second,
-# and whistles in between.
+# A long frame resolves close frequencies, a short one resolves close events. The valve opens and closes about twice a
+# second and whistles while it is open.
 
 clips, _ = make_machine_clips(
     "valve",
@@ -81,8 +83,9 @@ figure.colorbar(image, ax=axes, label="level below the maximum (dB)", shrink=0.7
 plt.show()
 
 # %%
-# At 16 ms the edges are sharp, the background is grainy, and the lowest bands share the same few frequencies. At 256 ms the
-# whistles in bands 35 and 50 are clear lines on a smooth ground, but every opening is smeared to more than twice its
-# length. The default of 1024 samples, 64 ms, is a compromise, and that of the DCASE baselines.
+# With 16 ms the edges are sharp, but the background is grainy and the lowest bands share the same few frequency bins.
+# With 256 ms the whistles in bands 35 and 50 are clear lines on a smooth background, but every opening is smeared to
+# more than twice its length. The default of 1024 samples, 64 ms, is a compromise and the choice of the DCASE
+# baselines.
 #
-# Next step: :ref:`sphx_glr_auto_examples_features_plot_median_filter.py` takes short events out of a spectrogram.
+# Next step: :ref:`sphx_glr_auto_examples_features_plot_median_filter.py` removes short events from a spectrogram.

@@ -2,16 +2,17 @@
 When does a median filter help?
 ===============================
 
-A factory is loud: somebody drops a tool while a fan is recorded. A running median over the frames of each band keeps what
-lasts and takes out what is short. That helps with machines that hum, and ruins those that click.
+Factories are noisy: somebody drops a tool while a fan is recorded. A running median over the frames of each band
+keeps lasting sounds and removes short ones. That helps for machines that hum, but removes the sound of machines that
+click.
 """
 
 # %%
 # A fan and a dropped tool
 # ------------------------
 #
-# The blow is 60 ms of noise. It has nothing to do with the fan, but it makes the clip look odd. The filter works on the
-# ``log_mel`` column of a clip table, or on an array of features.
+# The impact is 60 ms of noise. It has nothing to do with the fan, but makes the clip look anomalous. The filter works
+# on the ``log_mel`` column of a clip table or on an array of features.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,8 +33,8 @@ def one_clip(machine_type):
     return clips
 
 
-def with_blow(clips, at, length=0.06):
-    """The same table with a burst of noise added at a time in seconds."""
+def with_impact(clips, at, length=0.06):
+    """Clip table with a burst of noise added at `at` seconds."""
     waveform = clips["waveform"].iloc[0].copy()
     start, n_timepoints = int(at * SAMPLE_RATE), int(length * SAMPLE_RATE)
     noise = np.random.default_rng(0).normal(size=n_timepoints) * np.hanning(n_timepoints)
@@ -42,7 +43,7 @@ def with_blow(clips, at, length=0.06):
 
 
 def draw(axis, log_mel, title):
-    """Level in dB over time (s) and band."""
+    """Plot the level in dB over time (s) and band."""
     low, high = np.percentile(log_mel, (2, 99.8))
     axis.imshow(
         log_mel, origin="lower", aspect="auto", cmap="magma", vmin=low, vmax=high, extent=(0, DURATION, 0, len(log_mel))
@@ -51,11 +52,11 @@ def draw(axis, log_mel, title):
     axis.set(xlabel="time (s)", ylabel="band")
 
 
-fan = front_end.fit_transform(with_blow(one_clip("fan"), at=1.5))
+fan = front_end.fit_transform(with_impact(one_clip("fan"), at=1.5))
 valve = front_end.fit_transform(one_clip("valve"))
 
 figure, axes = plt.subplots(2, 2, figsize=(9, 6), sharex=True, sharey=True, layout="constrained")
-for row, (name, table) in zip(axes, {"fan and a blow": fan, "valve": valve}.items(), strict=True):
+for row, (name, table) in zip(axes, {"fan and impact": fan, "valve": valve}.items(), strict=True):
     draw(row[0], table["log_mel"].iloc[0], name)
     draw(row[1], MedianFilter(size=31).fit_transform(table)["log_mel"].iloc[0], f"{name}, median of 31 frames")
 for axis in axes.flat:
@@ -63,14 +64,14 @@ for axis in axes.flat:
 plt.show()
 
 # %%
-# The blow is gone and the fan is as it was, but for its noise. The valve is gone as well: what it does is shorter than
-# half a window.
+# The impact is gone, and the fan is unchanged except for its noise. The valve is gone as well, because its strokes
+# are shorter than half the window.
 #
-# How long is short?
-# ------------------
+# How short is too short?
+# -----------------------
 #
-# An event goes when it fills less than half of the window. To see it, the level of one band is followed while the window
-# grows. The blow stands out in five frames, since neighbouring frames overlap.
+# An event is removed if it is shorter than half of the window. The plot shows the level of one band for several
+# window sizes. The impact covers five frames, because neighbouring frames overlap.
 
 log_mel = fan["log_mel"].to_list()
 band = 50
@@ -88,9 +89,9 @@ axis.grid(alpha=0.3)
 plt.show()
 
 # %%
-# Five frames leave some of it, eleven nothing. With a hop of 16 ms, 31 frames are half a second: whatever is shorter than a
-# quarter of a second vanishes. Use the filter where the
-# machine sounds without pause and the background does not, and leave it out for valves, sliders and presses.
+# A window of five frames leaves some of the impact, one of eleven nothing. With a hop of 16 ms, 31 frames are half a
+# second, so events shorter than a quarter of a second are removed. Use the filter if the machine runs continuously
+# and the background noise does not; do not use it for valves, sliders and presses.
 #
-# Next step: put ``make_pipeline(LogMelTransformer(), MedianFilter(), TWFRDetector())`` beside the same without the filter
-# and compare the AUC on your own clips; :ref:`sphx_glr_auto_examples_detectors_plot_twfr.py` does so for another choice.
+# Next step: compare the AUC of ``make_pipeline(LogMelTransformer(), MedianFilter(), TWFRDetector())`` on your own
+# clips with and without the filter; :ref:`sphx_glr_auto_examples_detectors_plot_twfr.py` does so for another setting.

@@ -1,18 +1,18 @@
 """
-What does a network make of a waveform?
-=======================================
+What does a network learn from waveforms?
+=========================================
 
-A log-mel spectrogram is computed by a formula. A TFgram is an image of the same size that a network makes of the waveform,
-and it shows whatever helps to tell machines apart. This example puts the two side by side.
+A log-mel spectrogram is computed by a formula. A TFgram has the same size but is computed from the waveform by a
+network, which learned it by classifying machines. This example compares the two.
 """
 
 # %%
-# Train one
-# ---------
+# Train a TFgram
+# --------------
 #
-# :class:`~skasd.features.TFgramTransformer` learns its image as one branch of the network of an
-# :class:`~skasd.detectors.OSSCLDetector`, which it is given, fitted or not. Six machines with 8 clips each, of one second at
-# 8 kHz, make a training of seconds and a rough image.
+# :class:`~skasd.features.TFgramTransformer` learns its representation as one branch of the network of an
+# :class:`~skasd.detectors.OSSCLDetector`, which it is given, fitted or not. With six machines and 8 clips each, of one
+# second at 8 kHz, training takes seconds and gives a rough result.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -41,7 +41,7 @@ train, test = clips[clips["split"] == "train"], clips[clips["split"] == "test"]
 
 
 def make_transformer(**settings):
-    """Fitted transformer whose detector has these settings."""
+    """Transformer with the TFgram of a detector that is trained with these settings."""
     detector = OSSCLDetector(
         ("log_mel", "tfgram"),
         network=MobileFaceNetOptions(bottlenecks=((2, 64, 1, 2), (2, 64, 1, 2))),
@@ -55,20 +55,19 @@ def make_transformer(**settings):
 
 
 learnt = make_transformer(max_epochs=24, learning_rate=5e-3)
-both = learnt.transform(front_end.fit_transform(test))  # a table in, the same table with one more column out
+both = learnt.transform(front_end.fit_transform(test))  # adds a column to the table
 both[["log_mel", "tfgram"]].map(np.shape).head(2)
 
 # %%
-# Side by side
+# Compare both
 # ------------
 #
-# The channels of a TFgram are in no particular order. On the right they are sorted by the correlation of their values with
-# the level of the clip over the frames: at the bottom the channels that fall when the machine gets loud, at the top those
-# that rise.
+# The channels of a TFgram have no natural order. On the right they are sorted by their correlation with the level of
+# the clip over frames: channels at the bottom decrease when the machine gets loud, channels at the top increase.
 
 
 def frames(images):
-    """Frames (n_channels, n_clips * n_frames) of several clips, without the two at each edge."""
+    """Frames (n_channels, n_clips * n_frames) of several clips, without the two at each end with boundary effects."""
     return np.concatenate([image[:, 2:-2] for image in images], axis=1)
 
 
@@ -92,33 +91,35 @@ for axis in axes[-1]:
 plt.show()
 
 # %%
-# The valve opens twice, the slider makes two strokes, and both images show when. In the log-mel a band is loud or quiet. In
-# the TFgram about half of the channels respond to the machine and half to the pause. None of them stands for a frequency,
-# and their values follow from what distinguishes the machines, not from levels. The gearbox, which runs all the time, is a
-# pattern of channels that are on or off.
+# The valve opens twice and the slider makes two strokes; both representations show when. The log-mel shows the level
+# of each band. In the TFgram about half of the channels respond to the machine and half to the pauses. Channels do
+# not correspond to frequencies, and their values reflect what distinguishes the machines instead of levels. The
+# gearbox, which hums continuously, gives a pattern of active and inactive channels.
 #
-# How much of it is in the log-mel?
-# ---------------------------------
+# How similar are TFgram and log-mel?
+# -----------------------------------
 #
-# Linear CKA compares two descriptions of the same frames, whatever their channels are. It is 1 if one is the other apart
-# from a rotation, a factor and a shift, and 0 if they have nothing in common.
+# Linear centred kernel alignment (CKA) compares two representations of the same frames, whatever their channels are.
+# It is 1 if they are equal up to rotation, scaling and shift, and 0 if they are uncorrelated.
 
 
 def similarity(one, other):
-    """Linear CKA, in [0, 1], of descriptions (n_channels, n_frames) of the same frames."""
+    """Linear CKA, in [0, 1], of two representations (n_channels, n_frames) of the same frames."""
     one, other = (x - x.mean(axis=1, keepdims=True) for x in (one, other))
     return np.sum((one @ other.T) ** 2) / np.linalg.norm(one @ one.T) / np.linalg.norm(other @ other.T)
 
 
 untrained = frames(make_transformer(max_epochs=1, learning_rate=1e-9).transform(test)["tfgram"])
 pd.Series(
-    {"before the training": similarity(log_mel, untrained), "after it": similarity(log_mel, tfgram)}, name="linear CKA"
+    {"before training": similarity(log_mel, untrained), "after training": similarity(log_mel, tfgram)},
+    name="linear CKA",
 ).round(2)
 
 # %%
-# Random filters respond to loud frames and not to quiet ones, as a log-mel does: at first the two are similar. The training
-# moves the image away from the log-mel, towards whatever else distinguishes the machines. That does not make it better:
-# which of the two finds more faults, alone or together, has to be tried on your own clips.
+# Random filters respond to loud frames more than to quiet ones, like a log-mel, so the two are similar before
+# training. Training makes them less similar, because the network learns whatever else distinguishes the machines.
+# That does not make the TFgram better: evaluate on your own clips which of the two detects more faults, alone or
+# together.
 #
-# Next step: :ref:`features_tfgram` in the guide stacks the two images in a pipeline, and
+# Next step: :ref:`features_tfgram` in the user guide stacks both representations in a pipeline, and
 # :ref:`sphx_glr_auto_examples_detectors_plot_osscl.py` shows what the whole network learns.

@@ -2,15 +2,15 @@
 Which number is the AUC? Official, pooled and worst section
 ===========================================================
 
-A detector has scored two machine types with three sections each. How good is it? There are several answers, and this
-example puts them side by side.
+A detector has scored two machine types with three sections each. There are several ways to compute its AUC, and this
+example compares them.
 """
 
 # %%
-# Some scores
-# -----------
-# Each section is a machine of its own. Its scores lie around a level of their own, and the third section of every machine
-# type is harder than the others. Higher scores mean more normal, as ``score_samples`` of a detector gives them.
+# Scores of a detector
+# --------------------
+# Each section is a different machine. The scores of each section of the fan have a different level, and the third section
+# of both machine types is harder than the others. Higher scores mean more normal, as in ``score_samples`` of a detector.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,7 +32,7 @@ score_samples = rng.normal(level + distance * y_true / 2)
 # %%
 # One ROC curve per section
 # -------------------------
-# The basis of everything is one row per machine type and section.
+# All summaries start from a table with one row per machine type and section.
 
 from skasd.metrics import score_table
 
@@ -41,9 +41,9 @@ score_table(y_true, score_samples, table)
 # %%
 # Three summaries
 # ---------------
-# *Official* is the mean over sections, *pooled* one ROC curve over all sections of a machine type, *worst section* the
-# lowest. The valve has the same level everywhere, and pooling does it no harm; the levels of the fan differ, and
-# clips of one section are compared with those of another.
+# *Official* is the mean over sections, *pooled* uses one ROC curve over all sections of a machine type, and *worst section*
+# is the lowest value among the sections. The valve has the same level in all sections, so pooling does not lower its AUC.
+# The levels of the fan differ, and pooling compares clips of one section with those of another.
 
 from skasd.metrics import summary_table
 
@@ -60,7 +60,7 @@ plt.show()
 # %%
 # Why pooling differs
 # -------------------
-# The normal clips of the section with the lowest level score below the anomalies of the one with the highest.
+# For the fan, normal clips of the section with the lowest level score below anomalies of the section with the highest level.
 
 figure, axes = plt.subplots(2, 1, sharex=True, figsize=(7, 4), layout="constrained")
 for axis, machine_type in zip(axes, ("fan", "valve"), strict=True):
@@ -73,10 +73,10 @@ axes[1].set_xlabel("score, high = normal (blue: normal clips, red: anomalies)")
 plt.show()
 
 # %%
-# How sure is it?
-# ---------------
-# The bootstrap draws the clips of every section and class again. An interval that is wider than the difference between
-# two detectors does not tell them apart.
+# Bootstrap intervals
+# -------------------
+# The bootstrap resamples the clips within every section and class. If the interval is wider than the difference between
+# two detectors, the test clips do not tell them apart.
 
 from functools import partial
 
@@ -93,5 +93,5 @@ pd.DataFrame(intervals, index=["estimate", "low", "high", "standard_error"]).T.r
 # %%
 # Next step
 # ---------
-# The same aggregations choose parameters: ``make_clip_scorer("auc", aggregation="worst_section")`` goes into ``scoring=``
-# of a grid search.
+# The same aggregations can select hyperparameters: pass ``make_clip_scorer("auc", aggregation="worst_section")`` as
+# ``scoring=`` of a grid search.

@@ -1,16 +1,16 @@
 """
-Choose the features of a detector by grid search
-================================================
+Choose features by grid search
+==============================
 
-How many mel bands, and with or without a median filter? A grid search answers with scikit-learn's own tools; what is
-special to anomaly detection are the split and the scorer.
+How many mel bands are best, and does a median filter help? scikit-learn's grid search answers such questions; only
+the splitter and the scorer are specific to anomaly detection.
 """
 
 # %%
 # Clips
 # -----
-# Synthetic machines as a clip table, one row per clip. The target is +1 for normal clips and -1 for anomalies. Some clips
-# are set aside before anything is chosen.
+# The data are clips of synthetic machines in a clip table, one row per clip. The target is +1 for normal clips and -1
+# for anomalies. Some clips are held out before the search.
 
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
@@ -29,9 +29,9 @@ X.groupby("machine_type").size()
 # %%
 # Search
 # ------
-# Each fold of :class:`~skasd.model_selection.NormalOnlySplit` trains on normal clips and tests on others and on anomalies
-# of every machine type. The scorer reads the machine type and section of each clip from the table and takes one ROC curve
-# for each. A step that is a parameter itself can be left out with ``"passthrough"``.
+# Each fold of :class:`~skasd.model_selection.NormalOnlySplit` trains on normal clips and tests on held-out normal
+# clips and anomalies of every machine type. The scorer reads the machine type and section of each clip from the table
+# and computes one ROC curve per section. A step of the pipeline can be disabled with ``"passthrough"``.
 
 model = make_pipeline(LogMelTransformer(), MedianFilter(), TWFRDetector())
 search = GridSearchCV(
@@ -46,7 +46,7 @@ search = GridSearchCV(
 # %%
 # Result
 # ------
-# The spread over folds says which differences mean something.
+# The standard deviation over folds indicates which differences are meaningful.
 
 import pandas as pd
 
@@ -63,18 +63,21 @@ names = [
 ]
 figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
 axis.errorbar(results["mean_test_pauc"], names, xerr=results["std_test_pauc"], fmt="o")
-axis.set(xlabel="pAUC, mean and spread over folds", title="Four choices of features")
+axis.set(xlabel="pAUC, mean and standard deviation over folds", title="Four choices of features")
 axis.invert_yaxis()
 plt.show()
 
 # %%
-# Clips that the search has not seen
-# ----------------------------------
-# The anomalies of the folds chose the features, so the best score of the search is too good. This one is not.
+# Evaluation on held-out clips
+# ----------------------------
+# The features were selected on the anomalies of the folds, so the best score of the search is too optimistic. The
+# score on the held-out clips is unbiased.
 
-pd.Series({"pAUC in the search": search.best_score_, "pAUC of unseen clips": search.score(X_unseen, y_unseen)}).round(3)
+pd.Series({"pAUC in the search": search.best_score_, "pAUC of held-out clips": search.score(X_unseen, y_unseen)}).round(
+    3
+)
 
 # %%
 # Next step
 # ---------
-# With the data of the challenge, ``cv=DCASESplit()`` takes the split that the clip table states.
+# For data sets of the challenge, ``cv=DCASESplit()`` uses their predefined split.

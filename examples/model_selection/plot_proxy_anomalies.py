@@ -1,14 +1,15 @@
 """
-Choose parameters without a single anomaly
-==========================================
+Choose hyperparameters without anomalies
+========================================
 
-Where nobody has recorded a fault yet, faults can be made up of normal clips. Are they good enough to choose a parameter by?
+If no fault has been recorded yet, synthetic faults can be made out of normal clips. Are they good enough to choose a
+hyperparameter?
 """
 
 # %%
-# Faults made up
-# --------------
-# A raised band, clicks, the sound of another machine mixed in, and a machine that runs faster or slower.
+# Synthetic faults
+# ----------------
+# The kinds are a boosted frequency band, clicks, an added sound of another machine, and a change of tempo.
 
 import matplotlib.pyplot as plt
 
@@ -36,11 +37,12 @@ for axis in axes[:, 0]:
 plt.show()
 
 # %%
-# A search that sees no anomaly
-# -----------------------------
+# Grid search with synthetic faults
+# ---------------------------------
 # :class:`~skasd.model_selection.ProxyAnomalySplit` splits the normal clips, and
-# :class:`~skasd.model_selection.ProxyAnomalyScorer` measures how well a detector tells those it was not fitted on from
-# faults made up of them. How should the spectrogram of a clip be pooled over time, by its mean (``r=1``) or its loud frames?
+# :class:`~skasd.model_selection.ProxyAnomalyScorer` measures how well a detector separates the held-out normal clips
+# from synthetic faults made of them. Should the spectrogram of a clip be pooled over time by its mean (``r=1``) or by
+# its loud frames?
 
 from sklearn.model_selection import GridSearchCV
 
@@ -54,10 +56,10 @@ search = GridSearchCV(
 ).fit(normal)
 
 # %%
-# Against the truth
-# -----------------
-# Here, for once, the anomalies are known. No kind of proxy stands for all faults: clicks want loud frames, and faults that
-# last want the mean.
+# Comparison with real anomalies
+# ------------------------------
+# Here the real anomalies are available too. No kind of proxy represents all faults: clicks favour loud frames, and
+# lasting faults favour the mean.
 
 from skasd.metrics import aggregate_score
 
@@ -66,12 +68,12 @@ truth = [aggregate_score(y_true, TWFRDetector(r=r).fit(normal).score_samples(tes
 figure, axis = plt.subplots(figsize=(7, 3.5), layout="constrained")
 for kind in kinds:
     axis.plot(settings, search.cv_results_[f"mean_test_{kind}"], "o-", label=f"proxies: {kind}", linewidth=1)
-axis.plot(settings, truth, "ks-", label="true anomalies", linewidth=2)
-axis.set(xlabel="r", ylabel="AUC", title="What each kind of fault says of r")
+axis.plot(settings, truth, "ks-", label="real anomalies", linewidth=2)
+axis.set(xlabel="r", ylabel="AUC", title="AUC over r for each kind of fault")
 axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5))
 plt.show()
 
 # %%
 # Next step
 # ---------
-# Choose by proxies that are like the faults you fear, and read in :ref:`model_selection` how often that was right.
+# Use proxies that resemble the faults you expect; :ref:`model_selection` shows how reliable they were.

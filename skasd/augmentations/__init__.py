@@ -1,4 +1,4 @@
-"""Augmentations: tensors to tensors, with the generator given."""
+"""Augmentations: random changes of tensors, drawn from an explicit generator."""
 
 from skasd.augmentations._band_mask import band_mask, power_split
 from skasd.augmentations._exchange import (

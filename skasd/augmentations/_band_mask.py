@@ -1,34 +1,36 @@
-"""Which bands of a spectrogram are augmented: those above a frequency.
-
-Axes: F mel bands, C classes.
-"""
+"""Masks that restrict an augmentation to the bands above a frequency."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
-_LEAST_HZ, _MOST_HZ = 1000.0, 4000.0  # where power may put the split
+from skasd._typing import Float
+
+_LEAST_HZ, _MOST_HZ = 1000.0, 4000.0  # range of the automatic split frequency
 _SHARE_BELOW = 0.8
 
 
-def band_mask(frequency: np.ndarray, split_frequency: float, width: float = 0.0, *, invert: bool = False) -> Tensor:
+def band_mask(
+    frequency: np.ndarray, split_frequency: float, width: float = 0.0, *, invert: bool = False
+) -> Float[Tensor, " bands"]:
     r"""Weight of each band: 0 well below a frequency, 1 well above it.
 
     Parameters
     ----------
-    frequency : ndarray of shape (F,)
-        Centres of the bands, in Hz, ascending.
+    frequency : ndarray of shape (bands,)
+        Centre frequencies of the bands in Hz, ascending.
     split_frequency : float
-        In Hz. 0 is the whole band.
+        Split frequency in Hz. 0 gives all bands a weight of 1.
     width : float, default=0.0
-        :math:`w`, in bands, of the transition :math:`1 / (1 + e^{-(b - b_s) / w})` about the first band :math:`b_s` at or
-        above `split_frequency`; 0 is a step.
+        Width :math:`w`, in bands, of the transition :math:`1 / (1 + e^{-(b - b_s) / w})` around the first band :math:`b_s`
+        at or above `split_frequency`. 0 gives a step.
     invert : bool, default=False
-        Whether the weights are turned into what they lack of 1.
+        Whether each weight is replaced by 1 minus the weight.
 
     Returns
     -------
-    mask : Tensor of shape (F,), float64
+    mask : Tensor of shape (bands,), float64
+        Weights in [0, 1].
 
     Examples
     --------
@@ -45,14 +47,19 @@ def band_mask(frequency: np.ndarray, split_frequency: float, width: float = 0.0,
 
 
 def power_split(frequency: np.ndarray, power: np.ndarray) -> float:
-    """Lowest frequency up to which four fifths of the power lie, in Hz, between 1 and 4 kHz.
+    """Lowest frequency below which 80 % of the power lies, clipped to the range from 1 to 4 kHz.
 
     Parameters
     ----------
-    frequency : ndarray of shape (F,)
-        Centres of the bands, in Hz.
-    power : ndarray of shape (F,)
-        Mean power of each, in any unit.
+    frequency : ndarray of shape (bands,)
+        Centre frequencies of the bands in Hz, ascending.
+    power : ndarray of shape (bands,)
+        Mean power of each band, in any unit.
+
+    Returns
+    -------
+    split_frequency : float
+        Centre frequency in Hz of the first band up to which 80 % of the power lies, or the nearest end of the range.
 
     Examples
     --------

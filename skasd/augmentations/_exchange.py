@@ -1,10 +1,10 @@
-"""Exchange of parts between the clips of a batch, with classes of their own for what comes out.
+"""Feature exchange and statistics exchange between the clips of a batch; exchanged clips get classes of their own.
 
 K. Wilkinghoff, "Self-supervised learning for anomalous sound detection", ICASSP 2024, arXiv:2312.09578 (feature exchange);
 H. Chen et al., "An effective anomalous sound detection method based on representation learning with simulated anomalies",
 ICASSP 2023 (statistics exchange).
 
-Axes: B clips, C classes, M parts of an embedding, D dimensions of a part, F bands, T frames.
+Axes: B clips, C classes, M parts of an embedding, D dim of a part, F bands, T frames.
 """
 
 from collections.abc import Sequence
@@ -13,74 +13,89 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from skasd._typing import Bool, Float, Int
+
 
 @dataclass(frozen=True)
 class Exchange:
-    """Which clips of a batch get parts of another, and of which.
+    """Which clips of a batch exchange parts, and with which partners.
 
     Parameters
     ----------
-    is_exchanged : Tensor of shape (B,), bool
-        Clips that do.
-    partner : Tensor of shape (B,), int64
-        From which; a permutation.
+    is_exchanged : Tensor of shape (clips,), bool
+        Whether each clip takes parts of its partner.
+    partner : Tensor of shape (clips,), int64
+        Index of the partner of each clip; a permutation.
     """
 
-    is_exchanged: Tensor
-    partner: Tensor
+    is_exchanged: Bool[Tensor, " clips"]
+    partner: Int[Tensor, " clips"]
 
 
 def draw_exchange(n_clips: int, probability: float, generator: torch.Generator) -> Exchange:
-    """Draw which clips exchange, each with the same probability, and a permutation.
+    """Draw which clips exchange parts, each with the same probability, and a random permutation as partners.
 
     Parameters
     ----------
     n_clips : int
-        Clips of the batch.
+        Number of clips in the batch.
     probability : float
-        In [0, 1].
+        Probability that a clip exchanges parts, in [0, 1].
     generator : torch.Generator
-        On the device of the batch.
+        Random generator on the device of the batch.
+
+    Returns
+    -------
+    exchange : Exchange
+        The clips and their partners.
     """
     drawn = torch.rand(n_clips, generator=generator, device=generator.device)
     return Exchange(drawn < probability, torch.randperm(n_clips, generator=generator, device=generator.device))
 
 
-def exchanged_parts(parts: Sequence[Tensor], exchange: Exchange) -> list[Tensor]:
-    """Feature exchange: the first part of each embedding, and the others of its partner where it exchanges.
+def exchanged_parts(
+    parts: Sequence[Float[Tensor, "clips dim"]], exchange: Exchange
+) -> list[Float[Tensor, "clips dim"]]:
+    """Feature exchange: an exchanged clip keeps the first part of its embedding and takes the others from its partner.
 
     Parameters
     ----------
-    parts : sequence of Tensor of shape (B, D)
-        M parts, one from each branch of a network.
+    parts : sequence of Tensor of shape (clips, dim)
+        Parts of the embedding, one from each branch of a network.
     exchange : Exchange
-        Which clips, and with whom.
+        Which clips exchange parts, and with which partners.
 
     Returns
     -------
-    parts : list of Tensor of shape (B, D)
+    parts : list of Tensor of shape (clips, dim)
+        Parts after the exchange.
     """
     first, *others = parts
     chosen = exchange.is_exchanged[:, None]
     return [first, *(torch.where(chosen, part[exchange.partner], part) for part in others)]
 
 
-def exchanged_target(target: Tensor, exchange: Exchange, n_parts: int = 2) -> Tensor:
-    """Shares of M + 1 times as many classes: the first C for whole embeddings, C more for each part of exchanged ones.
+def exchanged_target(
+    target: Float[Tensor, "clips classes"], exchange: Exchange, n_parts: int = 2
+) -> Float[Tensor, "clips {n_parts+1}*classes"]:
+    """Class probabilities after a feature exchange, over M + 1 times as many classes for M parts of an embedding.
+
+    The original classes come first; they are those of unchanged clips. Each part of an exchanged clip has a further set of
+    as many classes.
 
     Parameters
     ----------
-    target : Tensor of shape (B, C)
-        Shares of the classes.
+    target : Tensor of shape (clips, classes)
+        Target probability of each class.
     exchange : Exchange
-        Which clips exchanged, and with whom.
+        Which clips exchanged parts, and with which partners.
     n_parts : int, default=2
-        M.
+        Number of parts of an embedding, M.
 
     Returns
     -------
-    target : Tensor of shape (B, (M + 1) C)
-        Rows have the sum of those of `target`.
+    target : Tensor of shape (clips, (n_parts + 1) * classes)
+        Target probabilities; the sum of each row stays the same.
 
     Examples
     --------
@@ -95,23 +110,26 @@ def exchanged_target(target: Tensor, exchange: Exchange, n_parts: int = 2) -> Te
     return torch.where(exchange.is_exchanged[:, None], moved, untouched)
 
 
-def exchanged_statistics(spectrogram: Tensor, exchange: Exchange) -> Tensor:
-    """Statistics exchange: each frame gets the mean and the standard deviation over frequency of its partner's.
+def exchanged_statistics(
+    spectrogram: Float[Tensor, "clips bands frames"], exchange: Exchange
+) -> Float[Tensor, "clips bands frames"]:
+    """Statistics exchange: each frame gets the mean and standard deviation over frequency of the partner's frame.
 
     Parameters
     ----------
-    spectrogram : Tensor of shape (B, F, T)
-        Of clips of one length.
+    spectrogram : Tensor of shape (clips, bands, frames)
+        Spectrograms of clips of equal length.
     exchange : Exchange
-        Which clips, and with whom.
+        Which clips exchange statistics, and with which partners.
 
     Returns
     -------
-    spectrogram : Tensor of shape (B, F, T)
+    spectrogram : Tensor of shape (clips, bands, frames)
+        Spectrograms after the exchange.
 
     Notes
     -----
-    A frame without spread gets the mean alone.
+    A frame whose bands are all equal becomes constant, with the mean of the partner's frame.
     """
     mean = spectrogram.mean(dim=1, keepdim=True)
     spread = spectrogram.std(dim=1, keepdim=True, correction=0)

@@ -1,30 +1,36 @@
-"""Augmentations along time: frames masked, frames shifted, and a level that rises or falls.
+"""Augmentations along time: masked frames, shifted frames, and a linear fade of the level.
 
 D. Park et al., "SpecAugment", Interspeech 2019, arXiv:1904.08779 (masks); D. Niizumi et al., "BYOL for audio", IEEE/ACM
 TASLP 2023, arXiv:2204.07402 (fader).
 
-Axes: B patches or spectrograms, P or T frames, F mel bands.
+Axes: B patches, P frames of a patch.
 """
 
 import torch
 from torch import Tensor
 
+from skasd._typing import Float
 
-def masked_frames(patch: Tensor, max_frames: int, generator: torch.Generator) -> Tensor:
-    """A run of frames of each patch set to the mean of the patch.
+
+def masked_frames(
+    patch: Float[Tensor, "patches frames bands"], max_frames: int, generator: torch.Generator
+) -> Float[Tensor, "patches frames bands"]:
+    """Set a random run of frames of each patch to the mean of the patch.
 
     Parameters
     ----------
-    patch : Tensor of shape (B, P, F)
+    patch : Tensor of shape (patches, frames, bands)
         Patches, in any unit.
     max_frames : int
-        The length of a run is drawn evenly from 0 to so many, and at most the patch; its place evenly too.
+        Maximum length of a run. The length is drawn uniformly from 0 to this or the length of the patch, whichever is
+        smaller; the position is uniform too.
     generator : torch.Generator
-        On the device of the patches.
+        Random generator on the device of the patches.
 
     Returns
     -------
-    patch : Tensor of shape (B, P, F)
+    patch : Tensor of shape (patches, frames, bands)
+        Masked patches.
     """
     n_frames = patch.shape[1]
     drawn = torch.rand(2, len(patch), 1, generator=generator, device=generator.device)
@@ -35,21 +41,24 @@ def masked_frames(patch: Tensor, max_frames: int, generator: torch.Generator) ->
     return torch.where(is_masked[:, :, None], patch.mean(dim=(1, 2), keepdim=True), patch)
 
 
-def shifted_frames(patch: Tensor, max_frames: int, generator: torch.Generator) -> Tensor:
-    """The frames of each patch shifted, those that leave it at one end coming back at the other.
+def shifted_frames(
+    patch: Float[Tensor, "patches frames bands"], max_frames: int, generator: torch.Generator
+) -> Float[Tensor, "patches frames bands"]:
+    """Shift the frames of each patch circularly by a random number of frames.
 
     Parameters
     ----------
-    patch : Tensor of shape (B, P, F)
+    patch : Tensor of shape (patches, frames, bands)
         Patches, in any unit.
     max_frames : int
-        The shift is drawn evenly from as many frames to the left to as many to the right.
+        Maximum shift in frames. The shift is drawn uniformly from ``-max_frames`` to ``max_frames``.
     generator : torch.Generator
-        On the device of the patches.
+        Random generator on the device of the patches.
 
     Returns
     -------
-    patch : Tensor of shape (B, P, F)
+    patch : Tensor of shape (patches, frames, bands)
+        Shifted patches.
     """
     n_frames = patch.shape[1]
     shift = torch.randint(-max_frames, max_frames + 1, (len(patch), 1), generator=generator, device=generator.device)
@@ -57,21 +66,25 @@ def shifted_frames(patch: Tensor, max_frames: int, generator: torch.Generator) -
     return patch.gather(1, source[:, :, None].expand_as(patch))
 
 
-def linear_fader(spectrogram: Tensor, generator: torch.Generator, *, max_change: float = 1.0) -> Tensor:
-    """A straight line over time added to all bands of each spectrogram.
+def linear_fader(
+    spectrogram: Float[Tensor, "clips bands frames"], generator: torch.Generator, *, max_change: float = 1.0
+) -> Float[Tensor, "clips bands frames"]:
+    """Add a random straight line over time to all bands of each spectrogram.
 
     Parameters
     ----------
-    spectrogram : Tensor of shape (B, F, T)
-        Normalised, as a rule: 1 is then a standard deviation.
+    spectrogram : Tensor of shape (clips, bands, frames)
+        Spectrograms, usually normalised, so that 1 is one standard deviation.
     generator : torch.Generator
-        On the device of the spectrograms.
+        Random generator on the device of the spectrograms.
     max_change : float, default=1.0
-        Both ends of a line are drawn evenly between minus this and this.
+        Maximum change, in the unit of the spectrograms. Both ends of a line are drawn uniformly from ``-max_change`` to
+        ``max_change``.
 
     Returns
     -------
-    spectrogram : Tensor of shape (B, F, T)
+    spectrogram : Tensor of shape (clips, bands, frames)
+        Faded spectrograms.
     """
     ends = torch.rand(2, len(spectrogram), 1, 1, generator=generator, device=generator.device) * 2 - 1
     first, last = (max_change * ends).to(spectrogram.dtype)

@@ -1,9 +1,7 @@
-r"""Log-mixup-exp: a little of a past spectrogram mixed into each, in power, in some of its bands.
+r"""Log-mixup-exp: mixes a small share of the power of a past spectrogram into each spectrogram.
 
-D. Niizumi et al., "BYOL for audio", IJCNN 2021, arXiv:2103.06695 (all bands); X. Meng et al., "Contrastive learning with
-spectrum information augmentation in abnormal sound detection", 2025, arXiv:2509.15570 (the high bands).
-
-Axes: B spectrograms, F mel bands, T frames, N entries of the bank, C classes.
+D. Niizumi et al., "BYOL for audio", IJCNN 2021, arXiv:2103.06695 (in all bands); X. Meng et al., "Contrastive learning with
+spectrum information augmentation in abnormal sound detection", 2025, arXiv:2509.15570 (in the high bands).
 """
 
 import math
@@ -11,23 +9,27 @@ import math
 import torch
 from torch import Tensor, nn
 
+from skasd._typing import Bool, Float, Int
 
-def log_mixup_exp(x: Tensor, z: Tensor, share: Tensor, eps: float = 0.0) -> Tensor:
+
+def log_mixup_exp(
+    x: Float[Tensor, "*shape"], z: Float[Tensor, "*shape"], share: Float[Tensor, "*#shape"], eps: float = 0.0
+) -> Float[Tensor, "*shape"]:
     r"""Logarithm of a mixture of powers, :math:`\ln((1 - \alpha) e^x + \alpha e^z + \epsilon)`.
 
     Parameters
     ----------
-    x, z : Tensor of shape (B, F, T)
-        Spectrograms as natural logarithms. dB are divided by :math:`10 / \ln 10 = 4.343` first.
-    share : Tensor of a shape that goes with (B, F, T)
-        :math:`\alpha` in [0, 1], of each spectrogram or band.
+    x, z : Tensor of shape (clips, bands, frames) or any other
+        Spectrograms as natural logarithms of power. Divide levels in dB by :math:`10 / \ln 10 = 4.343` first.
+    share : Tensor that broadcasts to the shape of `x`
+        Share :math:`\alpha` of `z`, dimensionless, in [0, 1]; for example one per spectrogram or per band.
     eps : float, default=0.0
-        :math:`\epsilon`; BYOL-A has 1.19e-7, which lifts what is quieter than -10.
+        Constant :math:`\epsilon`. BYOL-A uses 1.19e-7, which raises values below about -10.
 
     Returns
     -------
-    mixed : Tensor of shape (B, F, T)
-        Where the share is 0 it is `x`, bit by bit; everywhere it lies between `x` and `z` but for `eps`.
+    mixed : Tensor of the shape of `x`
+        Mixture, which lies between `x` and `z` apart from `eps`. It equals `x` exactly where `share` is 0.
 
     Examples
     --------
@@ -42,24 +44,25 @@ def log_mixup_exp(x: Tensor, z: Tensor, share: Tensor, eps: float = 0.0) -> Tens
 
 
 class MemoryBank(nn.Module):
-    """The last spectrograms that were put in, the oldest of which the next one replaces.
+    """Ring buffer of the most recent spectrograms and their classes.
 
     Parameters
     ----------
     size : int
-        N.
+        Maximum number of spectrograms.
     shape : tuple of int
-        Mel bands and frames.
+        Number of bands and frames of a spectrogram.
 
     Notes
     -----
-    The entries are part of the state, so that a training that goes on from a checkpoint mixes as it would have mixed.
+    The entries are part of the state dict, so a training run that is resumed from a checkpoint mixes as if it had not been
+    interrupted.
     """
 
-    holds_clips = True  # which no running average is taken of
-    entries: Tensor
-    label: Tensor
-    n_pushed: Tensor
+    holds_clips = True  # excludes the buffers from weight averaging
+    entries: Float[Tensor, "size bands frames"]
+    label: Int[Tensor, " size"]
+    n_pushed: Int[Tensor, ""]
 
     def __init__(self, size: int, shape: tuple[int, int]) -> None:
         super().__init__()
@@ -70,8 +73,8 @@ class MemoryBank(nn.Module):
     def __len__(self) -> int:
         return min(int(self.n_pushed), len(self.entries))
 
-    def push(self, spectrogram: Tensor, label: Tensor) -> None:
-        """Put in spectrograms (B, F, T) of classes (B,)."""
+    def push(self, spectrogram: Float[Tensor, "clips bands frames"], label: Int[Tensor, " clips"]) -> None:
+        """Store spectrograms and their classes in place of the oldest entries."""
         size = len(self.entries)
         first = int(self.n_pushed) + max(len(spectrogram) - size, 0)
         place = (first + torch.arange(min(len(spectrogram), size), device=self.label.device)) % size
@@ -79,24 +82,26 @@ class MemoryBank(nn.Module):
         self.label[place] = label[-size:]
         self.n_pushed += len(spectrogram)
 
-    def draw(self, label: Tensor, generator: torch.Generator, *, same_class: bool = False) -> tuple[Tensor, Tensor]:
+    def draw(
+        self, label: Int[Tensor, " clips"], generator: torch.Generator, *, same_class: bool = False
+    ) -> tuple[Float[Tensor, "clips bands frames"], Bool[Tensor, " clips"]]:
         """Draw an entry for each spectrogram of a batch.
 
         Parameters
         ----------
-        label : Tensor of shape (B,), int64
+        label : Tensor of shape (clips,), int64
             Classes of the batch.
         generator : torch.Generator
-            On the device of the bank.
+            Random generator on the device of the bank.
         same_class : bool, default=False
             Whether only entries of the same class are drawn.
 
         Returns
         -------
-        spectrogram : Tensor of shape (B, F, T)
-            Entries, each as likely as any other.
-        is_drawn : Tensor of shape (B,), bool
-            Where there was one to draw: nowhere while the bank is empty.
+        spectrogram : Tensor of shape (clips, bands, frames)
+            Entries drawn with equal probability.
+        is_drawn : Tensor of shape (clips,), bool
+            Whether there was a suitable entry; False for all clips while the bank is empty.
         """
         n_entries = len(self)
         priority = torch.rand(len(label), max(n_entries, 1), generator=generator, device=generator.device)

@@ -1,8 +1,6 @@
-"""Mixup: each clip of a batch mixed with another.
+"""Mixup: each clip of a batch is mixed with another one.
 
 H. Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018, arXiv:1710.09412.
-
-Axes: B clips.
 """
 
 from dataclasses import dataclass
@@ -10,47 +8,51 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from skasd._typing import Float, Int
+
 
 @dataclass(frozen=True)
 class Mixing:
-    r"""Which clips of a batch are mixed, and how: :math:`x_i \leftarrow \lambda x_i + (1 - \lambda) x_{\pi(i)}`.
+    r"""Mixing of the clips of a batch: :math:`x_i \leftarrow \lambda x_i + (1 - \lambda) x_{\pi(i)}`.
 
     Parameters
     ----------
     share : Tensor of shape ()
-        :math:`\lambda` in [0, 1], one for the batch; at 0 every clip is its partner.
-    partner : Tensor of shape (B,), int64
-        The permutation :math:`\pi`.
+        Share :math:`\lambda` of the clip itself, one for the batch, dimensionless, in [0, 1]. At 0 every clip is replaced by
+        its partner.
+    partner : Tensor of shape (clips,), int64
+        Permutation :math:`\pi`: the index of the partner of each clip.
     """
 
-    share: Tensor
-    partner: Tensor
+    share: Float[Tensor, ""]
+    partner: Int[Tensor, " clips"]
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Mixture of `x` of shape (B, ...) with its permutation, in the unit of `x`."""
+    def __call__(self, x: Float[Tensor, "clips *shape"]) -> Float[Tensor, "clips *shape"]:
+        """Mix `x` with its permutation, in the unit of `x`."""
         return torch.lerp(x[self.partner], x, self.share.to(x.dtype))
 
 
 def draw_mixing(n_clips: int, alpha: float, generator: torch.Generator) -> Mixing:
-    r"""Draw :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)` and a permutation.
+    r"""Draw the share :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)` and the permutation of mixup [1]_.
 
     Parameters
     ----------
     n_clips : int
-        Clips of the batch.
+        Number of clips in the batch.
     alpha : float
-        Parameter of the distribution, dimensionless and above 0: the smaller, the closer :math:`\lambda` is to 0 or 1.
+        Parameter of the beta distribution, dimensionless, above 0. Small values make :math:`\lambda` close to 0 or 1.
     generator : torch.Generator
-        On the device of the batch.
+        Random generator on the device of the batch.
 
     Returns
     -------
     mixing : Mixing
+        Share and partners.
 
     Notes
     -----
-    :math:`\lambda` is not folded to at least 1/2: in half of the batches the partner is the louder one, as in the code of
-    OS-SCL [1]_. It is drawn as :math:`G_1 / (G_1 + G_2)` with gamma variables :math:`G_1, G_2` of shape :math:`\alpha`.
+    As in the code of OS-SCL, :math:`\lambda` is not folded to at least 1/2, so in half of the batches the partner has the
+    larger share. It is drawn as :math:`G_1 / (G_1 + G_2)` with gamma variables :math:`G_1, G_2` of shape :math:`\alpha`.
 
     References
     ----------
@@ -63,10 +65,8 @@ def draw_mixing(n_clips: int, alpha: float, generator: torch.Generator) -> Mixin
     >>> sorted(mixing.partner.tolist())
     [0, 1, 2, 3]
     """
-    dtype = torch.float32 if generator.device.type == "mps" else torch.float64  # which has no float64
+    dtype = torch.float32 if generator.device.type == "mps" else torch.float64  # mps has no float64
     concentration = torch.full((2,), alpha, dtype=dtype, device=generator.device)
-    gamma = torch._standard_gamma(
-        concentration, generator=generator
-    )  # what torch.distributions calls, which take no generator
+    gamma = torch._standard_gamma(concentration, generator=generator)  # torch.distributions takes no generator
     partner = torch.randperm(n_clips, generator=generator, device=generator.device)
     return Mixing(gamma[0] / gamma.sum(), partner)

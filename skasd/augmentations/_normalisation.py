@@ -1,30 +1,32 @@
-"""Normalisation of spectrograms by two numbers, before and after they are augmented.
+"""Normalisation of spectrograms by one mean and one standard deviation, before and after the augmentation.
 
-D. Niizumi et al., "BYOL for audio", IJCNN 2021, arXiv:2103.06695. When a clip is scored, both are frozen: what it becomes
-does not depend on the clips that it is scored with.
-
-Axes: B spectrograms, F mel bands, T frames.
+D. Niizumi et al., "BYOL for audio", IJCNN 2021, arXiv:2103.06695. The statistics are frozen when clips are scored, so the
+result for a clip does not depend on the other clips of its batch.
 """
 
 import torch
 from torch import Tensor, nn
 
+from skasd._typing import Float, Int
+
 
 class PreNormalisation(nn.Module):
-    r""":math:`(x - \mu) / \sigma` with one mean and one spread for all bands and frames.
+    r"""Normalisation :math:`(x - \mu) / \sigma` with one mean and one standard deviation for all bands and frames.
 
     Parameters
     ----------
     mean, std : float
-        :math:`\mu` and :math:`\sigma`; where they run, what they are until the first batch.
+        Mean :math:`\mu` and standard deviation :math:`\sigma`, in the unit of the spectrograms; the initial values if they
+        are running statistics.
     running_clips : int or None, default=None
-        None keeps both as they are. Else they are the means, over the first so many spectrograms of the training, of each
-        one's mean and of each one's mean squared deviation from the mean so far, and are frozen then.
+        Number of training spectrograms after which running statistics are frozen. The running mean averages the means of
+        the spectrograms; the running variance averages their mean squared deviations from the running mean at the time.
+        None uses `mean` and `std` throughout.
     """
 
-    mean: Tensor
-    variance: Tensor
-    n_seen: Tensor
+    mean: Float[Tensor, ""]
+    variance: Float[Tensor, ""]
+    n_seen: Int[Tensor, ""]
 
     def __init__(self, mean: float, std: float, running_clips: int | None = None) -> None:
         super().__init__()
@@ -34,17 +36,17 @@ class PreNormalisation(nn.Module):
         self.register_buffer("n_seen", torch.zeros((), dtype=torch.int64))
 
     @property
-    def std(self) -> Tensor:
-        r""":math:`\sigma`, 1 where all is equal."""
+    def std(self) -> Float[Tensor, ""]:
+        r"""Standard deviation :math:`\sigma`, replaced by 1 if the variance is 0."""
         return torch.where(self.variance > 0, self.variance.sqrt(), 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalised spectrograms (B, F, T)."""
+    def forward(self, x: Float[Tensor, "clips bands frames"]) -> Float[Tensor, "clips bands frames"]:
+        """Normalised spectrograms; updates running statistics in training."""
         if self.training and self.running_clips is not None and int(self.n_seen) < self.running_clips:
             self._learn(x)
         return (x - self.mean.to(x.dtype)) / self.std.to(x.dtype)
 
-    def _learn(self, x: Tensor) -> None:
+    def _learn(self, x: Float[Tensor, "clips bands frames"]) -> None:
         n_before, n = int(self.n_seen), int(self.n_seen) + len(x)
         self.mean += (x.mean().to(self.mean.dtype) - self.mean) * (len(x) / n)
         deviation = (x - self.mean.to(x.dtype)).square().mean().to(self.variance.dtype)
@@ -53,18 +55,18 @@ class PreNormalisation(nn.Module):
 
 
 class PostNormalisation(nn.Module):
-    r"""Zero mean and unit spread over all values of a training batch; afterwards by running statistics.
+    """Normalisation to zero mean and unit variance: by batch statistics in training, by running statistics in evaluation.
 
     Parameters
     ----------
     momentum : float, default=0.99
-        Share of the running mean and standard deviation that is kept at each step, once there were enough steps; until then
-        they are plain means over the steps.
+        Decay of the exponential moving averages of mean and standard deviation, dimensionless, in [0, 1]. During the first
+        steps the running statistics are plain means over all steps so far.
     """
 
-    mean: Tensor
-    std: Tensor
-    n_steps: Tensor
+    mean: Float[Tensor, ""]
+    std: Float[Tensor, ""]
+    n_steps: Int[Tensor, ""]
 
     def __init__(self, momentum: float = 0.99) -> None:
         super().__init__()
@@ -73,8 +75,8 @@ class PostNormalisation(nn.Module):
         self.register_buffer("std", torch.ones(()))
         self.register_buffer("n_steps", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalised spectrograms (B, F, T); the standard deviation is that of the population."""
+    def forward(self, x: Float[Tensor, "clips bands frames"]) -> Float[Tensor, "clips bands frames"]:
+        """Normalised spectrograms, with the population standard deviation."""
         if not self.training:
             return (x - self.mean.to(x.dtype)) / self.std.to(x.dtype)
         std, mean = torch.std_mean(x, correction=0)
@@ -82,7 +84,7 @@ class PostNormalisation(nn.Module):
         self._learn(mean.detach(), std.detach())
         return (x - mean) / std
 
-    def _learn(self, mean: Tensor, std: Tensor) -> None:
+    def _learn(self, mean: Float[Tensor, ""], std: Float[Tensor, ""]) -> None:
         self.n_steps += 1
         share = max(1 - self.momentum, 1 / int(self.n_steps))
         self.mean.lerp_(mean.to(self.mean.dtype), share)

@@ -1,9 +1,9 @@
-"""Random resize crop: a part of a spectrogram, or a little more than it, stretched to its size.
+"""Random resize crop: a part of a spectrogram, possibly with some margin around it, is resized to the original size.
 
-D. Niizumi et al., "BYOL for audio", IJCNN 2021, arXiv:2103.06695. Bicubic interpolation is two products with matrices, one
-along each axis, so that a whole batch with a crop each takes two calls.
+D. Niizumi et al., "BYOL for audio", IJCNN 2021, arXiv:2103.06695. Bicubic interpolation is implemented as two matrix
+products, one along each axis, so a batch with a different crop per spectrogram takes two calls.
 
-Axes: B spectrograms, F mel bands, T frames, n places of an axis.
+Axes: B clips, F bands, T frames, n positions along an axis.
 """
 
 from dataclasses import dataclass
@@ -11,25 +11,28 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from skasd._typing import Float, Int
+
 Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Crops:
-    """Part of a canvas that each spectrogram of a batch is cut to; the spectrogram is in the middle of the canvas.
+    """Crop of each spectrogram of a batch, cut from a canvas with the spectrogram in its middle.
 
     Parameters
     ----------
-    height, width : Tensor of shape (B,), int64
-        Mel bands and frames of the part.
-    bottom, left : Tensor of shape (B,), int64
-        Its first band and frame, counted from those of the spectrogram: negative where the part begins before it.
+    height, width : Tensor of shape (clips,), int64
+        Number of bands and frames of the crop.
+    bottom, left : Tensor of shape (clips,), int64
+        First band and first frame of the crop, counted from those of the spectrogram. They are negative if the crop begins
+        in the margin before the spectrogram.
     """
 
-    height: Tensor
-    width: Tensor
-    bottom: Tensor
-    left: Tensor
+    height: Int[Tensor, " clips"]
+    width: Int[Tensor, " clips"]
+    bottom: Int[Tensor, " clips"]
+    left: Int[Tensor, " clips"]
 
 
 def draw_crops(
@@ -41,20 +44,26 @@ def draw_crops(
     time_scale: Range = (0.6, 1.5),
     canvas: Range = (1.0, 1.5),
 ) -> Crops:
-    """Draw a part of the canvas for each spectrogram.
+    """Draw a random crop for each spectrogram.
 
     Parameters
     ----------
     n_clips : int
-        B.
+        Number of spectrograms.
     size : tuple of int
-        F and T.
+        Number of bands and frames of a spectrogram.
     generator : torch.Generator
-        On the device of the spectrograms.
+        Random generator on the device of the spectrograms.
     frequency_scale, time_scale : tuple of float, default=(0.6, 1.5)
-        Least and most of height and width, as shares of the size; what exceeds the canvas is the canvas.
+        Range of the height and of the width of the crop, relative to the size of the spectrogram. Larger crops are limited
+        to the canvas.
     canvas : tuple of float, default=(1.0, 1.5)
-        Height and width of the canvas, as shares of the size, at least 1.
+        Height and width of the canvas relative to the size of the spectrogram, at least 1.
+
+    Returns
+    -------
+    crops : Crops
+        One crop per spectrogram.
     """
     drawn = torch.rand(4, n_clips, generator=generator, device=generator.device)
     rows = []
@@ -66,19 +75,22 @@ def draw_crops(
     return Crops(rows[0][0], rows[1][0], rows[0][1], rows[1][1])
 
 
-def resized_crops(spectrogram: Tensor, crops: Crops) -> Tensor:
-    """Parts of spectrograms in the size of the whole, by bicubic interpolation with aligned corners.
+def resized_crops(
+    spectrogram: Float[Tensor, "clips bands frames"], crops: Crops
+) -> Float[Tensor, "clips bands frames"]:
+    """Resize crops to the size of the spectrograms by bicubic interpolation with aligned corners.
 
     Parameters
     ----------
-    spectrogram : Tensor of shape (B, F, T)
-        Normalised, so that 0, which the canvas is filled with, is their mean.
+    spectrogram : Tensor of shape (clips, bands, frames)
+        Normalised spectrograms, whose mean is 0; the margin of the canvas is filled with 0.
     crops : Crops
-        The parts.
+        One crop per spectrogram.
 
     Returns
     -------
-    spectrogram : Tensor of shape (B, F, T)
+    spectrogram : Tensor of shape (clips, bands, frames)
+        Resized crops.
     """
     _, n_bands, n_frames = spectrogram.shape
     along_bands = _interpolation(crops.height, crops.bottom, n_bands, spectrogram.dtype)
@@ -86,13 +98,15 @@ def resized_crops(spectrogram: Tensor, crops: Crops) -> Tensor:
     return along_bands @ spectrogram @ along_frames.transpose(1, 2)
 
 
-def _interpolation(extent: Tensor, first: Tensor, n: int, dtype: torch.dtype) -> Tensor:
-    """Matrices (B, n, n) that stretch places ``first ... first + extent - 1`` of an axis of n to all of it."""
+def _interpolation(
+    extent: Int[Tensor, " clips"], first: Int[Tensor, " clips"], n: int, dtype: torch.dtype
+) -> Float[Tensor, "clips {n} {n}"]:
+    """Matrices that resample positions ``first ... first + extent - 1`` of an axis of length `n` to the whole axis."""
     place = torch.arange(n, device=extent.device)
     source = place * ((extent - 1).to(dtype) / max(n - 1, 1))[:, None]  # (B, n)
     below = source.floor()
     past = source - below
-    matrix = torch.zeros(len(extent), n, n + 1, dtype=dtype, device=extent.device)  # the last for what is off the axis
+    matrix = torch.zeros(len(extent), n, n + 1, dtype=dtype, device=extent.device)  # last column: off the axis
     for tap in range(-1, 3):
         inside = (below.long() + tap).clamp(min=0).minimum((extent - 1)[:, None]) + first[:, None]
         column = torch.where((inside >= 0) & (inside < n), inside, n)
@@ -100,8 +114,8 @@ def _interpolation(extent: Tensor, first: Tensor, n: int, dtype: torch.dtype) ->
     return matrix[:, :, :n]
 
 
-def _cubic(distance: Tensor, a: float = -0.75) -> Tensor:
-    """Weight of a place at a distance, by cubic convolution."""
+def _cubic(distance: Float[Tensor, "*shape"], a: float = -0.75) -> Float[Tensor, "*shape"]:
+    """Weight of a position at a distance, by cubic convolution."""
     t = distance.abs()
     near = ((a + 2) * t - (a + 3)) * t * t + 1
     far = ((a * t - 5 * a) * t + 8 * a) * t - 4 * a

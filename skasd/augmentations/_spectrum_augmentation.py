@@ -1,26 +1,28 @@
-"""Spectrum augmentation: normalised, mixed with the past in some bands, cropped and stretched, and normalised again.
+"""Spectrum augmentation: normalisation, mixing with past spectrograms, random resize crop and second normalisation.
 
 X. Meng et al., "Contrastive learning with spectrum information augmentation in abnormal sound detection", 2025,
-arXiv:2509.15570, on top of D. Niizumi et al., "BYOL for audio", IJCNN 2021, arXiv:2103.06695.
+arXiv:2509.15570, which extends D. Niizumi et al., "BYOL for audio", IJCNN 2021, arXiv:2103.06695.
 
-Axes: B spectrograms, F mel bands, T frames, C classes.
+Axes: B clips, F bands, T frames, C classes.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from skasd._parameter_group import ParameterGroup, refuse_idle
 from skasd._parameters import check_integer, check_number, check_option
+from skasd._typing import Float, Int
 from skasd.augmentations._band_mask import band_mask, power_split
 from skasd.augmentations._frames import linear_fader
 from skasd.augmentations._log_mixup import MemoryBank, log_mixup_exp
 from skasd.augmentations._normalisation import PostNormalisation, PreNormalisation
 from skasd.augmentations._resize_crop import draw_crops, resized_crops
 
-_RUNNING_EPOCHS = 20  # after which the running statistics of BYOL-A are frozen
+_RUNNING_EPOCHS = 20  # epochs after which the running statistics of BYOL-A are frozen
 _OPTIONS = {
     "pre_norm": ("dataset", "running"),
     "mix_space": ("after_norm", "power"),
@@ -29,27 +31,37 @@ _OPTIONS = {
     "bank_scope": ("all", "same_class"),
 }
 _FLAGS = ("invert_mask", "resize_crop", "fader", "post_norm")
+_OF_MIXING = (
+    "split_frequency",
+    "mask",
+    "mask_width",
+    "mask_form",
+    "invert_mask",
+    "mix_space",
+    "bank_size",
+    "bank_scope",
+)
 _RANGES = {"frequency_scale": 0.0, "time_scale": 0.0, "canvas": 1.0}
 
 
 @dataclass(frozen=True)
 class TrainingSpectra:
-    r"""What an augmentation is told of the spectrograms that a training is given.
+    r"""Properties of the training spectrograms that an augmentation needs.
 
     Parameters
     ----------
-    frequency : ndarray of shape (F,)
-        Centres of the bands, in Hz.
-    power : ndarray of shape (C, F)
-        Mean power of each band of the clips of each class.
+    frequency : ndarray of shape (bands,)
+        Centre frequencies of the bands in Hz, ascending.
+    power : ndarray of shape (classes, bands)
+        Mean power in each band over the clips of each class, in any unit.
     mean, std : float
-        Of all bands and frames of all clips, as natural logarithms.
+        Mean and standard deviation over all bands, frames and clips, in natural logarithms of power.
     log_unit : float
-        Natural logarithm of power that one unit of a spectrogram is: :math:`\ln 10 / 10` of dB.
+        Factor that converts spectrograms to natural logarithms of power: :math:`\ln 10 / 10` for spectrograms in dB.
     n_frames : int
-        T.
+        Number of frames of a spectrogram.
     n_clips : int
-        Spectrograms of an epoch.
+        Number of spectrograms in an epoch.
     """
 
     frequency: np.ndarray
@@ -61,54 +73,57 @@ class TrainingSpectra:
     n_clips: int
 
 
-@dataclass
-class SpectrumAugmentation:
-    r"""How spectrograms are augmented in training, and normalised always.
+@dataclass(repr=False)
+class SpectrumAugmentation(ParameterGroup):
+    r"""Settings of the spectrum augmentation, which detectors take as `augmentation`.
 
-    In this order [1]_: normalisation; log-mixup-exp of a little of a past spectrogram, in the bands above
-    `split_frequency`; random resize crop; linear fader; normalisation of the batch. Detectors take it as `augmentation`.
-    When clips are scored, only the normalisations are left, with frozen statistics.
+    In training, spectrograms go through these steps in order [1]_: normalisation; log-mixup-exp with a past spectrogram in
+    the bands above `split_frequency`; random resize crop; linear fader; normalisation of the batch. When clips are scored,
+    only the two normalisations remain, with frozen statistics.
 
     Parameters
     ----------
     split_frequency : float or "auto", default=2000.0
-        Bands below, in Hz, are not mixed. 0 mixes all bands, as BYOL-A does [2]_. ``"auto"`` puts four fifths of the
-        training power of a class below, between 1 and 4 kHz.
+        Frequency in Hz below which bands are not mixed. 0 mixes all bands, as BYOL-A does [2]_. ``"auto"`` uses, for each
+        class, the frequency below which 80 % of its training power lies, limited to the range from 1 to 4 kHz.
     mask : {"soft", "hard"}, default="soft"
-        Whether there is a transition between the bands that are mixed and those that are not, or a step.
+        Transition at `split_frequency`: ``"soft"`` is gradual, ``"hard"`` is a step.
     mask_width : float, default=2.0
-        Of a soft transition, in bands: from 0.27 to 0.73.
+        Width of a soft transition in bands: the mask rises from 0.27 to 0.73 from one width below its centre to one above.
     mask_form : {"per_band_share", "blend"}, default="per_band_share"
-        Whether the mask :math:`m_b` scales the share of the past spectrogram,
-        :math:`\ln((1 - \alpha m_b) e^{x_b} + \alpha m_b e^{z_b})`, or blends the mixture with the spectrogram.
+        Use of the mask :math:`m_b`: ``"per_band_share"`` scales the share of the past spectrogram,
+        :math:`\ln((1 - \alpha m_b) e^{x_b} + \alpha m_b e^{z_b})`; ``"blend"`` interpolates between the spectrogram and the
+        mixture.
     invert_mask : bool, default=False
-        Whether it is the low bands that are mixed: a sanity check of the premise.
+        Whether the low bands are mixed instead of the high ones, as a sanity check of the premise.
     mix_ratio : float or pair of float, default=0.4
-        Most of the share :math:`\alpha`, in [0, 1]; it is drawn evenly from 0 on. 0 mixes nothing. A pair is for the first
-        and the second view of a clip.
+        Maximum of the share :math:`\alpha` of the past spectrogram, dimensionless, in [0, 1]. The share is drawn uniformly
+        from 0 to this maximum; 0 disables mixing. A pair sets the maximum for the first and the second view of a clip.
     mix_space : {"after_norm", "power"}, default="after_norm"
-        Whether normalised values are mixed as if they were logarithms of power, as BYOL-A does, or powers.
+        Values that are mixed. ``"after_norm"`` treats normalised values as logarithms of power, as BYOL-A does;
+        ``"power"`` mixes true powers.
     bank_size : int, default=2048
-        Past spectrograms that are remembered, in 4 bytes a value: 67 MB of segments of 128 bands and 64 frames.
+        Number of past spectrograms kept for mixing, at 4 bytes per value: 67 MB for segments of 128 bands and 64 frames.
     bank_scope : {"all", "same_class"}, default="all"
-        Whether one of any class is mixed in.
+        Whether a past spectrogram of any class may be mixed in, or only one of the same class.
     resize_crop : bool, default=False
-        Whether a part is cut out and stretched to the size of the whole.
+        Whether a random crop is resized to the size of the spectrogram.
     frequency_scale, time_scale : pair of float, default=(0.6, 1.5)
-        Least and most of the height and the width of the part, as shares of the whole.
+        Range of the height and of the width of the crop, relative to the size of the spectrogram.
     canvas : pair of float, default=(1.0, 1.5)
-        Height and width of what the part is cut out of, with the spectrogram in its middle, as shares of the whole.
+        Height and width of the canvas that crops are taken from, relative to the size of the spectrogram, which is in the
+        middle of the canvas.
     fader : bool, default=False
-        Whether a straight line over time is added, as the second BYOL-A does.
+        Whether a random straight line over time is added, as in the second version of BYOL-A.
     pre_norm : {"dataset", "running"}, default="dataset"
-        Whether the first normalisation has the mean and spread of the training clips, or running ones that are frozen after
-        twenty epochs.
+        Statistics of the first normalisation: ``"dataset"`` uses mean and standard deviation of the training clips,
+        ``"running"`` uses running statistics, which are frozen after 20 epochs.
     post_norm : bool, default=True
-        Whether there is a second normalisation.
+        Whether there is a second normalisation after the augmentation.
 
     Notes
     -----
-    The code of [1]_ is not public. Frequencies, masks and ratios are reconstructions; see the
+    The code of [1]_ is not public, so frequencies, masks and ratios are reconstructed; see the
     :ref:`user guide <contrastive_spectrum>`.
 
     References
@@ -125,7 +140,7 @@ class SpectrumAugmentation:
     0.4
     """
 
-    __no_type_check__ = True  # values come from the user and are checked by `check`, not where tests check types
+    __no_type_check__ = True  # the test run checks no types here: the values are the user's, and `check` validates them
 
     split_frequency: float | str = 2000.0
     mask: str = "soft"
@@ -144,21 +159,8 @@ class SpectrumAugmentation:
     pre_norm: str = "dataset"
     post_norm: bool = True
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters by name, for scikit-learn's ``clone`` and grids."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
-    def set_params(self, **parameters: Any) -> "SpectrumAugmentation":
-        """Change some parameters."""
-        known = self.get_params()
-        for name, value in parameters.items():
-            if name not in known:
-                raise ValueError(f"augmentation has no parameter {name!r}; it has {', '.join(known)}.")
-            setattr(self, name, value)
-        return self
-
     def check(self) -> None:
-        """Raise if a parameter is out of range."""
+        """Raise if a parameter is out of range, or has no effect with the others."""
         if self.split_frequency != "auto":
             if isinstance(self.split_frequency, str):
                 raise ValueError(f"split_frequency={self.split_frequency!r}; a frequency in Hz or 'auto' is expected.")
@@ -173,6 +175,12 @@ class SpectrumAugmentation:
             check_option(name, getattr(self, name), (True, False))
         for name, low in _RANGES.items():
             self._check_range(name, low)
+        if not self.resize_crop:
+            refuse_idle(self, _RANGES, "resize_crop=False")
+        if self.mask == "hard":
+            refuse_idle(self, ["mask_width"], "mask='hard'")
+        if not any(self._ratios()):
+            refuse_idle(self, _OF_MIXING, "mix_ratio=0")
 
     def _check_range(self, name: str, low: float) -> None:
         pair = getattr(self, name)
@@ -181,7 +189,7 @@ class SpectrumAugmentation:
         for value in pair:
             check_number(name, value, low=low, above=low == 0)
         if name != "canvas" and pair[0] > pair[1]:
-            raise ValueError(f"{name}={pair!r} has its least above its most; write ({pair[1]}, {pair[0]}).")
+            raise ValueError(f"{name}={pair!r} has its minimum above its maximum; write ({pair[1]}, {pair[0]}).")
 
     def _ratios(self) -> tuple[float, ...]:
         if isinstance(self.mix_ratio, list | tuple):
@@ -191,33 +199,34 @@ class SpectrumAugmentation:
         return (self.mix_ratio,)
 
     def prepare(self, spectra: TrainingSpectra) -> "SpectrumAugmenter":
-        """Make the module that augments the spectrograms of a training.
+        """Create the module that augments training spectrograms.
 
         Parameters
         ----------
         spectra : TrainingSpectra
-            What is known of them.
+            Properties of the training spectrograms.
 
         Returns
         -------
         augmenter : SpectrumAugmenter
+            Module with these settings.
         """
         return SpectrumAugmenter(self, spectra)
 
 
 class SpectrumAugmenter(nn.Module):
-    """Augments and normalises spectrograms in training, and only normalises them in evaluation mode.
+    """Module that augments and normalises spectrograms in training mode and only normalises them in evaluation mode.
 
     Parameters
     ----------
     options : SpectrumAugmentation
-        How.
+        Settings of the augmentation.
     spectra : TrainingSpectra
-        What is known of the spectrograms.
+        Properties of the training spectrograms.
     """
 
-    mask: Tensor
-    ratio: Tensor
+    mask: Float[Tensor, "masks bands"]
+    ratio: Float[Tensor, " ratios"]
 
     def __init__(self, options: SpectrumAugmentation, spectra: TrainingSpectra) -> None:
         super().__init__()
@@ -233,27 +242,29 @@ class SpectrumAugmenter(nn.Module):
 
     def forward(
         self,
-        spectrogram: Tensor,
-        label: Tensor | None = None,
+        spectrogram: Float[Tensor, "clips bands frames"],
+        label: Int[Tensor, " clips"] | None = None,
         generator: torch.Generator | None = None,
         n_views: int = 1,
-    ) -> Tensor:
-        """Normalised spectrograms, augmented if a generator is given in training mode.
+    ) -> Float[Tensor, "{n_views}*clips bands frames"]:
+        """Normalise spectrograms, and augment them if a generator is given in training mode.
 
         Parameters
         ----------
-        spectrogram : Tensor of shape (B, F, T)
-            In the unit that `spectra` told of.
-        label : Tensor of shape (B,), int64, or None, default=None
-            Classes, which ``split_frequency="auto"`` and the bank need in training.
+        spectrogram : Tensor of shape (clips, bands, frames)
+            Spectrograms in the unit of the training spectrograms.
+        label : Tensor of shape (clips,), int64, or None, default=None
+            Classes of the clips, used in training by ``split_frequency="auto"`` and the bank. None puts all clips into
+            class 0.
         generator : torch.Generator or None, default=None
-            On the device of the spectrograms.
+            Random generator on the device of the spectrograms.
         n_views : int, default=1
-            Views of each clip, made at once: so many outputs for each input, all first views first.
+            Number of views of each clip. The output has the first views of all clips, then the second views, and so on.
 
         Returns
         -------
-        spectrogram : Tensor of shape (n_views B, F, T)
+        spectrogram : Tensor of shape (n_views * clips, bands, frames)
+            Normalised spectrograms.
         """
         with torch.autocast(spectrogram.device.type, enabled=False):
             x = self.pre_norm(spectrogram * self.log_unit)
@@ -264,7 +275,13 @@ class SpectrumAugmenter(nn.Module):
                 x = self._augmented(x, label.to(x.device), n_views, generator)
             return self.post_norm(x)
 
-    def _augmented(self, x: Tensor, label: Tensor, n_views: int, generator: torch.Generator) -> Tensor:
+    def _augmented(
+        self,
+        x: Float[Tensor, "views bands frames"],
+        label: Int[Tensor, " views"],
+        n_views: int,
+        generator: torch.Generator,
+    ) -> Float[Tensor, "views bands frames"]:
         options = self.options
         if self.bank is not None:
             x = self._mixed(self.bank, x, label, n_views, generator)
@@ -280,8 +297,15 @@ class SpectrumAugmenter(nn.Module):
             x = resized_crops(x, crops)
         return linear_fader(x, generator) if options.fader else x
 
-    def _mixed(self, bank: MemoryBank, x: Tensor, label: Tensor, n_views: int, generator: torch.Generator) -> Tensor:
-        """Spectrograms with a past one mixed in; they are put into the bank as they were."""
+    def _mixed(
+        self,
+        bank: MemoryBank,
+        x: Float[Tensor, "views bands frames"],
+        label: Int[Tensor, " views"],
+        n_views: int,
+        generator: torch.Generator,
+    ) -> Float[Tensor, "views bands frames"]:
+        """Mix past spectrograms from the bank into `x`, then store the unmixed `x` in the bank."""
         same_class = self.options.bank_scope == "same_class"
         past, is_drawn = bank.draw(label, generator, same_class=same_class)
         most = self.ratio.repeat_interleave(len(x) // n_views) if len(self.ratio) > 1 else self.ratio
@@ -290,28 +314,46 @@ class SpectrumAugmenter(nn.Module):
         bank.push(x, label)
         return mixed
 
-    def _mixture(self, x: Tensor, z: Tensor, share: Tensor, label: Tensor) -> Tensor:
+    def _mixture(
+        self,
+        x: Float[Tensor, "views bands frames"],
+        z: Float[Tensor, "views bands frames"],
+        share: Float[Tensor, " views"],
+        label: Int[Tensor, " views"],
+    ) -> Float[Tensor, "views bands frames"]:
         mask = self.mask[label if len(self.mask) > 1 else torch.zeros_like(label)].to(x.dtype)  # (B, F)
         if self.options.mix_space == "power":
             std, mean = self.pre_norm.std.to(x.dtype), self.pre_norm.mean.to(x.dtype)
             return (self._in_logarithms(x * std + mean, z * std + mean, share, mask) - mean) / std
         return self._in_logarithms(x, z, share, mask)
 
-    def _in_logarithms(self, x: Tensor, z: Tensor, share: Tensor, mask: Tensor) -> Tensor:
+    def _in_logarithms(
+        self,
+        x: Float[Tensor, "views bands frames"],
+        z: Float[Tensor, "views bands frames"],
+        share: Float[Tensor, " views"],
+        mask: Float[Tensor, "views bands"],
+    ) -> Float[Tensor, "views bands frames"]:
         if self.options.mask_form == "blend":
             return torch.lerp(x, log_mixup_exp(x, z, share[:, None, None]), mask[:, :, None])
         return log_mixup_exp(x, z, (share[:, None] * mask)[:, :, None])
 
 
 def forget_clips(network: nn.Module) -> None:
-    """Drop the banks of past spectrograms that a network holds, which only its training needs."""
+    """Delete the memory banks in a network, which are only needed in training.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Network whose :class:`SpectrumAugmenter` modules, if any, are changed in place.
+    """
     for module in network.modules():
         if isinstance(module, SpectrumAugmenter):
             module.bank = None
 
 
-def _masks(options: SpectrumAugmentation, spectra: TrainingSpectra) -> Tensor:
-    """Masks (C, F) of the classes, or (1, F) of all."""
+def _masks(options: SpectrumAugmentation, spectra: TrainingSpectra) -> Float[Tensor, "masks bands"]:
+    """One mask per class, or a single mask for all classes."""
     width = options.mask_width if options.mask == "soft" else 0.0
     splits: list[Any] = [options.split_frequency]
     if options.split_frequency == "auto":

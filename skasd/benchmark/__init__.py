@@ -1,4 +1,4 @@
-"""Detectors x data sets x seeds: run anywhere, stopped and resumed, and compared with published figures."""
+"""Benchmarks: run detectors on data sets with several seeds, resume interrupted runs, compare with published figures."""
 
 from skasd.benchmark._published import published_results
 from skasd.benchmark._report import report

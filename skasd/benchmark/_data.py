@@ -1,10 +1,10 @@
-"""Data sets of a suite: from a description to clips, and to a fingerprint of them."""
+"""Data sets of a suite: loads the clips of a description and makes a fingerprint of them."""
 
 import hashlib
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skasd.benchmark._protocol import Protocol, split_options
 from skasd.datasets import fetch_dcase, load_clip_folder, load_dcase, make_machine_clips
 
 _LABELS = {"normal": 1, "anomaly": -1, "unknown": 0}
 _YEAR_WITHOUT_DOMAINS, _YEAR_THAT_TELLS_DOMAINS = 2020, 2021
-_PIECE = 1 << 14  # bytes of the beginning, middle and end of a file that are looked at
+_PIECE = 1 << 14  # bytes read at the beginning, middle and end of a file
+_SEED = "seed"  # in place of a random_state
 Loaded = tuple[pd.DataFrame, np.ndarray, int, str | None]
 
 
@@ -31,22 +33,34 @@ class SuiteData:
     target : ndarray of shape (n_clips,)
         +1 normal, -1 anomaly, 0 unknown.
     year : int
-        Whose rules of the official score hold.
+        Year of the challenge whose official score is computed.
     subset : str or None
-        ``"dev"`` or ``"eval"`` of the challenge of that year; None of other clips, which no published figures are of.
+        ``"dev"`` or ``"eval"`` of the challenge of that year. None for other clips, which have no published figures.
+    clips : str
+        Fingerprint of the clips and their metadata: the same clips have the same one. It covers the content of clips in
+        memory, and the name, the size, and the beginning, middle and end of files.
     fingerprint : str
-        The same for the same clips under the same rules: of what is in memory the content, of files the name, the size, and
-        the beginning, middle and end, and of all the metadata.
+        Fingerprint of the clips and of how they are used.
+    family : str
+        The same for data sets that differ only in the seed.
+    protocol : Protocol
+        How the clips are used.
+    seed : int
+        Seed of the task.
     """
 
     table: pd.DataFrame = field(repr=False)
     target: np.ndarray = field(repr=False)
     year: int
     subset: str | None
+    clips: str
     fingerprint: str
+    family: str
+    protocol: Protocol = field(default_factory=Protocol)
+    seed: int = 0
 
     def split(self) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
-        """Normal training clips; test clips of known truth, of sections with training clips; and their truth."""
+        """Normal training clips; test clips of known label in sections with training clips; labels of the test clips."""
         side = self.table["split"].to_numpy()
         train = self.table[(side == "train") & (self.target == 1)]
         machine = self.table["machine_type"].astype(str) + "/" + self.table["section"].astype(str)
@@ -57,38 +71,86 @@ class SuiteData:
         return train, self.table[is_test], self.target[is_test]
 
     def as_tested(self, test: pd.DataFrame) -> pd.DataFrame:
-        """Test clips without what the challenge does not tell of them: attributes, and but for 2021 the domain."""
+        """Test clips without what the challenge does not tell: attributes, and the domain except in 2021."""
         hidden = ("attributes",) if self.year == _YEAR_THAT_TELLS_DOMAINS else ("attributes", "domain")
-        return test.assign(**{name: None for name in hidden if name in test.columns})
+        return self.protocol.hide(test.assign(**{name: None for name in hidden if name in test.columns}))
 
 
-def load_data(description: Any) -> SuiteData:
-    """Clips of a data set, kept in memory for the next task of this process.
+def load_data(description: Any, seed: int = 0) -> SuiteData:
+    """Load the clips of a data set; they stay in memory for the next task of this process.
 
     Parameters
     ----------
     description : mapping or Bunch
-        A Bunch with ``data`` and ``target``, and ``year`` where it has domains. Or a mapping whose ``kind`` is one of
+        Either a Bunch with ``data`` and ``target``, and with ``year`` if the clips have domains; or a mapping whose ``kind``
+        is one of
 
-        - ``"synthetic"``: options of :func:`skasd.datasets.make_machine_clips`;
-        - ``"dcase"``: options of :func:`skasd.datasets.load_dcase`, or without a ``root`` of
+        - ``"synthetic"``: options of :func:`skasd.datasets.make_machine_clips`; ``random_state="seed"`` makes other clips
+          for each seed;
+        - ``"dcase"``: options of :func:`skasd.datasets.load_dcase`, or, without ``root``, of
           :func:`skasd.datasets.fetch_dcase`;
-        - ``"folder"``: options of :func:`skasd.datasets.load_clip_folder`, of which those called train and test count;
-        - ``"table"``: ``clips``, a csv file with the columns ``split``, ``label`` (normal or anomaly) and ``path``, relative
-          to the file, or with ``log_mel``, a ``.npy`` file of an array of shape (n_clips, n_mels, n_frames) beside it; and
-          ``where``, what columns must hold.
+        - ``"folder"``: options of :func:`skasd.datasets.load_clip_folder`; only folders called train and test are used;
+        - ``"table"``: ``clips``, a CSV file with the columns ``split``, ``label`` (normal or anomaly) and ``path``, relative
+          to the file. ``log_mel`` names a ``.npy`` file beside it, of shape (n_clips, n_mels, n_frames), instead of paths.
+          ``where`` selects the rows whose columns have these values.
 
-        and whose ``year`` says which rules of the official score hold. Environment variables in it are filled in.
+        ``year`` chooses the official score. Environment variables are filled in. Options of :class:`Protocol` may be added.
+    seed : int, default=0
+        Seed of the task, for clips that depend on it.
+
+    Returns
+    -------
+    data : SuiteData
     """
     if not isinstance(description, Mapping):
         raise TypeError(f"data is a {type(description).__name__}; a mapping or Bunch is expected.")
+    description, protocol = split_options(description)
     if "data" in description:
-        return _checked(description["data"], description["target"], description.get("year", _YEAR_WITHOUT_DOMAINS))
-    return _load(_frozen(description))
+        data = _checked(description["data"], description["target"], description.get("year", _YEAR_WITHOUT_DOMAINS))
+    elif _follows_seed(description):
+        fingerprint, family = _of_description(description, seed)
+        data = replace(_load(_frozen({**description, "random_state": seed})), fingerprint=fingerprint, family=family)
+    else:
+        data = _load(_frozen(description))
+    return _used(data, protocol, seed)
+
+
+def fingerprints(description: Any, seed: int) -> tuple[str, str]:
+    """Fingerprint and family of a data set, without making synthetic clips that follow the seed."""
+    if isinstance(description, Mapping) and _follows_seed(description):
+        description, protocol = split_options(description)
+        return _of_protocol(*_of_description(description, seed), protocol, seed)
+    data = load_data(description, seed)
+    return data.fingerprint, data.family
+
+
+def _follows_seed(description: Mapping[str, Any]) -> bool:
+    return description.get("kind") == "synthetic" and description.get("random_state") == _SEED
+
+
+def _of_description(description: Mapping[str, Any], seed: int) -> tuple[str, str]:
+    """Fingerprint and family of clips that are a function of their description."""
+    family = _short_hash(repr(_frozen(description)))
+    return _short_hash(f"{family} {seed}"), family
+
+
+def _of_protocol(fingerprint: str, family: str, protocol: Protocol, seed: int) -> tuple[str, str]:
+    text = protocol.text()
+    if not text:
+        return fingerprint, family
+    of_seed = f" {seed}" if protocol.draw else ""
+    return _short_hash(f"{fingerprint} {text}{of_seed}"), _short_hash(f"{family} {text}")
+
+
+def _used(data: SuiteData, protocol: Protocol, seed: int) -> SuiteData:
+    """The clips as the protocol uses them."""
+    fingerprint, family = _of_protocol(data.fingerprint, data.family, protocol, seed)
+    table = protocol.drawn(data.table, data.target, seed) if protocol.draw else data.table
+    return replace(data, table=table, fingerprint=fingerprint, family=family, protocol=protocol, seed=seed)
 
 
 def forget_data() -> None:
-    """Read data anew the next time: files may have changed."""
+    """Read the data again the next time: files may have changed."""
     _load.cache_clear()
 
 
@@ -124,9 +186,8 @@ def _folder(options: dict[str, Any]) -> Loaded:
 def _table(options: dict[str, Any]) -> Loaded:
     file = Path(options.pop("clips")).expanduser()
     year, log_mel, where = (
-        options.pop("year", _YEAR_WITHOUT_DOMAINS),
-        options.pop("log_mel", None),
-        options.pop("where", {}),
+        options.pop(name, default)
+        for name, default in (("year", _YEAR_WITHOUT_DOMAINS), ("log_mel", None), ("where", {}))
     )
     if options:
         raise ValueError(
@@ -134,10 +195,7 @@ def _table(options: dict[str, Any]) -> Loaded:
         )
     table = pd.read_csv(file, dtype=str)
     if log_mel is not None:
-        spectrograms = np.load(file.parent / log_mel).astype(np.float32)
-        if len(spectrograms) != len(table):
-            raise ValueError(f"{log_mel} has {len(spectrograms)} clips and {file} {len(table)}.")
-        table["log_mel"] = list(spectrograms)
+        table = table.assign(log_mel=_log_mels(file, log_mel, len(table)))
     for column, value in where.items():
         table = table[table[column] == value]
     if "path" in table.columns:
@@ -151,6 +209,13 @@ def _table(options: dict[str, Any]) -> Loaded:
     return table.drop(columns="label"), label, year, None
 
 
+def _log_mels(file: Path, name: str, n_clips: int) -> pd.Series:
+    spectrograms = np.load(file.parent / name).astype(np.float32)
+    if len(spectrograms) != n_clips:
+        raise ValueError(f"{name} has {len(spectrograms)} clips and {file} {n_clips}.")
+    return pd.Series(list(spectrograms), dtype=object)
+
+
 _KINDS = {"synthetic": _synthetic, "dcase": _dcase, "folder": _folder, "table": _table}
 
 
@@ -161,7 +226,12 @@ def _checked(table: pd.DataFrame, target: np.ndarray, year: int, subset: str | N
     for column in ("machine_type", "section"):
         if column not in table.columns or table[column].isna().all():
             table = table.assign(**{column: "all" if column == "machine_type" else "00"})
-    return SuiteData(table, target, year, subset, _fingerprint(table, target, f"{year} {subset}"))
+    clips = _fingerprint(table, target, f"{year} {subset}")
+    return SuiteData(table, target, year, subset, clips, fingerprint=clips, family=clips)
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _fingerprint(table: pd.DataFrame, target: np.ndarray, rules: str) -> str:
@@ -194,7 +264,7 @@ def _pieces(path: Path) -> bytes:
 
 
 def _frozen(value: Any) -> Any:
-    """A description as something that can be a key, its environment variables filled in."""
+    """A description as a hashable key, with environment variables filled in."""
     if isinstance(value, Mapping):
         return ("mapping", *((name, _frozen(value[name])) for name in value))
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Estimators as data, both ways: from tables of a suite file, and into what a result records."""
+"""Estimators as data: built from tables of a suite file, and described for results."""
 
 import importlib
 import inspect
@@ -10,31 +10,49 @@ import joblib
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
-_MODULES = ("skasd.detectors", "skasd.features", "skasd.scoring", "skasd.augmentations")
-_WITHOUT_EFFECT = ("verbose", "n_jobs", "device", "memory_budget")  # on the scores, but for rounding
+_MODULES = (
+    "skasd.detectors",
+    "skasd.features",
+    "skasd.scoring",
+    "skasd.clustering",
+    "skasd.augmentations",
+    "skasd.training",
+    "skasd.objectives",
+)
+_WITHOUT_EFFECT = ("verbose", "n_jobs", "device", "memory_budget")  # on the scores, except for rounding
 
 
 def build(given: Any) -> Any:
-    """An object of what a suite file says: tables with a key ``class`` become instances, ``"none"`` becomes None.
+    """Build an object from a suite file: tables with a key ``class`` become instances, ``"none"`` becomes None.
+
+    Keys with two underscores reach into groups of parameters, as in ``set_params``.
 
     Examples
     --------
     >>> from skasd.benchmark._estimators import build
     >>> build({"class": "KNNScorer", "n_neighbors": 2})
     KNNScorer(n_neighbors=2)
+    >>> build({"class": "OSSCLDetector", "training__ema_decay": "none"})
+    OSSCLDetector(training=TrainingOptions(ema_decay=None))
     """
     if isinstance(given, Mapping) and "class" in given:
         parameters = {name: build(value) for name, value in given.items() if name != "class"}
-        return _class_of(given["class"])(**parameters)
+        inside = {name: parameters.pop(name) for name in list(parameters) if "__" in name}
+        made = _class_of(given["class"])(**parameters)
+        return made.set_params(**inside) if inside else made
+    if isinstance(given, Mapping):
+        return {name: build(value) for name, value in given.items()}
     if isinstance(given, list):
         return tuple(build(value) for value in given)
     return None if given == "none" else given
 
 
 def describe(estimator: Any) -> Any:
-    """Class and all parameters of an estimator, as JSON can hold them."""
+    """Class and all parameters of an estimator, in types that JSON has."""
     if hasattr(estimator, "get_params"):
         parameters = estimator.get_params(deep=False)
+        groups = getattr(estimator, "_parameter_groups", {})
+        parameters |= {name: kind() for name, kind in groups.items() if parameters[name] is None}
         return {"class": type(estimator).__name__} | {name: describe(parameters[name]) for name in sorted(parameters)}
     if isinstance(estimator, Mapping):
         return {str(name): describe(value) for name, value in estimator.items()}
@@ -49,21 +67,26 @@ def describe(estimator: Any) -> Any:
     return f"{type(estimator).__name__} {joblib.hash(estimator)}"
 
 
-def describe_changes(estimator: BaseEstimator) -> dict[str, Any]:
-    """Parameters that differ from the defaults of the class."""
-    described, defaults = describe(estimator), describe(type(estimator)()) if _has_defaults(estimator) else {}
-    return {
-        name: value for name, value in described.items() if name != "class" and value != defaults.get(name, _NOTHING)
-    }
+def describe_changes(value: Any) -> Any:
+    """Class of an estimator and the parameters that differ from its defaults, as in a suite file; anything else as it is."""
+    if isinstance(value, Mapping):
+        return {str(name): describe_changes(part) for name, part in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [describe_changes(part) for part in value]
+    if not hasattr(value, "get_params"):
+        return describe(value)
+    parameters, defaults = value.get_params(deep=False), _defaults_of(type(value))
+    changed = [name for name in sorted(parameters) if describe(parameters[name]) != defaults.get(name, _NOTHING)]
+    return {"class": type(value).__name__} | {name: describe_changes(parameters[name]) for name in changed}
 
 
 def essence(estimator: BaseEstimator) -> str:
-    """Text that is the same for two estimators that give the same scores, seed aside."""
+    """Text that is the same for two estimators that give the same scores with the same seed."""
     return json.dumps(_without(describe(estimator)), sort_keys=True)
 
 
 def seeded_clone(estimator: Any, seed: int, n_jobs: int) -> Any:
-    """A copy with a seed and a number of threads wherever it has a parameter for them."""
+    """A copy with all parameters `random_state` and `n_jobs` set, also those of parts."""
     copy = clone(estimator)
     values = {"random_state": seed, "n_jobs": n_jobs}
     names = {name: name.rpartition("__")[2] for name in copy.get_params()}
@@ -81,12 +104,11 @@ def _class_of(name: str) -> type:
     raise ValueError(f"class = {name!r} is unknown; expected one of {', '.join(sorted(known))}.")
 
 
-def _has_defaults(estimator: Any) -> bool:
+def _defaults_of(kind: type) -> dict[str, Any]:
     try:
-        type(estimator)()
-    except TypeError:
-        return False
-    return True
+        return describe(kind())
+    except TypeError:  # it has parameters without a default
+        return {}
 
 
 def _without(described: Any) -> Any:

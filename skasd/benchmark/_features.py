@@ -1,4 +1,4 @@
-"""Log-mels that many tasks share: computed once, kept in files, and read through a memory map."""
+"""Log-mels that tasks share: computed once, stored in files, and read through a memory map."""
 
 import hashlib
 import json
@@ -17,22 +17,22 @@ _BLOCK = 256  # clips
 
 
 class FeatureStore:
-    """A folder of log-mels, one file for each data set and front end.
+    """Folder of log-mels with one file for each data set and front end.
 
     Parameters
     ----------
     folder : Path
-        Several processes may use it at once; the first computes, the others wait.
+        Several processes may use it at the same time: the first one computes a file, the others wait for it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def with_log_mels(self, data: SuiteData, frontend: LogMelTransformer) -> pd.DataFrame:
-        """The clip table with log-mels in place of waveforms and paths; as it is if it came with log-mels."""
+        """The clip table with log-mels in place of waveforms and paths; unchanged if it already has log-mels."""
         if "log_mel" in data.table.columns:
             return data.table
-        text = f"{data.fingerprint} {essence(frontend)}"
+        text = f"{data.clips} {essence(frontend)}"
         file = self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.mel"
         if not file.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ class FeatureStore:
 
 
 def _compute(table: pd.DataFrame, frontend: LogMelTransformer, file: Path) -> None:
-    """Write the log-mels a block of clips at a time, so that never all of them are in memory."""
+    """Compute and write the log-mels in blocks of clips, so that they need not fit into memory."""
     part, shapes = file.with_name(f"{file.name}.{os.getpid()}.part"), []
     with part.open("wb") as stream:
         for start in range(0, len(table), _BLOCK):
@@ -58,7 +58,7 @@ def _compute(table: pd.DataFrame, frontend: LogMelTransformer, file: Path) -> No
 
 
 def _cells(file: Path) -> list[np.ndarray]:
-    """Views (n_mels, n_frames) of each clip."""
+    """Memory-mapped log-mels (n_mels, n_frames), one per clip."""
     description = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
     values, shapes = np.memmap(file, description["dtype"], mode="r"), np.array(description["shapes"])
     ends = np.cumsum(shapes.prod(axis=1))

@@ -1,4 +1,4 @@
-"""Picture of results: a panel for each data set, a group of bars' heights for each machine type."""
+"""Figure of results: a panel for each data set, and within it a group of dots for each machine type."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ _CHANCE = 0.5
 
 
 def draw(rows: list[dict[str, Any]]) -> Figure:
-    """AUC of each machine type and detector: a dot for each seed, a line for their mean."""
+    """AUC of each machine type and detector: a dot for each seed, and a line at their mean."""
     datas = list(dict.fromkeys(row["data"] for row in rows))
     detectors = list(dict.fromkeys(row["detector"] for row in rows))
     colors = dict(zip(detectors, colormaps["tab10"](np.arange(len(detectors)) % 10), strict=True))
@@ -35,7 +35,7 @@ def _panel(axes: Axes, rows: list[dict[str, Any]], colors: dict[str, Any]) -> No
         ]
     )
     machines = list(dict.fromkeys(every["machine"]))
-    if len(machines) == 2:  # one type, and the mean over it
+    if len(machines) == 2:  # one type, and "ALL", which is the same
         machines = machines[:1]
     width = 0.8 / len(colors)
     for place, (detector, color) in enumerate(colors.items()):

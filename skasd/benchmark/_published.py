@@ -1,4 +1,4 @@
-"""Published figures, and ours in the same words."""
+"""Published figures, and the same figures of results."""
 
 from functools import lru_cache
 from importlib.resources import files
@@ -17,19 +17,18 @@ _OF_2020 = {  # metric and aggregation of the table: column of a summary
 
 
 def published_results() -> pd.DataFrame:
-    """Figures of papers and of the challenge's baselines.
+    """Published figures of papers and of the baselines of the challenge.
 
     Returns
     -------
     table : DataFrame
-        Columns ``year, subset, system, machine_type, section, metric, value, aggregation, source``; a value is a fraction in
-        [0, 1], every pAUC is the standardised one. ``ALL`` is a mean over machine types or sections, and ``aggregation``
-        says which one.
+        Columns ``year, subset, system, machine_type, section, metric, value, aggregation, source``. Values are in [0, 1],
+        and every pAUC is standardised. ``ALL`` is a mean over machine types or sections; ``aggregation`` tells which.
 
     Notes
     -----
-    What a paper quotes of others ends in ``-as-quoted``; ``-rerun`` is an independent reproduction. STgram-MFN chose its
-    checkpoint by the test clips; OS-SCL and Noisy-ArcMix pool the machines of a type.
+    Names of systems that a paper quotes from another one end in ``-as-quoted``, and those of independent reproductions in
+    ``-rerun``. STgram-MFN chose its checkpoint on the test clips. OS-SCL and Noisy-ArcMix pool the machines of a type.
 
     Examples
     --------
@@ -49,9 +48,9 @@ def _read() -> pd.DataFrame:
 
 
 def beside_published(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Mean over seeds of each figure that a system of `published` has too, theirs, and the difference.
+    """Mean over seeds of each figure that has a published counterpart, the published figure, and the difference.
 
-    A mean over sections or machine types is set beside theirs only where the result has all of those.
+    Means over sections or machine types are compared only if the result has all of these.
     """
     published, frames = _read(), []
     for row in rows:
@@ -74,7 +73,7 @@ def beside_published(rows: list[dict[str, Any]]) -> pd.DataFrame:
 def _ours(
     row: dict[str, Any], of_system: pd.DataFrame, of_year: pd.DataFrame
 ) -> list[tuple[str, str, str, str, float]]:
-    """Figures of a result by the keys of the table."""
+    """Figures of a result, with the keys of the published table."""
     figures: list[tuple[str, str, str, str, float]] = []
     has_sections = {(part["machine_type"], part["section"]) for part in row["official_parts"]}
     known = of_year[(of_year["section"] != "ALL") & (of_year["machine_type"] != "ALL")]

@@ -1,4 +1,4 @@
-"""Report of a folder of results: tables to read, numbers to work with, and a picture."""
+"""Report of a folder of results: tables in Markdown, numbers as CSV, and a figure."""
 
 import os
 import warnings
@@ -22,9 +22,7 @@ _FIGURES = {
     "official score": "score_official",
 }
 _COST = {"fit / s": "fit_seconds", "score / s": "score_seconds"}
-_COMPARED = (
-    "Of the AUC of all clips of a section, mean over sections and seeds; an interval that holds 0 tells nothing."
-)
+_COMPARED = "Difference of the AUC, mean over sections and seeds. An interval that contains 0 shows no difference."
 _GIGABYTE = 1e9
 _ALL = "ALL"
 
@@ -37,50 +35,51 @@ def report(
     compare: Sequence[str] | None = None,
     n_resamples: int = 1000,
 ) -> str:
-    """Tables of a folder of results in Markdown, and beside them the numbers as CSV and a picture.
+    """Make the report of a folder of results: tables in Markdown, and files with the numbers and a figure.
 
     Parameters
     ----------
     results : str or path-like
-        Folder that :func:`run_suite` wrote.
+        Folder written by :func:`run_suite`.
     out : str, path-like or None, default=None
-        Folder to write ``report.md``, ``report.csv``, ``published.csv`` and ``report.png`` into; None writes nothing.
+        Folder for ``report.md``, ``report.csv``, ``published.csv`` and ``report.png``. None writes no files.
     keys : collection of str or None, default=None
-        Results to report, such as the column ``key`` of what :func:`run_suite` returned. None takes all; of a detector with
-        several settings on one data set, or of a data set whose clips have changed, those that were run last.
+        Keys of the results to report, such as the column ``key`` of the table from :func:`run_suite`. None reports all;
+        if a detector was run with several settings on one data set, or the clips have changed, it reports the last ones.
     compare : sequence of two str or None, default=None
-        Two detectors to compare by a paired bootstrap, see :func:`skasd.metrics.paired_bootstrap`.
+        Names of two detectors to compare by :func:`skasd.metrics.paired_bootstrap`.
     n_resamples : int, default=1000
-        Of that bootstrap.
+        Number of bootstrap samples.
 
     Returns
     -------
     text : str
-        For each data set the figures of each machine type and detector, mean and standard deviation over seeds: AUC and pAUC
-        as the official score of the year takes them, one ROC curve over all sections, and the worst section; then what the
-        detectors cost, how they were scored and which weights were taken; and then published figures beside ours.
+        Report in Markdown. For each data set it has the metrics of each detector and machine type, as mean and standard
+        deviation over seeds: AUC and pAUC as the official score of the year defines them, AUC of one ROC curve pooled over
+        sections, and AUC of the worst section. Time, memory, `score_with` and the choice of the weights follow, and then a
+        comparison with published figures.
 
     Raises
     ------
     FileNotFoundError
         If the folder has no results.
     ValueError
-        If a detector to compare is not there.
+        If a detector to compare has no results, or the two scored different clips.
 
     Warns
     -----
     UserWarning
-        If results are left out because those of another setting, or of other clips, under the same name were run later.
+        If results are left out because another setting, or other clips, were run later under the same name.
 
     See Also
     --------
-    run_suite : Makes the results.
+    run_suite : Runs a suite and stores the results.
     """
     store = Results(results)
     rows = store.rows()
     rows = _last_settings(rows) if keys is None else [row for row in rows if row["key"] in set(keys)]
     if not rows:
-        raise FileNotFoundError(f"{store.folder} has no results; run_suite, or skasd benchmark, makes some.")
+        raise FileNotFoundError(f"{store.folder} has no results; make some with run_suite or skasd benchmark.")
     numbers, published = result_table(rows), beside_published(rows)
     parts = ["# Results", _heading(rows)]
     for data in dict.fromkeys(row["data"] for row in rows):
@@ -106,7 +105,7 @@ def report(
 
 
 def result_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Mean and standard deviation over seeds, one row for each data set, machine type and detector."""
+    """Mean and standard deviation over seeds: one row for each data set, machine type and detector."""
     lines = []
     for row in rows:
         for machine in row["machines"]:
@@ -121,20 +120,20 @@ def result_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A table in Markdown."""
+    """Format a table in Markdown."""
     lines = ["| " + " | ".join(map(str, table.columns)) + " |", "|" + "---|" * len(table.columns)]
     lines += ["| " + " | ".join(map(str, cells)) + " |" for cells in table.itertuples(index=False)]
     return "\n".join(lines)
 
 
 def _last_settings(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each detector and data set the results of the setting that was run last, over all its seeds."""
+    """Results of the setting that was run last of each detector and data set, with all its seeds."""
     last = {(row["data"], row["detector"]): row["setting"] for row in rows}
     kept = [row for row in rows if row["setting"] == last[row["data"], row["detector"]]]
     other = sorted({f"{row['detector']} on {row['data']}" for row in rows if row not in kept})
     if other:
         warnings.warn(
-            f"More than one setting, or other clips, under one name; what was run last is taken: {', '.join(other)}.",
+            f"Several settings, or other clips, under one name; the last ones are reported: {', '.join(other)}.",
             stacklevel=3,
         )
     return kept
@@ -146,7 +145,7 @@ def _heading(rows: list[dict[str, Any]]) -> str:
     processors = ", ".join(sorted({row["processor"] if row["device"] == "cpu" else row["device"] for row in rows}))
     return (
         f"{len(rows)} results, the last of {last['date'][:10]}; {versions}; {processors}. Mean ± standard deviation over "
-        "seeds. pAUC is the standardised one, up to a false-positive rate of 0.1."
+        "seeds. pAUC is standardised, up to a false positive rate of 0.1."
     )
 
 
@@ -159,7 +158,7 @@ def _provenance(row: dict[str, Any]) -> str:
 
 
 def _over_all(numbers: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """One line for each detector, the best first: means over machines, and what it cost."""
+    """One line for each detector, the best first: means over machine types, time and memory."""
     of_all = numbers[numbers["machine_type"] == _ALL].sort_values("score_official_mean", ascending=False)
     lines = []
     for figures in of_all.to_dict(orient="records"):
@@ -175,7 +174,7 @@ def _over_all(numbers: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame
 
 
 def _by_machine(numbers: pd.DataFrame, column: str) -> pd.DataFrame:
-    """One figure, a column for each machine type."""
+    """One metric, with a column for each machine type."""
     machines = [name for name in dict.fromkeys(numbers["machine_type"]) if name != _ALL]
     cells = {
         (row["detector"], row["machine_type"]): _mean_and_spread(row, column) for row in numbers.to_dict("records")
@@ -192,7 +191,7 @@ def _mean_and_spread(figures: dict[Any, Any], column: str) -> str:
 
 
 def _section(numbers: pd.DataFrame, rows: list[dict[str, Any]]) -> list[str]:
-    """What the report says of one data set."""
+    """Paragraphs about one data set."""
     parts = [_provenance(rows[0]), markdown(_over_all(numbers, rows))]
     if numbers["machine_type"].nunique() > 2 or (numbers["n_sections"] > 1).any():
         figures = (
@@ -213,12 +212,14 @@ def _sources(published: pd.DataFrame) -> str:
 
 
 def _compared(store: Results, rows: list[dict[str, Any]], compare: Sequence[str], n_resamples: int) -> pd.DataFrame:
-    """Difference of the mean AUC over sections between two detectors on each data set, with its interval."""
+    """Difference between two detectors in the AUC averaged over sections, with its interval, for each data set."""
     if len(compare) != 2:
         raise ValueError(f"compare={list(compare)}; the names of two detectors are expected.")
     known = list(dict.fromkeys(row["detector"] for row in rows))
     if strange := set(compare) - set(known):
-        raise ValueError(f"compare: {', '.join(sorted(strange))} is not among the detectors {', '.join(known)}.")
+        raise ValueError(
+            f"compare: {', '.join(sorted(strange))} has no results; there are results of {', '.join(known)}."
+        )
     lines = []
     for data in dict.fromkeys(row["data"] for row in rows):
         by_detector = [[row for row in rows if row["data"] == data and row["detector"] == name] for name in compare]
@@ -229,7 +230,10 @@ def _compared(store: Results, rows: list[dict[str, Any]], compare: Sequence[str]
         first = tables[0][0]
         fingerprints = {row["fingerprint"] for group in by_detector for row in group}
         if len(fingerprints) > 1:
-            raise ValueError(f"{' and '.join(compare)} scored other clips of {data}; run them on the same.")
+            raise ValueError(
+                f"{' and '.join(compare)} scored other clips of {data} for another seed or setting; a paired bootstrap "
+                "needs the same test clips."
+            )
         one, other = (np.stack([table["score_samples"] for table in group]) for group in tables)
         sections = first[["machine_type", "section"]].assign(domain=first.get("domain"))
         result = paired_bootstrap(
@@ -239,12 +243,12 @@ def _compared(store: Results, rows: list[dict[str, Any]], compare: Sequence[str]
             {"data": data, "first": compare[0], "second": compare[1], "n_seeds": len(seeds)} | result._asdict()
         )
     if not lines:
-        raise ValueError(f"{' and '.join(compare)} share no data set and seed.")
+        raise ValueError(f"{' and '.join(compare)} have no data set and seed in common.")
     return pd.DataFrame(lines)
 
 
 def _mean_auc(y_true: np.ndarray, score_samples: np.ndarray, table: pd.DataFrame) -> float:
-    """Mean over sections of the AUC of each."""
+    """AUC, mean over sections."""
     rows = table.groupby(["machine_type", "section"], dropna=False).indices.values()
     with_both = [index for index in rows if len(np.unique(y_true[index])) == 2]
     return float(np.mean([auc_score(y_true[index], score_samples[index]) for index in with_both]))

@@ -1,4 +1,4 @@
-"""A folder of results: one JSON line for each finished task, and its scores in a file of their own."""
+"""Folder of results: one JSON line for each result, and a CSV file with its scores."""
 
 import json
 import os
@@ -13,19 +13,19 @@ _LINES, _ERRORS = "results.jsonl", "errors.jsonl"
 
 
 class Results:
-    """Results of suites in a folder.
+    """Folder with the results of suites.
 
     Parameters
     ----------
     folder : str or path-like
-        Made with the first result.
+        The folder; it is made when the first result is added.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder).expanduser()
 
     def rows(self) -> list[dict[str, Any]]:
-        """All results, the latest of each task; a line that was cut is none."""
+        """All results, the latest of each key; an incomplete last line is ignored."""
         file = self.folder / _LINES
         if not file.exists():
             return []
@@ -34,14 +34,14 @@ class Results:
             try:
                 row = json.loads(line)
             except ValueError as error:
-                raise ValueError(f"{file}, line {number} is no JSON: {error}.") from error
+                raise ValueError(f"{file}, line {number} is not valid JSON: {error}.") from error
             if not isinstance(row, dict) or not {"data", "detector", "key", "machines"} <= set(row):
-                raise ValueError(f"{file}, line {number} is no result of a suite.")
+                raise ValueError(f"{file}, line {number} is not a result of a suite.")
             by_key[row["data"], row["detector"], row["key"]] = row
         return list(by_key.values())
 
     def add(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Keep a result: its scores first, then the line that says that it is finished."""
+        """Store a result: its scores first, then the line that marks it as finished."""
         (self.folder / "scores").mkdir(parents=True, exist_ok=True)
         row = dict(row)
         scores = row.pop("scores")
@@ -54,16 +54,16 @@ class Results:
         return row
 
     def put(self, row: dict[str, Any]) -> None:
-        """Append a line, whose scores are there already."""
+        """Append the line of a result whose scores are stored already."""
         self._append(_LINES, json.dumps(row, default=_plain).encode() + b"\n")
 
     def fail(self, row: dict[str, Any]) -> None:
-        """Keep what a failed task said, in a file of its own."""
+        """Store the error of a failed task."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._append(_ERRORS, json.dumps(row, default=_plain).encode() + b"\n")
 
     def scores_file(self, row: dict[str, Any]) -> Path:
-        """File with the scores of a result."""
+        """CSV file with the scores of a result."""
         return self.folder / "scores" / f"{row['key']}.csv"
 
     def scores(self, row: dict[str, Any]) -> pd.DataFrame:
@@ -71,7 +71,7 @@ class Results:
         return pd.read_csv(self.scores_file(row), dtype={"section": str, "clip": str, "machine_type": str})
 
     def _append(self, name: str, line: bytes) -> None:
-        """Append a line in one go, after what a kill may have left of another was cut off."""
+        """Append a whole line, after removing what an interrupted process may have left of another one."""
         file = self.folder / name
         with FileLock(self.folder / ".lock"), file.open("ab") as stream:
             whole = file.read_bytes()
@@ -82,7 +82,7 @@ class Results:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON does not know as what it knows."""
+    """A value that JSON has no type for, as one that it has."""
     if isinstance(value, np.generic):
         return value.item()
     return str(value)

@@ -1,4 +1,4 @@
-"""run_suite: every task of a suite that is not finished, here or on a cluster."""
+"""run_suite: runs the unfinished tasks of a suite, on this machine or on a cluster."""
 
 import os
 from collections.abc import Iterator
@@ -12,10 +12,12 @@ from joblib.externals.loky import get_reusable_executor
 from tqdm import tqdm
 
 from skasd._parameters import check_integer
-from skasd.benchmark._data import forget_data, load_data
+from skasd.benchmark._data import fingerprints, forget_data
 from skasd.benchmark._results import Results
 from skasd.benchmark._suite import Suite
-from skasd.benchmark._task import Task, run_task
+from skasd.benchmark._task import Task, failed, run_task
+
+Rows = list[dict[str, Any]]  # results of a task
 
 
 def run_suite(
@@ -28,42 +30,43 @@ def run_suite(
     cache: str | os.PathLike[str] | None = None,
     verbose: int = 0,
 ) -> pd.DataFrame:
-    """Run what is not finished yet of a suite.
+    """Run the tasks of a suite that are not finished.
 
     Parameters
     ----------
     suite : Suite
         Detectors, data sets and seeds.
     results : str or path-like
-        Folder of results. A task is finished when its line stands in ``results.jsonl`` there, and is not run again, whatever
-        became of the process that ran it. Its scores are in ``scores``.
+        Folder of results. A task is finished when its results are in ``results.jsonl`` of that folder, and is not run again,
+        even if the process was killed later. The scores of its clips are in ``scores``.
     n_jobs : int, default=1
-        Tasks that run at a time, by joblib in processes of their own; -1 takes all cores.
+        Number of tasks to run at the same time, in processes of joblib; -1 uses all cores.
     scheduler : str or None, default=None
-        Address of a Dask scheduler, such as ``"tcp://10.0.0.1:8786"``: tasks run on its workers in place of here, one at a
-        time in each process. What a worker that dies was at is run elsewhere. Needs ``pip install "skasd[distributed]"``.
+        Address of a Dask scheduler, such as ``"tcp://10.0.0.1:8786"``. Its workers run the tasks instead of this machine,
+        one at a time per process; tasks of a worker that dies are run on another one. Needs
+        ``pip install "skasd[distributed]"``.
     n_threads : int, default=1
-        Threads of each task; the same number gives the same scores, however many tasks run at a time.
+        Threads of each task. Scores depend on this number, but not on how many tasks run at the same time.
     cache : str, path-like or None, default=None
-        Folder of log-mels that tasks share, None takes ``cache`` in the folder of results.
+        Folder for log-mels that tasks share. None uses ``cache`` in the folder of results.
     verbose : int, default=0
-        Shows a progress bar over tasks from 1 on.
+        Shows a progress bar over tasks if it is at least 1.
 
     Returns
     -------
     table : DataFrame
-        One row per task of the suite in its order, with the columns of a result, see the guide.
+        One row per result, in the order of the suite; the :ref:`guide <benchmark_row>` describes the columns.
 
     Raises
     ------
     RuntimeError
-        If tasks failed; after all others have been run, and with what each of them said.
+        If tasks failed. It is raised after all other tasks have been run, and has the message of each failed task.
     ImportError
-        If Dask is asked for and not installed.
+        If `scheduler` is set and Dask is not installed.
 
     See Also
     --------
-    report : Tables and a picture of a folder of results.
+    report : Tables and a figure of a folder of results.
 
     Examples
     --------
@@ -82,75 +85,89 @@ def run_suite(
     check_integer("n_threads", n_threads, low=1)
     store = Results(results)
     tasks = list_tasks(suite, Path(cache) if cache is not None else store.folder / "cache", n_threads)
-    finished = {_name(row): row for row in store.rows()}
-    for task in tasks:  # what a report sets beside a result is no part of it
-        row = finished.get(_name_of(task))
-        if row is not None and row["published"] != list(task.entry.published):
-            store.put({**row, "published": list(task.entry.published)})
-    left = [task for task in tasks if _name_of(task) not in finished]
-    rows = _on_cluster(left, scheduler) if scheduler else _here(left, n_jobs)
-    failed = []
-    with tqdm(rows, "tasks", len(tasks), initial=len(tasks) - len(left), disable=verbose < 1, unit="task") as progress:
-        for row in progress:
-            if "error" in row:
-                store.fail(row)
-                failed.append(row)
-            else:
-                store.add(row)
-    if failed:
-        raise RuntimeError(_message(failed, len(tasks), store.folder))
+    left = _unfinished(tasks, store)
+    done = _on_cluster(left, scheduler) if scheduler else _here(left, n_jobs)
+    errors = []
+    with tqdm(done, "tasks", len(tasks), initial=len(tasks) - len(left), disable=verbose < 1, unit="task") as progress:
+        for rows in progress:
+            for row in rows:
+                if "error" in row:
+                    store.fail(row)
+                    errors.append(row)
+                else:
+                    store.add(row)
+    if errors:
+        raise RuntimeError(_message(errors, len(tasks), store.folder))
     by_name = {_name(row): row for row in store.rows()}
-    return pd.DataFrame([{**by_name[_name_of(task)], "suite": suite.name} for task in tasks])
+    return pd.DataFrame([{**by_name[name], "suite": suite.name} for task in tasks for name in task.names])
 
 
 def list_tasks(suite: Suite, cache: Path, n_threads: int) -> list[Task]:
-    """Tasks of a suite, those of one data set and seed after each other, so that long ones are not all at the end."""
+    """Tasks of a suite, ordered by data set and seed, so that long ones are not all at the end."""
     forget_data()
-    fingerprints = {name: load_data(description).fingerprint for name, description in suite.data.items()}
-    return [
-        Task(
-            suite.name,
-            data,
-            suite.data[data],
-            fingerprints[data],
-            detector,
-            entry,
-            seed,
-            cache.expanduser().absolute(),
-            n_threads,
-        )
-        for data in suite.data
-        for seed in suite.seeds
-        for detector, entry in suite.entries.items()
-        if entry.data is None or data in entry.data
-    ]
+    tasks = []
+    for data, seed in [(name, seed) for name in suite.data for seed in suite.seeds_of(name)]:
+        fingerprint, family = fingerprints(suite.data[data], seed)
+        for detector, entry in suite.entries.items():
+            if entry.data is None or data in entry.data:
+                tasks.append(
+                    Task(
+                        suite=suite.name,
+                        data=data,
+                        description=suite.data[data],
+                        fingerprint=fingerprint,
+                        family=family,
+                        detector=detector,
+                        entry=entry,
+                        seed=seed,
+                        cache=cache.expanduser().absolute(),
+                        n_threads=n_threads,
+                    )
+                )
+    return tasks
 
 
-def _here(tasks: list[Task], n_jobs: int) -> Iterator[dict[str, Any]]:
+def _unfinished(tasks: list[Task], store: Results) -> list[Task]:
+    """Tasks without all their results; the names of published systems are updated in the others."""
+    finished, left = {_name(row): row for row in store.rows()}, []
+    for task in tasks:
+        if not set(task.names) <= set(finished):
+            left.append(task)
+            continue
+        for name in task.names:
+            row, published = finished[name], list(task.entry.published)
+            if row["published"] != published:
+                store.put({**row, "published": published})
+    return left
+
+
+def _here(tasks: list[Task], n_jobs: int) -> Iterator[Rows]:
     """Results of tasks as they finish."""
     if n_jobs == 1 or len(tasks) < 2:
         yield from map(run_task, tasks)
         return
-    left = {_name_of(task): task for task in tasks}
+    left = dict(enumerate(tasks))
     while left:
         parallel = Parallel(
             n_jobs, prefer="processes", return_as="generator_unordered", batch_size=1, pre_dispatch="n_jobs"
         )
-        begun = list(left.values())
         try:
-            for row in parallel(delayed(run_task)(task) for task in begun):
-                del left[_name(row)]
-                yield row
-        except BrokenProcessPool:  # a process was killed, and all others with it: those that ran are tried one by one
+            for index, rows in parallel(delayed(_numbered)(index, task) for index, task in list(left.items())):
+                del left[index]
+                yield rows
+        except BrokenProcessPool:  # one process was killed, and with it all others: run what was running one by one
             _drop_pool()
             n_running = effective_n_jobs(n_jobs)
-            for task in list(left.values())[: n_running + 1]:
-                del left[_name_of(task)]
-                yield _alone(task)
+            for index in list(left)[: n_running + 1]:
+                yield _alone(left.pop(index))
 
 
-def _alone(task: Task) -> dict[str, Any]:
-    """Result of a task in a process that nothing else runs in."""
+def _numbered(index: int, task: Task) -> tuple[int, Rows]:
+    return index, run_task(task)
+
+
+def _alone(task: Task) -> Rows:
+    """Run a task in a process in which nothing else runs."""
     try:
         return Parallel(2, prefer="processes")([delayed(run_task)(task)])[0]
     except BrokenProcessPool as error:
@@ -159,19 +176,18 @@ def _alone(task: Task) -> dict[str, Any]:
 
 
 def _drop_pool() -> None:
-    """Forget the processes that joblib keeps, so that what comes next begins with new ones."""
+    """End the processes that joblib keeps, so that the next call starts new ones."""
     get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
-def _lost(task: Task, error: BaseException) -> dict[str, Any]:
-    shared = {"data": task.data, "detector": task.detector, "seed": task.seed, "key": task.key}
-    return {**shared, "error": f"{type(error).__name__}: the process that ran it died: {error}"}
+def _lost(task: Task, error: BaseException) -> Rows:
+    return [failed(task, f"{type(error).__name__}: the process that ran it died: {error}")]
 
 
-def _on_cluster(tasks: list[Task], scheduler: str) -> Iterator[dict[str, Any]]:
+def _on_cluster(tasks: list[Task], scheduler: str) -> Iterator[Rows]:
     """Results of tasks as they finish on a Dask cluster.
 
-    By its own futures: the Dask backend of joblib gives all results at the end, and all would be lost with this process.
+    Uses the futures of Dask: joblib's Dask backend returns all results at the end, and they would be lost with this process.
     """
     try:
         from distributed import Client, as_completed
@@ -180,11 +196,8 @@ def _on_cluster(tasks: list[Task], scheduler: str) -> Iterator[dict[str, Any]]:
     with Client(scheduler, set_as_default=False) as client:
         futures = {client.submit(run_task, task, pure=False): task for task in tasks}
         for future in as_completed(futures, loop=client.loop):
-            task, problem = futures[future], future.exception()
-            if problem is None:
-                yield future.result()
-            else:
-                yield _lost(task, problem)
+            problem = future.exception()
+            yield future.result() if problem is None else _lost(futures[future], problem)
             future.release()
 
 
@@ -192,11 +205,7 @@ def _name(row: dict[str, Any]) -> tuple[str, str, str]:
     return row["data"], row["detector"], row["key"]
 
 
-def _name_of(task: Task) -> tuple[str, str, str]:
-    return task.data, task.detector, task.key
-
-
 def _message(failed: list[dict[str, Any]], n_tasks: int, folder: Path) -> str:
     lines = [f"{row['detector']} on {row['data']}, seed {row['seed']}: {row['error']}" for row in failed]
-    kept = f"the others are finished and kept, and what failed is told in {folder / 'errors.jsonl'}."
+    kept = f"the results of the others are kept, and {folder / 'errors.jsonl'} has the errors."
     return "\n".join([f"{len(failed)} of {n_tasks} tasks failed; {kept}", *lines])

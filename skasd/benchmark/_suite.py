@@ -1,6 +1,7 @@
-"""Suite: which detectors, on which data, with which seeds."""
+"""Suites: detectors, data sets and seeds to combine in a benchmark, and how to read them from files."""
 
 import os
+import runpy
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,9 @@ from sklearn.base import clone
 
 from skasd._parameters import check_integer
 from skasd.benchmark._estimators import build
+from skasd.benchmark._protocol import split_options
 from skasd.benchmark._published import published_results
+from skasd.benchmark._ways import parameter_name
 from skasd.features import LogMelTransformer
 
 _SHIPPED = ("quick",)
@@ -27,18 +30,27 @@ class Entry:
     detector : estimator
         A detector, or a pipeline that ends in one; a copy is fitted.
     features : LogMelTransformer or None, default=None
-        Front end whose log-mels the detector gets in place of waveforms; they are computed once for all tasks that ask for
-        the same. A detector with ``frontend=None`` is told of it. None gives it the clips as they are.
+        Front end whose log-mels the detector gets in place of waveforms. They are computed once for all tasks with the same
+        front end, which also becomes the `frontend` of a detector whose `frontend` is None. None passes the clips unchanged.
     data : sequence of str or None, default=None
-        Names of the data sets that it is run on; None takes all.
+        Names of the data sets to run on; None uses all.
     published : sequence of str, default=()
-        Systems of the published figures that a report sets beside its own, see :func:`published_results`.
+        Systems whose published results a report shows next to these, see :func:`published_results`.
+    score_with : sequence of str, default=()
+        Values of the detector's `score_with`. The detector is fitted once, and each value gives a separate result.
+    back_ends : mapping of str to estimator, default={}
+        Further scores by name: outlier detectors fitted to the embeddings of each machine type and section.
+    tags : mapping, default={}
+        Columns added to each result, for tables; they have no effect.
     """
 
     detector: Any
     features: LogMelTransformer | None = None
     data: Sequence[str] | None = None
     published: Sequence[str] = ()
+    score_with: Sequence[str] = ()
+    back_ends: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not hasattr(self.detector, "score_samples"):
@@ -49,9 +61,21 @@ class Entry:
             raise TypeError(f"features={self.features!r}; a LogMelTransformer or None is expected.")
         if strange := set(self.published) - set(published_results()["system"]):
             raise ValueError(f"published: {', '.join(sorted(strange))} is no system of published_results().")
+        if isinstance(self.score_with, str):
+            raise TypeError(f"score_with={self.score_with!r}; a sequence of ways to score is expected.")
+        if self.score_with and parameter_name(self.detector, "score_with") not in self.detector.get_params():
+            raise ValueError(f"{self.detector!r} has no parameter score_with, and so no ways to score.")
+        if self.back_ends and not hasattr(self.detector, "transform"):
+            raise ValueError(f"{self.detector!r} has no embeddings (transform) for back_ends.")
 
     def prepared(self) -> Any:
-        """The detector, told of the front end."""
+        """Copy the detector and set its front end.
+
+        Returns
+        -------
+        detector : estimator
+            Unfitted copy of the detector, with `features` as its front end if it has none of its own.
+        """
         detector = clone(self.detector)
         if self.features is not None and detector.get_params(deep=False).get("frontend", 0) is None:
             detector.set_params(frontend=clone(self.features))
@@ -60,28 +84,28 @@ class Entry:
 
 @dataclass(frozen=True)
 class Suite:
-    """Detectors x data sets x seeds.
+    """Detectors, data sets and seeds to combine.
 
     Parameters
     ----------
     name : str
-        Goes into each result.
+        Name recorded in each result.
     data : mapping of str to mapping
-        Data sets by name: a Bunch of clips, or a description, see the guide.
+        Data sets by name: a Bunch of clips, or a description, see the :ref:`guide <benchmark>`.
     detectors : mapping of str to Entry or estimator
         Detectors by name.
     seeds : sequence of int, default=(0, 1, 2)
-        Each detector is fitted once with each as its ``random_state``.
+        Values of ``random_state``; each detector is fitted once per seed.
 
     Raises
     ------
     TypeError, ValueError
-        If something of it is missing or of another kind.
+        If a part is missing or of the wrong kind.
 
     See Also
     --------
-    run_suite : Runs it.
-    read_suite : Reads it from a file.
+    run_suite : Runs a suite.
+    read_suite : Reads a suite from a file.
 
     Examples
     --------
@@ -102,8 +126,9 @@ class Suite:
         for name in ("data", "detectors", "seeds"):
             if not len(getattr(self, name)):
                 raise ValueError(f"The suite {self.name!r} has no {name}.")
-        for seed in self.seeds:
-            check_integer("seeds", seed, low=0)
+        for data in self.data:
+            for seed in self.seeds_of(data):
+                check_integer("seeds", seed, low=0)
         entries = {name: value if isinstance(value, Entry) else Entry(value) for name, value in self.detectors.items()}
         object.__setattr__(self, "entries", entries)
         for name, entry in entries.items():
@@ -112,25 +137,43 @@ class Suite:
                     f"The detector {name!r} is to run on {', '.join(sorted(strange))}; the suite has {', '.join(self.data)}."
                 )
 
+    def seeds_of(self, data: str) -> Sequence[int]:
+        """Seeds of the tasks on a data set.
+
+        Parameters
+        ----------
+        data : str
+            Name of the data set.
+
+        Returns
+        -------
+        seeds : sequence of int
+            Seeds in the description of the data set, or else those of the suite.
+        """
+        description = self.data[data]
+        own = split_options(description)[1].seeds if isinstance(description, Mapping) else None
+        return self.seeds if own is None else own
+
 
 def read_suite(source: str | os.PathLike[str]) -> Suite:
-    """Read a suite from a TOML file, or one that ships with skasd by its name.
+    """Read a suite from a file, or one that ships with skasd by its name.
 
     Parameters
     ----------
     source : str or path-like
-        File, or ``"quick"``.
+        A TOML file; a Python file that assigns a :class:`Suite` to the name ``suite``, which is run; or ``"quick"``.
 
     Returns
     -------
     suite : Suite
+        The suite.
 
     Raises
     ------
     FileNotFoundError
-        If there is neither such a file nor such a name.
+        If there is neither such a file nor a suite of that name.
     ValueError
-        If it is no TOML, or says what no suite, detector or data set takes.
+        If the file is not valid TOML, has an option that is unknown, or makes no suite.
 
     Examples
     --------
@@ -144,11 +187,20 @@ def read_suite(source: str | os.PathLike[str]) -> Suite:
         raise FileNotFoundError(
             f"There is no suite file {source}, and no suite of that name; those are {', '.join(_SHIPPED)}."
         )
+    if isinstance(file, Path) and file.suffix == ".py":
+        return _suite_of_python(file)
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
         return _suite(content, Path(str(source)).stem)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, KeyError, ValueError) as error:
         raise ValueError(f"{source}: {error}") from error
+
+
+def _suite_of_python(file: Path) -> Suite:
+    suite = runpy.run_path(str(file)).get("suite")
+    if not isinstance(suite, Suite):
+        raise ValueError(f"{file} assigns no Suite to the name suite.")
+    return suite
 
 
 def _suite(content: dict[str, Any], name: str) -> Suite:
@@ -163,8 +215,14 @@ def _suite(content: dict[str, Any], name: str) -> Suite:
 
 
 def _entry(name: str, content: dict[str, Any]) -> Entry:
+    """Entry of a suite from a TOML table, whose remaining keys are parameters of the detector."""
     content = dict(content)
-    features, data, published = (content.pop(key, None) for key in ("features", "data", "published"))
     if "class" not in content:
         raise ValueError(f"[detectors.{name}] has no class.")
-    return Entry(build(content), build(features), data, tuple(published or ()))
+    options: dict[str, Any] = {key: content.pop(key) for key in ("data", "published", "tags") if key in content}
+    options |= {key: build(content.pop(key)) for key in ("features", "back_ends") if key in content}
+    if isinstance(content.get("score_with"), list):  # a text is a parameter of the detector
+        options["score_with"] = tuple(content.pop("score_with"))
+    if "published" in options:
+        options["published"] = tuple(options["published"])
+    return Entry(build(content), **options)

@@ -1,16 +1,18 @@
-"""One task of a suite: fit a detector on a data set with a seed, score the test clips, and tell all about it."""
+"""One task of a suite: fit a detector on a data set with a seed, score the test clips and record how that was done."""
 
 import datetime
 import hashlib
 import os
 import platform
+import subprocess
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,105 +20,209 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
 from skasd.benchmark._data import SuiteData, forget_data, load_data
-from skasd.benchmark._estimators import describe, describe_changes, essence, seeded_clone
+from skasd.benchmark._estimators import describe_changes, essence, seeded_clone
 from skasd.benchmark._features import FeatureStore
+from skasd.benchmark._proxies import Proxies, mean_of_folds
 from skasd.benchmark._suite import Entry
+from skasd.benchmark._ways import Score, way_names, ways_to_score
 from skasd.metrics import official_table, score_table, summary_table
 
 _PACKAGES = ("skasd", "numpy", "scipy", "scikit-learn", "torch", "skorch")
-_ONE_AT_A_TIME = threading.Lock()  # in a process: torch has one generator, and memory is that of the process
+_ONE_AT_A_TIME = threading.Lock()  # per process: torch has one global generator, and memory is measured per process
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is needed to run it anywhere; `description` is that of the data, `fingerprint` what they must turn out to be."""
+    """Everything needed to run it anywhere.
+
+    `description` is that of the data, and `fingerprint` what the loaded clips must have; `family` is the same for all seeds.
+    """
 
     suite: str
     data: str
     description: Any
     fingerprint: str
+    family: str
     detector: str
     entry: Entry
     seed: int
     cache: Path
     n_threads: int
 
-    key: str = field(init=False)  # the same for two tasks that have the same result
-    setting: str = field(init=False)  # the same for those that differ by the seed alone
+    results: tuple[tuple[str | None, str, str, str], ...] = field(init=False)  # way to score, name, setting and key
 
     def __post_init__(self) -> None:
         features = "" if self.entry.features is None else essence(self.entry.features)
-        text = "\n".join([self.fingerprint, essence(self.entry.prepared()), features])
-        object.__setattr__(self, "setting", _short_hash(text))
-        object.__setattr__(self, "key", _short_hash(f"{text}\n{self.seed}"))
+        shared = [essence(self.entry.prepared()), features]
+        results: list[tuple[str | None, str, str, str]] = []
+        ways: list[str | None] = [*way_names(self.entry.score_with, self.entry.back_ends)]
+        for way in ways or [None]:
+            text = "\n".join([*shared, *self._text_of(way)])
+            setting = _short_hash(f"{self.family}\n{text}")
+            key = _short_hash(f"{self.fingerprint}\n{text}\n{self.seed}")
+            results.append((way, self.detector if way is None else f"{self.detector}, {way}", setting, key))
+        object.__setattr__(self, "results", tuple(results))
+
+    def _text_of(self, way: str | None) -> list[str]:
+        if way is None:
+            return []
+        scorer = self.entry.back_ends.get(way.removeprefix("embedding, "))
+        return [way] if scorer is None else [way, essence(scorer)]
+
+    @property
+    def names(self) -> list[tuple[str, str, str]]:
+        """Data set, name of the detector and key of each result."""
+        return [(self.data, name, key) for _, name, _, key in self.results]
 
 
 def _short_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def run_task(task: Task) -> dict[str, Any]:
-    """Row of results, and the scores under ``"scores"``; of a task that failed the message under ``"error"``."""
-    names = ("suite", "data", "detector", "seed", "key", "setting")
-    shared = {name: getattr(task, name) for name in names}
+def run_task(task: Task) -> list[dict[str, Any]]:
+    """Results of a task, with the scores under ``"scores"``; a failed task has one, with a message under ``"error"``."""
     try:
         with _ONE_AT_A_TIME, _threads(task.n_threads):
-            return {**shared, **_result(task)}
+            return list(_results(task))
     except Exception as error:
-        return {**shared, "error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+        return [failed(task, f"{type(error).__name__}: {error}", traceback.format_exc())]
 
 
-def _result(task: Task) -> dict[str, Any]:
+def failed(task: Task, message: str, trace: str = "") -> dict[str, Any]:
+    """What is recorded of a task without a result."""
+    names = {"suite": task.suite, "data": task.data, "detector": task.detector, "seed": task.seed}
+    return {**names, "key": task.results[0][3], "error": message, "traceback": trace}
+
+
+def _results(task: Task) -> Iterator[dict[str, Any]]:
+    """A result for each way to score of one fitted detector."""
     _forget_peak_memory()
-    data = load_data(task.description)
+    loaded = _loaded(task)
+    begin = time.perf_counter()
+    data = replace(loaded, table=_with_features(loaded, task))
+    train, test, y_true = data.split()
+    train, kept = data.protocol.held_out(train, task.seed)
+    detector = seeded_clone(task.entry.prepared(), task.seed, task.n_threads)
+    ready = time.perf_counter()
+    detector.fit(data.protocol.hide(train))
+    fitted = time.perf_counter()
+    shared = {
+        **_inputs(task, data, len(train), len(test)),
+        **_learnt(detector, train),
+        "feature_seconds": ready - begin,
+        "fit_seconds": fitted - ready,
+    }
+    proxies = _proxies_of(task, loaded, train, kept)
+    ways = ways_to_score(detector, task.entry.score_with, task.entry.back_ends, data.protocol.hide(train))
+    for (way, score), (_, name, setting, key) in zip(ways.items(), task.results, strict=True):
+        start = time.perf_counter()
+        score_samples = np.asarray(score(data.as_tested(test)), dtype=np.float64)
+        yield {
+            "suite": task.suite,
+            "data": task.data,
+            "detector": name,
+            "seed": task.seed,
+            "key": key,
+            "setting": setting,
+            **shared,
+            "score_with": _score_with(detector) if way is None else way,
+            "checkpoint": _checkpoint(detector),
+            **_figures(y_true, score_samples, test, data.year),
+            "proxies": proxies(way, score),
+            "score_seconds": time.perf_counter() - start,
+            "peak_bytes": _peak_memory(),
+            **_where(task.n_threads, detector),
+            "scores": {"table": _known(test), "y_true": y_true.tolist(), "score_samples": score_samples.tolist()},
+        }
+
+
+def _loaded(task: Task) -> SuiteData:
+    data = load_data(task.description, task.seed)
     if data.fingerprint != task.fingerprint:
         forget_data()
-        data = load_data(task.description)
+        data = load_data(task.description, task.seed)
     if data.fingerprint != task.fingerprint:
         raise ValueError(f"The data {task.data!r} are other clips here than where the suite was started.")
-    begin = time.perf_counter()
-    data = _with_features(data, task)
-    (train, test, y_true), detector = data.split(), seeded_clone(task.entry.prepared(), task.seed, task.n_threads)
-    ready = time.perf_counter()
-    detector.fit(train)
-    fitted = time.perf_counter()
-    score_samples = np.asarray(detector.score_samples(data.as_tested(test)), dtype=np.float64)
-    scored = time.perf_counter()
+    return data
+
+
+def _featured(table: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """Clips with log-mels, computed here."""
+    if task.entry.features is None or "log_mel" in table.columns:
+        return table
+    features = seeded_clone(task.entry.features, 0, task.n_threads).fit_transform(table)
+    return features.drop(columns=["path", "waveform"], errors="ignore")
+
+
+def _with_features(data: SuiteData, task: Task) -> pd.DataFrame:
+    """Clips with log-mels from the folder that all tasks share."""
+    if task.entry.features is None:
+        return data.table
+    return FeatureStore(task.cache).with_log_mels(data, seeded_clone(task.entry.features, 0, task.n_threads))
+
+
+def _proxies_of(
+    task: Task, loaded: SuiteData, train: pd.DataFrame, kept: pd.DataFrame
+) -> Callable[[str | None, Score], dict[str, Any] | None]:
+    """Function from a way to score to the figures of proxies."""
+    if loaded.protocol.proxies is None:
+        return lambda way, score: None
+    key = "" if task.entry.features is None else essence(task.entry.features)
+    proxies = Proxies(loaded, lambda table: _featured(table, task), key)
+    folds: dict[str | None, list[dict[str, Any]]] = {}
+    for learnt, held_out in proxies.folds(train):
+        learnt = loaded.protocol.hide(learnt)
+        detector = seeded_clone(task.entry.prepared(), task.seed, task.n_threads).fit(learnt)
+        for way, score in ways_to_score(detector, task.entry.score_with, task.entry.back_ends, learnt).items():
+            folds.setdefault(way, []).append(proxies.figures(score, held_out))
+    if folds:
+        return lambda way, score: mean_of_folds(folds[way])
+    return lambda way, score: proxies.figures(score, kept)
+
+
+def _inputs(task: Task, data: SuiteData, n_train: int, n_test: int) -> dict[str, Any]:
+    """What went into the result."""
+    parameters = describe_changes(task.entry.prepared())
     return {
-        "class": type(task.entry.detector).__name__,
-        "parameters": describe_changes(task.entry.prepared()),
-        "features": describe(task.entry.features),
-        "score_with": _score_with(detector),
-        "checkpoint": _checkpoint(detector),
+        "class": parameters.pop("class"),
+        "parameters": parameters,
+        "features": describe_changes(task.entry.features),
+        "tags": {**data.protocol.tags, **task.entry.tags},
         "fingerprint": data.fingerprint,
         "year": data.year,
         "subset": data.subset,
         "published": list(task.entry.published),
-        "n_train": len(train),
-        "n_test": len(test),
-        **_figures(y_true, score_samples, test, data.year),
-        "feature_seconds": ready - begin,
-        "fit_seconds": fitted - ready,
-        "score_seconds": scored - fitted,
-        "peak_bytes": _peak_memory(),
-        **_where(task.n_threads, detector),
-        "scores": {"table": _known(test), "y_true": y_true.tolist(), "score_samples": score_samples.tolist()},
+        "n_train": n_train,
+        "n_test": n_test,
     }
 
 
-def _with_features(data: SuiteData, task: Task) -> SuiteData:
-    if task.entry.features is None:
-        return data
-    frontend = seeded_clone(task.entry.features, 0, task.n_threads)
-    table = FeatureStore(task.cache).with_log_mels(data, frontend)
-    return replace(data, table=table)
+def _learnt(detector: Any, train: pd.DataFrame) -> dict[str, Any]:
+    """What the fit found: the lowest loss on held-out clips, and how well its classes agree with the attributes."""
+    last = detector.steps[-1][1] if hasattr(detector, "steps") else detector
+    losses = [epoch["valid_loss"] for epoch in getattr(last, "history_", ()) if "valid_loss" in epoch]
+    return {"held_out_loss": min(losses, default=None), "agreement": _agreement(last, train)}
+
+
+def _agreement(detector: Any, train: pd.DataFrame) -> dict[str, float] | None:
+    """Adjusted Rand index of classes and attributes: of all clips, and of source clips, where the domain is no help."""
+    labels = getattr(detector, "labels_", None)
+    if labels is None or "attributes" not in train.columns or train["attributes"].isna().any():
+        return None
+    labels, attributes = np.asarray(labels), train["attributes"].to_numpy()
+    agreement = {"all": float(adjusted_rand_score(attributes, labels))}
+    if "domain" in train.columns:
+        source = (train["domain"] == "source").to_numpy()
+        agreement["source"] = float(adjusted_rand_score(attributes[source], labels[source]))
+    return agreement
 
 
 def _figures(y_true: np.ndarray, score_samples: np.ndarray, test: pd.DataFrame, year: int) -> dict[str, Any]:
-    """Figures of each section, of each machine type, and of all."""
+    """Metrics of each section, of each machine type, and of all."""
     sections = score_table(y_true, score_samples, test, year=2020, one_class="skip")
     summary = summary_table(y_true, score_samples, test, year=year, one_class="skip")
     parts = official_table(y_true, score_samples, test, year=year, one_class="skip")
@@ -129,7 +235,7 @@ def _figures(y_true: np.ndarray, score_samples: np.ndarray, test: pd.DataFrame, 
 
 
 def _known(test: pd.DataFrame) -> dict[str, list]:
-    """Names of test clips."""
+    """Identity of the test clips."""
     names = {name: test[name].tolist() for name in ("machine_type", "section", "domain") if name in test.columns}
     clips = (
         [Path(path).name for path in test["path"]] if "path" in test.columns else [str(index) for index in test.index]
@@ -137,33 +243,30 @@ def _known(test: pd.DataFrame) -> dict[str, list]:
     return {"clip": clips, **names}
 
 
-def _last(detector: Any, name: str) -> Any:
-    """A parameter of a detector, or of the last step of a pipeline."""
-    parameters = (
-        detector.steps[-1][1].get_params(deep=False) if hasattr(detector, "steps") else detector.get_params(deep=False)
-    )
-    return parameters.get(name)
+def _last_step(detector: Any) -> Any:
+    """The detector itself, or the last step of a pipeline."""
+    return detector.steps[-1][1] if hasattr(detector, "steps") else detector
 
 
 def _score_with(detector: Any) -> str | None:
-    """What the score knew of a clip; what "auto" came to."""
-    last = detector.steps[-1][1] if hasattr(detector, "steps") else detector
-    given = _last(detector, "score_with")
-    return getattr(last, "_mode_of_offset", given) if given == "auto" else given
+    """What the score knew of a clip; what "auto" was resolved to."""
+    last = _last_step(detector)
+    return getattr(last, "score_with_", None) if "score_with" in last.get_params(deep=False) else None
 
 
 def _checkpoint(detector: Any) -> str:
-    """How the weights that score were chosen: never by test clips."""
-    members = _last(detector, "estimators")
-    if members:
+    """How the weights were chosen; never by test clips."""
+    last = _last_step(detector)
+    if hasattr(last, "named_estimators_"):
+        members = last.named_estimators_.items()
         return "; ".join(dict.fromkeys(f"{name}: {_checkpoint(member)}" for name, member in members))
-    n_epochs, decay, patience = (_last(detector, name) for name in ("max_epochs", "averaging_decay", "patience"))
-    if n_epochs is None:
+    plan = getattr(last, "training_", None)
+    if plan is None:
         return "none: no epochs"
-    weights = "last weights" if not decay else f"weights averaged with {decay}"
-    if _last(detector, "validation_fraction") and patience:
-        return f"{weights} of the epoch with the lowest held-out loss, {n_epochs} at most"
-    return f"{weights} after {n_epochs} epochs"
+    weights = f"weights averaged with {plan.ema_decay}" if plan.ema_decay else "last weights"
+    if plan.validation_fraction:
+        return f"{weights} of the epoch with the lowest validation loss, {plan.max_epochs} at most"
+    return f"{weights} after {plan.max_epochs} epochs"
 
 
 def _where(n_threads: int, detector: Any) -> dict[str, Any]:
@@ -175,6 +278,7 @@ def _where(n_threads: int, detector: Any) -> dict[str, Any]:
         "threads": n_threads,
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in _PACKAGES},
+        "commit": _commit(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
 
@@ -183,6 +287,19 @@ def _processor() -> str:
     info = Path("/proc/cpuinfo")
     names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
     return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()
+
+
+@lru_cache(maxsize=1)
+def _commit() -> str | None:
+    """Commit of the checkout that skasd is imported from, if it is one."""
+    folder = Path(__file__).resolve().parents[2]
+    if not (folder / ".git").exists():
+        return None
+    command = ["git", "-C", str(folder), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def _version(name: str) -> str | None:
@@ -204,7 +321,7 @@ def _threads(n_threads: int) -> Iterator[None]:
 
 
 def _forget_peak_memory() -> None:
-    """Begin anew with the peak of this process, where the system allows it."""
+    """Reset the peak memory of this process, where the system allows it."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
@@ -212,7 +329,7 @@ def _forget_peak_memory() -> None:
 
 
 def _peak_memory() -> int | None:
-    """Most bytes that this process held since; since its start where the system does not know, None where nobody does."""
+    """Peak memory in bytes since the reset, or since the start of the process; None where the system does not tell."""
     status = Path("/proc/self/status")
     if os.access(status, os.R_OK) and "VmHWM:" in (text := status.read_text()):
         return int(text.split("VmHWM:")[1].split()[0]) * 1024

@@ -1,7 +1,7 @@
-"""The one coercion of X, and the one door to audio files.
+"""Convert X to clips, and read audio files.
 
-Every estimator takes its clips through :func:`check_clips`, whatever holds them: a 2-D array of waveforms, a 3-D array
-of features, a list of file paths, or a clip table (a DataFrame, one row per clip).
+Every estimator converts its ``X`` with :func:`check_clips`. ``X`` is a 2-D array of waveforms, a 3-D array of features,
+a list of file paths, or a clip table (a DataFrame with one row per clip). All audio files are read here.
 """
 
 from skasd.clips._audio import ClipReader, clip_length

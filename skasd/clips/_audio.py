@@ -1,4 +1,4 @@
-"""Reading one clip: soundfile opens it, soxr resamples it, and every failure says why."""
+"""Read one clip: soundfile opens the file, soxr resamples it, and every error gives the reason."""
 
 import os
 import re
@@ -14,27 +14,27 @@ from skasd._parameters import check_integer, check_option
 
 _CUT_DATA_CHUNK = re.compile(r"^data\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
 _CUT_OGG_STREAM = re.compile(r"lacks an end-of-stream bit|without an End-Of-Stream flag|Junk after the last page")
-_UNKNOWN_LENGTH = 2**31 - 1  # recorders that stream write such a size and never come back to correct it
+_UNKNOWN_LENGTH = 2**31 - 1  # streaming recorders write a size this large and never correct it
 _INT16_FULL_SCALE = 2**15
-_MOST_FRAMES = 2**48  # older versions of libsndfile say 2**63 - 1 where a stream has no end
+_MOST_FRAMES = 2**48  # older versions of libsndfile report 2**63 - 1 frames for a stream without an end
 
 
 @dataclass(frozen=True)
 class ClipReader:
-    """How a clip becomes one waveform.
+    """Read a clip as one waveform.
 
     Parameters
     ----------
     sample_rate : int, default=16000
-        Rate of the waveform, in Hz. Files of another rate are resampled.
+        Sample rate of the waveform, in Hz. Files with another sample rate are resampled.
     channel : int or "mean", default=0
-        Channel of a clip that has several, counted from 0, or the mean of all.
+        Channel to use, counted from 0. ``"mean"`` averages all channels.
     duration : float or None, default=None
-        Length in seconds. Longer clips keep their beginning; None leaves the length as it is.
+        Length in seconds. Longer clips are cut at the end; None leaves the length unchanged.
     short_clips : {"zero", "tile"}, default="zero"
-        How clips shorter than `duration` are filled up: with zeros, or with repetitions of themselves.
+        How clips shorter than `duration` are padded: with zeros, or by repeating the clip.
     resample : bool, default=True
-        Whether files of another sample rate are resampled (True) or refused (False).
+        Whether files with another sample rate are resampled (True) or raise an error (False).
     """
 
     sample_rate: int = 16000
@@ -49,17 +49,22 @@ class ClipReader:
         check_option("short_clips", self.short_clips, ("zero", "tile"))
 
     def __call__(self, clip: str | os.PathLike | np.ndarray) -> np.ndarray:
-        """Waveform of a file, or of an array of shape (n_timepoints,) or (n_channels, n_timepoints).
+        """Read a file, or convert an array, to one waveform.
+
+        Parameters
+        ----------
+        clip : path or ndarray of shape (n_timepoints,) or (n_channels, n_timepoints)
+            Audio file or waveform.
 
         Returns
         -------
         waveform : ndarray of shape (n_timepoints,)
-            float32 in [-1, 1] from files and int16 arrays; other arrays keep their scale, and float64 its precision.
+            float32 in [-1, 1] for files and int16 arrays. Other arrays keep their scale, and float64 its precision.
 
         Raises
         ------
         ValueError
-            The clip cannot be used; the message gives the reason without the clip's name.
+            If the clip cannot be used. The message gives the reason, but not the name of the clip.
         """
         if isinstance(clip, str | os.PathLike):
             channels, sample_rate = read_channels(Path(clip))
@@ -76,7 +81,7 @@ class ClipReader:
         if self.channel >= len(channels):
             raise ValueError(
                 f"has {len(channels)} channel(s), so there is no channel={self.channel}; "
-                "channels count from 0, and channel='mean' takes their mean"
+                "channels are counted from 0, and channel='mean' averages them"
             )
         return channels[self.channel]
 
@@ -84,7 +89,7 @@ class ClipReader:
         if not self.resample:
             raise ValueError(
                 f"has a sample rate of {sample_rate} Hz where {self.sample_rate} Hz is expected; "
-                "set sample_rate to that of the files, or resample=True"
+                "set sample_rate to the rate of the files, or resample=True"
             )
         resampled = soxr.resample(waveform, sample_rate, self.sample_rate)
         if not len(resampled):
@@ -105,14 +110,19 @@ class ClipReader:
 
 
 def clip_length(clip: Any, sample_rate: int) -> int | None:
-    """Time points of a clip once it is read, from the header of a file; None if it cannot be told.
+    """Length of a clip after reading, without reading its audio: only the header of a file is opened.
 
     Parameters
     ----------
     clip : path or ndarray of shape (n_timepoints,) or (n_channels, n_timepoints)
-        As :class:`ClipReader` takes it.
+        Audio file or waveform, as for :class:`ClipReader`.
     sample_rate : int
-        Rate that files are resampled to, in Hz.
+        Sample rate that files are resampled to, in Hz.
+
+    Returns
+    -------
+    n_timepoints : int or None
+        Number of time points; None if the header cannot be read or the array is not a waveform.
     """
     if not isinstance(clip, str | os.PathLike):
         return np.shape(clip)[-1] if np.ndim(clip) in (1, 2) else None
@@ -124,24 +134,24 @@ def clip_length(clip: Any, sample_rate: int) -> int | None:
 
 
 def read_channels(path: Path) -> tuple[np.ndarray, int]:
-    """All channels of an audio file.
+    """Read all channels of an audio file.
 
     Parameters
     ----------
     path : Path
-        WAV, FLAC, OGG or another format of libsndfile.
+        File in WAV, FLAC, OGG or another format that libsndfile reads.
 
     Returns
     -------
     channels : ndarray of shape (n_channels, n_timepoints), float32
-        In [-1, 1].
+        Samples in [-1, 1].
     sample_rate : int
-        In Hz.
+        Sample rate in Hz.
 
     Raises
     ------
     ValueError
-        The file is missing, a folder, unreadable, empty, not audio, cut short or without frames.
+        If the file is missing, a folder, unreadable, empty, not audio, cut short or without frames.
     """
     if path.exists() and not path.is_file():
         raise ValueError("is a folder, not a file" if path.is_dir() else "is not a regular file")
@@ -150,20 +160,20 @@ def read_channels(path: Path) -> tuple[np.ndarray, int]:
             _refuse_cut(file)
             frames = file.read(dtype="float32", always_2d=True)
             expected, sample_rate = file.frames, file.samplerate
-    except (soundfile.LibsndfileError, TypeError) as error:  # a TypeError where the name says that it has no header
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a suffix such as .raw, which has no header
         raise ValueError(_why_unreadable(path, error)) from error
     except MemoryError as error:
-        raise ValueError("is damaged, or too long: what its header promises does not fit into memory") from error
+        raise ValueError("is damaged, or too long: the length in its header does not fit into memory") from error
     if len(frames) < expected:
-        raise ValueError(f"is cut short: its header promises {expected} frames, {len(frames)} can be read")
+        raise ValueError(f"is cut short: its header promises {expected} frames, but only {len(frames)} can be read")
     return frames.T, sample_rate
 
 
 def _refuse_cut(file: soundfile.SoundFile) -> None:
-    """Refuse a file of no frames, and a file that ends before its header says so (which libsndfile only notes)."""
+    """Raise if a file has no frames, or ends before the length in its header (which libsndfile only logs)."""
     cut = _CUT_DATA_CHUNK.search(file.extra_info)
     if cut and int(cut[1]) < _UNKNOWN_LENGTH:
-        raise ValueError(f"is cut short: its header promises {cut[1]} bytes of sound, {cut[2]} are there")
+        raise ValueError(f"is cut short: its header promises {cut[1]} bytes of sound, but only {cut[2]} are there")
     if _CUT_OGG_STREAM.search(file.extra_info) or file.frames > _MOST_FRAMES:
         raise ValueError("is cut short: the end of its OGG stream is missing")
     if file.frames == 0:
@@ -188,10 +198,10 @@ def _why_unreadable(path: Path, error: Exception) -> str:
 def _array_channels(array: np.ndarray) -> np.ndarray:
     if array.ndim not in (1, 2) or array.size == 0:
         raise ValueError(
-            f"has shape {array.shape}; a waveform has shape (n_timepoints,) or (n_channels, n_timepoints), and no axis of 0"
+            f"has shape {array.shape}; a waveform has shape (n_timepoints,) or (n_channels, n_timepoints) and is not empty"
         )
     if array.dtype.kind not in "fiub":
-        raise ValueError(f"holds {array.dtype} cells; a waveform holds numbers")
+        raise ValueError(f"holds values of type {array.dtype}; a waveform holds numbers")
     if array.ndim == 2 and len(array) > array.shape[1]:
         raise ValueError(
             f"has shape {array.shape}, more channels than time points; transpose it to (n_channels, n_timepoints)"
@@ -200,7 +210,7 @@ def _array_channels(array: np.ndarray) -> np.ndarray:
 
 
 def as_float(array: np.ndarray) -> np.ndarray:
-    """Floating point of the same precision; int16 is taken as PCM and scaled to [-1, 1)."""
+    """Convert to floating point: int16 is read as PCM and scaled to [-1, 1), float32 and float64 stay unchanged."""
     if array.dtype == np.int16:
         return array.astype(np.float32) / np.float32(_INT16_FULL_SCALE)
     if array.dtype in (np.float32, np.float64):
@@ -215,7 +225,7 @@ def _finite(values: np.ndarray) -> np.ndarray:
 
 
 def why_not_finite(values: np.ndarray) -> str:
-    """Which of NaN and infinity `values` holds, and where first."""
+    """Say whether `values` holds NaN or infinity, how often, and where the first one is."""
     bad = ~np.isfinite(values)
     kind = "NaN" if np.isnan(values).any() else "infinity"
     where = tuple(int(axis) for axis in np.unravel_index(np.argmax(bad), values.shape))

@@ -1,4 +1,4 @@
-"""Clips that an estimator was given, checked against those that it was fitted on."""
+"""check_clips: the clips passed to an estimator, checked against the clips it was fitted on."""
 
 from typing import Any
 
@@ -12,49 +12,64 @@ from skasd.clips._feature_column import ANY_FEATURE, feature_column
 
 
 def check_clips(estimator: Any, X: Any, *, reset: bool, feature: str | None = "auto") -> Clips:
-    """Clips of the X that an estimator was given, checked against the X that it was fitted on.
+    """Convert the X passed to an estimator to clips, and check them against the X that it was fitted on.
 
     Parameters
     ----------
     estimator : estimator
-        Gets `n_features_in_` when `reset`: the time points of a 2-D array, or the bands of features.
+        Estimator that X was passed to. If `reset`, its `n_features_in_` is set: time points of a 2-D array, or bands of
+        features.
     X : array, list or DataFrame
-        See :func:`as_clips`. 2-D arrays go through scikit-learn's ``validate_data``.
+        Clips, see :func:`as_clips`. 2-D arrays are checked by scikit-learn's ``validate_data``.
     reset : bool
         True in ``fit``, False elsewhere.
     feature : str or None, default="auto"
-        Feature column of a clip table, see :func:`feature_column`; later calls read the column that ``fit`` read. None for
-        an estimator that takes waveforms only.
+        Feature column of a clip table. ``"auto"`` is the one that the last transformer wrote, or else the only one; None is
+        for estimators that take waveforms only. Later calls read the same column as ``fit``.
 
     Returns
     -------
     clips : Clips
+        The clips of X.
     """
     feature = _column(estimator, X, feature, reset=reset)
     if is_clip_table(X, feature) or not is_matrix(X):
         clips = as_clips(X, feature=feature)
         if feature is None and clips.kind == "feature":
             raise ValueError(
-                f"X holds features of shape {np.shape(clips.items[0])}; {_name(estimator)} takes waveforms or files. Clips "
-                "of several channels go into the cells of a clip table, as (n_channels, n_timepoints)."
+                f"X contains features of shape {np.shape(clips.items[0])}; {_name(estimator)} takes waveforms or files. Put "
+                "multichannel clips into the cells of a clip table, as arrays of shape (n_channels, n_timepoints)."
             )
         _check_kind(estimator, clips, reset)
         return clips
     X = validate_data(estimator, as_numpy(X), reset=reset, dtype="numeric", ensure_all_finite=False)
-    clips = Clips("waveform", finite_rows(X) if reset else X)  # later each clip is looked at when it is read
+    clips = Clips("waveform", finite_rows(X) if reset else X)  # after fit, each clip is checked when it is read
     _remember_kind(estimator, clips, reset)
     return clips
 
 
 def _column(estimator: Any, X: Any, feature: str | None, *, reset: bool) -> str | None:
-    """The feature column that the estimator was fitted on, if it was fitted on one; else the one that X has."""
+    """The feature column that the estimator was fitted on, if any; else the feature column of X."""
     known = None if reset else vars(estimator).get("_feature_column")
     if known is not None and isinstance(X, pd.DataFrame):
-        return known
+        if known in X.columns:
+            return known
+        _refuse_other_feature(estimator, X, known)
+        return None
     column = feature_column(X, feature)
     if reset:
         estimator._feature_column = None if feature == ANY_FEATURE else column
     return feature if column is None else column
+
+
+def _refuse_other_feature(estimator: Any, X: pd.DataFrame, known: str) -> None:
+    """Raise if a table has another feature column than the one that the estimator was fitted on."""
+    other = feature_column(X, ANY_FEATURE)
+    if other is not None:
+        raise ValueError(
+            f"X has the feature column {other!r}, but {_name(estimator)} was fitted on {known!r}; give that column, made "
+            "the same way."
+        )
 
 
 def _name(estimator: Any) -> str:
@@ -62,23 +77,23 @@ def _name(estimator: Any) -> str:
 
 
 def _n_bands(clips: Clips) -> int | None:
-    """Bands of the first clip that is a feature."""
+    """Number of bands of the first clip that is a feature."""
     return next((np.shape(item)[0] for item in clips.items if np.ndim(item) == 2), None)
 
 
 def _remember_kind(estimator: Any, clips: Clips, reset: bool) -> None:
-    """Keep what kind of clips the estimator was fitted on, or refuse the other kind."""
+    """Store the kind of clips that the estimator is fitted on, or refuse clips of the other kind."""
     if reset:
         estimator._clip_kind = clips.kind
     elif vars(estimator).get("_clip_kind", clips.kind) != clips.kind:
         raise ValueError(
-            f"X holds {clips.kind}s, but {_name(estimator)} was fitted on {estimator._clip_kind}s; give the same kind, made "
-            "the same way, since another front end gives other features."
+            f"X contains {clips.kind}s, but {_name(estimator)} was fitted on {estimator._clip_kind}s; give the same kind of "
+            "clips, computed in the same way."
         )
 
 
 def _check_kind(estimator: Any, clips: Clips, reset: bool) -> None:
-    """Set or compare the kind, and `n_features_in_` for features; paths and tables of waveforms have none."""
+    """Set or compare the kind, and `n_features_in_` of features; paths and tables of waveforms do not have it."""
     _remember_kind(estimator, clips, reset)
     n_bands = _n_bands(clips) if clips.kind == "feature" else None
     known = vars(estimator).get("n_features_in_")

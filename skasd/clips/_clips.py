@@ -1,4 +1,4 @@
-"""The clips of one X: read only when they are asked for, several at a time, and with all failures listed."""
+"""Clips: the clips of one X, read lazily and in parallel, with all failures reported together."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from skasd.clips._audio import ClipReader, as_float, why_not_finite
 
-_FEW_CLIPS = 4  # for so few, starting threads takes longer than it saves
+_FEW_CLIPS = 4  # up to this many, starting threads costs more time than it saves
 _CLIPS_PER_TASK = 8
 _DOMAINS = ("source", "target")
 
@@ -21,16 +21,16 @@ _DOMAINS = ("source", "target")
 class Clips:
     """The clips of one X.
 
-    Attributes
+    Parameters
     ----------
     kind : {"waveform", "feature"}
-        What `items` become when they are read.
+        What the items are once they are read.
     items : sequence of n_clips items
         Paths, waveforms or features.
-    table : DataFrame of n_clips rows, or None
-        The clip table they came from.
-    column : str or None
-        The column of the table that they were read from.
+    table : DataFrame of n_clips rows, or None, default=None
+        Clip table that they come from.
+    column : str or None, default=None
+        Column of the table that they come from.
     """
 
     kind: Literal["waveform", "feature"]
@@ -42,7 +42,18 @@ class Clips:
         return len(self.items)
 
     def name(self, position: int) -> str:
-        """Name of a clip for messages: its path, or where it stands."""
+        """Name of a clip in messages: its path, or its position.
+
+        Parameters
+        ----------
+        position : int
+            Position of the clip, counted from 0.
+
+        Returns
+        -------
+        name : str
+            Path, or position and index of the table.
+        """
         item = self.items[position]
         if isinstance(item, str | os.PathLike):
             return os.fspath(item)
@@ -52,24 +63,36 @@ class Clips:
         return f"clip {position}"
 
     def take(self, positions: np.ndarray) -> Self:
-        """Clips at the integer `positions`."""
+        """Select clips by position.
+
+        Parameters
+        ----------
+        positions : ndarray of shape (n_taken,), int
+            Positions of the clips to take, counted from 0.
+
+        Returns
+        -------
+        clips : Clips
+            The clips at these positions, with their rows of the table.
+        """
         whole = isinstance(self.items, np.ndarray)
         items = self.items[positions] if whole else [self.items[position] for position in positions]  # type: ignore
         return type(self)(self.kind, items, None if self.table is None else self.table.iloc[positions], self.column)
 
     def group_names(self, columns: Sequence[str], optional: Sequence[str] = ()) -> np.ndarray:
-        """Names of the group of each clip: the cells of `columns` joined by "/".
+        """Name of the group of each clip: its cells of `columns`, joined by "/".
 
         Parameters
         ----------
         columns : sequence of str
-            Those of which no cell is known are passed over; without any, and without a table, every clip has the name "".
+            Columns of the clip table. Columns without any value are skipped.
         optional : sequence of str, default=()
             Columns that the table may lack.
 
         Returns
         -------
         names : ndarray of shape (n_clips,), dtype str
+            Group of each clip; "" for all clips if there is no table or no column is left.
         """
         names = np.full(len(self), "", dtype=object)
         table = pd.DataFrame() if self.table is None else self.table
@@ -83,14 +106,20 @@ class Clips:
             if missing[column].any():
                 position = int(np.argmax(missing[column]))
                 raise ValueError(
-                    f"Column {column!r} is known of some clips but not of {self.name(position)}; fill it in, or leave the "
-                    "column out of those that tell clips apart (group_columns)."
+                    f"Column {column!r} has values for some clips but not for {self.name(position)}; fill it in, or leave "
+                    "it out of the columns that define the groups (group_columns)."
                 )
             names = names + ("" if column == present[0] else "/") + known[column].astype(str).astype(object)
         return names.astype(str)
 
     def domains(self) -> np.ndarray:
-        """Domain (n_clips,) of each clip: what the table says, ``"source"`` where it says nothing."""
+        """Domain of each clip.
+
+        Returns
+        -------
+        domains : ndarray of shape (n_clips,)
+            ``"source"`` or ``"target"``, from the column `domain` of the clip table; ``"source"`` if it is missing or empty.
+        """
         domains = np.full(len(self), "source", dtype=object)
         if self.table is None or "domain" not in self.table.columns:
             return domains
@@ -99,7 +128,7 @@ class Clips:
                 continue
             if cell not in _DOMAINS:
                 raise ValueError(
-                    f"Column 'domain' holds {cell!r} for {self.name(position)}; 'source', 'target' or nothing is expected."
+                    f"Column 'domain' is {cell!r} for {self.name(position)}; 'source', 'target' or nothing is expected."
                 )
             domains[position] = cell
         return domains
@@ -113,30 +142,30 @@ class Clips:
         verbose: int = 0,
         title: str = "clips",
     ) -> Iterator[Any]:
-        """Read every clip and apply `function`, several at a time, and yield the results in order.
+        """Read all clips in parallel, apply `function` to each, and yield the results in order.
 
         Parameters
         ----------
         function : callable
-            Takes a waveform (n_timepoints,) or a feature (n_mels, n_frames). It runs in threads.
+            Function of a waveform (n_timepoints,) or a feature (n_mels, n_frames). It runs in threads.
         reader : ClipReader
-            How files and waveforms are read; features are taken as they are.
+            Reads files and waveforms; features are used as they are.
         n_jobs : int or None, default=None
             Number of threads, as in joblib.
         verbose : int, default=0
-            Shows a progress bar from 1 on.
+            Shows a progress bar if 1 or larger.
         title : str, default="clips"
-            What the progress bar says.
+            Title of the progress bar.
 
         Yields
         ------
         result : Any
-            What `function` returns for a clip; None for a clip that cannot be read.
+            Value that `function` returns for a clip; None for a clip that cannot be read.
 
         Raises
         ------
         ValueError
-            After all clips have been tried, if any could not be read: the message lists them all with their reasons.
+            If any clip could not be read. It is raised after the last clip, and lists all of them with the reasons.
         """
         read = _read_feature if self.kind == "feature" else reader
         failures = []
@@ -151,7 +180,7 @@ class Clips:
 
 @dataclass(frozen=True)
 class BadCell:
-    """A cell of a table that holds no clip; it fails when it is read, and so is listed with all other failures."""
+    """A table cell that holds no clip; reading it fails, so that it is reported together with all other failures."""
 
     reason: str
 
@@ -160,7 +189,7 @@ def _read_feature(item: Any) -> np.ndarray:
     feature = np.asarray(item)
     if feature.ndim != 2 or feature.size == 0 or feature.dtype.kind not in "fiu":
         raise ValueError(
-            f"has shape {feature.shape}, dtype {feature.dtype}; a feature has numbers of shape (n_mels, n_frames)"
+            f"has shape {feature.shape} and dtype {feature.dtype}; a feature is a numeric array of shape (n_mels, n_frames)"
         )
     feature = feature.astype(np.float64) if feature.dtype.kind in "iu" else as_float(feature)
     if not np.isfinite(feature).all():
@@ -179,12 +208,12 @@ def _attempt(function: Callable, read: Callable, item: Any) -> tuple[Any, str | 
         return None, f"cannot be read: {error}"
     try:
         return function(values), None
-    except ValueError as error:  # of a clip that can be read, but not used
+    except ValueError as error:  # the clip was read, but cannot be used
         return None, str(error)
 
 
 def _run(tasks: list[tuple], n_jobs: int | None) -> Iterator[Any]:
-    """Results of the tasks in order, in threads where there are enough of them."""
+    """Results of the tasks in order; they run in threads if there are enough of them."""
     if len(tasks) <= _FEW_CLIPS or joblib.effective_n_jobs(n_jobs) == 1:
         return (task[0](*task[1:]) for task in tasks)
     parallel = joblib.Parallel(
@@ -195,4 +224,4 @@ def _run(tasks: list[tuple], n_jobs: int | None) -> Iterator[Any]:
 
 def _failure_message(failures: list[str], n_clips: int) -> str:
     listed = "\n  ".join(failures)
-    return f"{len(failures)} of {n_clips} clips cannot be used:\n  {listed}\nRepair them, or leave them out."
+    return f"{len(failures)} of {n_clips} clips cannot be used:\n  {listed}\nRepair these clips, or leave them out."

@@ -1,4 +1,4 @@
-"""One coercion of X: arrays, lists, paths and clip tables become `Clips`."""
+"""Conversion of X to `Clips`, from arrays, lists, paths and clip tables."""
 
 import os
 from typing import Any
@@ -11,18 +11,31 @@ from skasd.clips._audio import why_not_finite
 from skasd.clips._clips import BadCell, Clips
 from skasd.clips._feature_column import feature_column
 
-_WAVEFORM_COLUMNS = ("waveform", "path")  # the preferred first
+_WAVEFORM_COLUMNS = ("waveform", "path")  # in order of preference
 
 
 def is_clip_table(X: Any, feature: str | None = "auto") -> bool:
-    """Whether X is a clip table: a DataFrame with a `path`, `waveform` or feature column."""
+    """Whether X is a clip table: a DataFrame with a `path`, `waveform` or feature column.
+
+    Parameters
+    ----------
+    X : object
+        Anything passed to an estimator.
+    feature : str or None, default="auto"
+        Feature column, see :func:`as_clips`.
+
+    Returns
+    -------
+    is_table : bool
+        True for a clip table.
+    """
     if not isinstance(X, pd.DataFrame):
         return False
     return any(name in X.columns for name in _WAVEFORM_COLUMNS) or feature_column(X, feature) is not None
 
 
 def as_clips(X: Any, *, feature: str | None = "auto") -> Clips:
-    """Clips of an X of any of the accepted kinds.
+    """Convert X to clips.
 
     Parameters
     ----------
@@ -33,26 +46,28 @@ def as_clips(X: Any, *, feature: str | None = "auto") -> Clips:
         - clip table: DataFrame with a feature column, a `waveform` column or a `path` column (the first of them found
           is used).
 
-        NumPy arrays, memory maps and torch tensors alike.
+        Arrays may be NumPy arrays, memory maps or torch tensors.
     feature : str or None, default="auto"
-        Feature column of a clip table, see :func:`feature_column`; None for an estimator that takes waveforms only.
+        Feature column of a clip table. ``"auto"`` is the one that the last transformer wrote, or else the only one; None is
+        for estimators that take waveforms only.
 
     Returns
     -------
     clips : Clips
+        The clips of X.
 
     Raises
     ------
     TypeError
-        A dict, a single path, or a list that mixes paths, waveforms and features.
+        If X is a dict, a single path, or a list that mixes paths, waveforms and features.
     ValueError
-        No clips, or a shape, a value or columns that cannot be clips.
+        If X has no clips, or if its shape, values or columns cannot be clips.
     """
     if _is_dict(X) or isinstance(X, str | bytes | os.PathLike):
         raise TypeError(_hint_for(X))
     if isinstance(X, pd.DataFrame) and not is_clip_table(X, feature) and not _all_numeric(X):
         raise ValueError(
-            f"X is a DataFrame without a column of features, {' or '.join(_WAVEFORM_COLUMNS)}, so it holds no clips; its "
+            f"X is a DataFrame without a feature, {' or '.join(_WAVEFORM_COLUMNS)} column, so it is not a clip table; its "
             f"columns are {list(X.columns)}."
         )
     if is_clip_table(X, feature):
@@ -66,7 +81,7 @@ def as_clips(X: Any, *, feature: str | None = "auto") -> Clips:
 
 
 def is_matrix(X: Any) -> bool:
-    """Whether X is left to scikit-learn's checks: an array or frame that is neither features nor paths, or rows of one."""
+    """Whether scikit-learn checks X: an array or DataFrame without features and paths, or a list of equally long rows."""
     if _is_dict(X) or isinstance(X, str | bytes | os.PathLike):
         return False
     if isinstance(X, pd.DataFrame):
@@ -82,7 +97,7 @@ def is_matrix(X: Any) -> bool:
 
 
 def _is_dict(X: Any) -> bool:
-    return isinstance(X, dict) and not hasattr(X, "shape")  # a sparse matrix of SciPy may be a dict
+    return isinstance(X, dict) and not hasattr(X, "shape")  # some sparse matrices of SciPy are dicts
 
 
 def _all_numeric(X: pd.DataFrame) -> bool:
@@ -90,7 +105,7 @@ def _all_numeric(X: pd.DataFrame) -> bool:
 
 
 def as_numpy(X: Any) -> Any:
-    """Torch tensors as arrays, found by name so that torch is not needed; other things as they are."""
+    """Torch tensors, Series and DataFrames as arrays, all else unchanged; tensors are recognised without importing torch."""
     if type(X).__module__.partition(".")[0] == "torch" and hasattr(X, "detach"):
         return X.detach().cpu().numpy()
     return X.to_numpy() if isinstance(X, pd.DataFrame | pd.Series | pd.Index) else X
@@ -109,7 +124,7 @@ def _from_table(X: pd.DataFrame, feature: str | None) -> Clips:
     if not len(X):
         raise ValueError("X is a clip table of 0 rows; at least one clip is needed.")
     if not X.columns.is_unique:
-        raise ValueError(f"The clip table has columns of the same name: {list(X.columns[X.columns.duplicated()])}.")
+        raise ValueError(f"The clip table has duplicate column names: {list(X.columns[X.columns.duplicated()])}.")
     of_features = feature_column(X, feature)
     column = of_features or next(name for name in _WAVEFORM_COLUMNS if name in X.columns)
     cells = [_cell(cell, column) for cell in X[column].tolist()]
@@ -118,19 +133,21 @@ def _from_table(X: pd.DataFrame, feature: str | None) -> Clips:
 
 def _cell(cell: Any, column: str) -> Any:
     if cell is None or (np.ndim(cell) == 0 and pd.isna(cell)):
-        return BadCell(f"its cell of the column {column!r} is empty")
+        return BadCell(f"its cell in the column {column!r} is empty")
     if column == "path" and not isinstance(cell, str | os.PathLike):
-        return BadCell(f"its cell of the column 'path' holds a {type(cell).__name__}, not a file path")
+        return BadCell(f"its cell in the column 'path' is a {type(cell).__name__}, not a file path")
     return cell
 
 
 def _from_items(items: list) -> Clips:
     if not items:
-        raise ValueError("X holds 0 clips; at least one is needed.")
+        raise ValueError("X contains 0 clips; at least one is needed.")
     kinds = [_item_kind(item, position) for position, item in enumerate(items)]
     for position, kind in enumerate(kinds):
         if kind != kinds[0]:
-            raise TypeError(f"X mixes kinds of clips: clip 0 is a {kinds[0]}, clip {position} a {kind}; give one kind.")
+            raise TypeError(
+                f"X mixes kinds of clips: clip 0 is a {kinds[0]}, clip {position} is a {kind}; give one kind."
+            )
     if kinds[0] == "path":
         return Clips("waveform", items)
     return Clips(kinds[0], [as_numpy(item) for item in items])  # type: ignore[arg-type]
@@ -143,14 +160,14 @@ def _item_kind(item: Any, position: int) -> str:
     item = as_numpy(item)
     if np.ndim(item) not in kinds or not isinstance(item, np.ndarray | list | tuple):
         raise TypeError(
-            f"Clip {position} of X is a {type(item).__name__} of {np.ndim(item)} axes; a list holds paths, waveforms "
+            f"Clip {position} of X is a {type(item).__name__} with {np.ndim(item)} axes; a list contains paths, waveforms "
             "(n_timepoints,) or features (n_mels, n_frames)."
         )
     return kinds[np.ndim(item)]
 
 
 def finite_rows(X: np.ndarray) -> np.ndarray:
-    """X itself, after a look at each clip in turn (a memory map is never read as a whole)."""
+    """X itself, checked for NaN and infinity clip by clip, so that a memory map is never read as a whole."""
     if X.dtype.kind == "f":
         bad = [f"clip {number} {why_not_finite(row)}" for number, row in enumerate(X) if not np.isfinite(row).all()]
         if bad:
@@ -160,9 +177,9 @@ def finite_rows(X: np.ndarray) -> np.ndarray:
 
 def _hint_for(X: Any) -> str:
     if _is_dict(X) and isinstance(X.get("data"), pd.DataFrame):
-        return f"X is a {type(X).__name__} with a clip table in it; give the table, X.data."
+        return f"X is a {type(X).__name__} that contains a clip table; pass the table, X.data."
     if _is_dict(X):
         return (
-            "X is a dict; give a clip table: pandas.DataFrame(X) with a 'path' or 'waveform' column, one row per clip."
+            "X is a dict; pass a clip table: pandas.DataFrame(X) with a 'path' or 'waveform' column, one row per clip."
         )
-    return f"X is one path ({X!r}); give a list of paths, even of one: [{X!r}]."
+    return f"X is a single path ({X!r}); pass a list of paths: [{X!r}]."

@@ -1,30 +1,35 @@
-"""Which column of a clip table holds the features that an estimator reads."""
+"""Choice of the clip table column from which an estimator reads features."""
 
 from typing import Any
 
 import pandas as pd
 
-ANY_FEATURE = "*"  # whichever there is: for an estimator that passes the table on to others
-_KNOWN = ("log_mel", "tfgram")  # features by their name, whatever their cells hold
+ANY_FEATURE = "*"  # any feature column, for an estimator that passes the table on to others
+_KNOWN = ("log_mel", "tfgram")  # always feature columns, whatever their cells contain
 _NOT_FEATURES = ("waveform", "path")
 _NOTE = "skasd_feature"
 
 
 def feature_column(X: Any, feature: str | None) -> str | None:
-    """Column of a clip table that holds the features; None if there is none, and for everything that is no table.
+    """Column of a clip table that holds the features; None if there is none, or if X is not a table.
 
     Parameters
     ----------
     X : array, list or DataFrame
         Clips.
     feature : str or None
-        Name of the column; ``"auto"`` is the one that the last transformer wrote, or else the only column whose cells have
-        shape (n_bands, n_frames); None reads waveforms only.
+        Name of the column. ``"auto"`` is the one that the last transformer wrote, or else the only column whose cells have
+        shape (n_bands, n_frames). None is for estimators that read waveforms only.
+
+    Returns
+    -------
+    column : str or None
+        Name of the feature column.
 
     Raises
     ------
     ValueError
-        The table lacks the column that `feature` names, or has several feature columns and `feature` does not say which.
+        If the table lacks the column `feature`, or if `feature` is ``"auto"`` and the choice is ambiguous.
     """
     if feature is None or not isinstance(X, pd.DataFrame):
         return None
@@ -37,14 +42,27 @@ def feature_column(X: Any, feature: str | None) -> str | None:
         return X.attrs[_NOTE]
     if len(candidates) > 1:
         raise ValueError(
-            f"The clip table has several feature columns: {candidates}. Set feature={candidates[-1]!r}, for example, to say "
-            "which is read, or drop the others."
+            f"The clip table has several feature columns: {candidates}. Choose one, for example with "
+            f"feature={candidates[-1]!r}, or drop the others."
         )
     return next(iter(candidates), None)
 
 
 def note_feature(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The table, with a note that `column` is the feature that the last transformer wrote."""
+    """Record in a clip table that `column` is the feature that the last transformer wrote.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Clip table; its ``attrs`` are replaced.
+    column : str
+        Name of the feature column.
+
+    Returns
+    -------
+    table : DataFrame
+        The same table.
+    """
     table.attrs = {**table.attrs, _NOTE: column}
     return table
 
@@ -53,7 +71,7 @@ def _named(X: pd.DataFrame, feature: str, candidates: list[str]) -> str | None:
     if feature in X.columns:
         return feature
     if candidates or not {*_NOT_FEATURES}.isdisjoint(X.columns):
-        raise ValueError(f"feature={feature!r} is no column of the clip table; its columns are {list(X.columns)}.")
+        raise ValueError(f"feature={feature!r} is not a column of the clip table; its columns are {list(X.columns)}.")
     return None
 
 

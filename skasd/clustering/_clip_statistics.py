@@ -1,4 +1,4 @@
-"""Statistics of a clip over time, from which clips that sound alike are known.
+"""Statistics of a clip over time, used to cluster clips that sound alike.
 
 Axes: n clips, F mel bands, T frames, R decay values.
 """
@@ -14,11 +14,11 @@ from skasd._parameters import check_option
 from skasd._rank_pooling import decay_values, twfr
 
 MOMENTS = ("std", "skewness", "kurtosis")
-# Level distributions of noise lean to the quiet side (the logarithm of a chi-square variable has a skewness below 0);
-# above this the loud frames are so rare that a machine is taken as impulsive, and its time mean as background.
+# Levels of stationary noise in dB have a negative skewness (as the logarithm of a chi-square variable has). Above this
+# threshold, loud frames are so rare that the machine counts as impulsive, and its time mean describes the background.
 IMPULSIVE_SKEWNESS = 0.4
 _AUTO_R = (1.0, 0.9, 0.5)
-_IMPULSIVE_R = 0.5  # which looks at the two loudest frames of each band, and at nothing of the background
+_IMPULSIVE_R = 0.5  # dominated by the two loudest frames of each band, so that the background hardly matters
 
 
 @dataclass(repr=False)
@@ -28,17 +28,17 @@ class ClipStatistics(ParameterGroup):
     Parameters
     ----------
     r : sequence of float or "auto", default="auto"
-        Decay values of the rank-weighted means, in [0, 1], see :class:`skasd.features.TWFRTransformer`. ``"auto"`` uses 1,
-        0.9 and 0.5, and 0.5 alone for impulsive machines, which :class:`skasd.detectors.TWFRDetector` recognises by the
-        skewness of their levels.
+        Decay values of the rank-weighted means, in [0, 1], dimensionless, see :class:`skasd.features.TWFRTransformer`.
+        ``"auto"`` uses 1, 0.9 and 0.5, or only 0.5 for impulsive machines, which are recognised by the skewness of their
+        levels as in :class:`skasd.detectors.TWFRDetector`.
     moments : sequence of {"std", "skewness", "kurtosis"}, default=()
-        Further statistics of each band: standard deviation in dB; skewness and excess kurtosis, dimensionless, 0 for a band
-        that does not change.
+        Further statistics of each band: standard deviation in dB; skewness and excess kurtosis, dimensionless, 0 for a
+        constant band.
 
     Notes
     -----
-    The level of a clip, the mean of its rank-weighted means, is subtracted. It depends on the distance to the microphone
-    rather than on the machine, and would outweigh everything else.
+    The level of a clip, which is the mean of its rank-weighted means, is subtracted from them: it depends on the distance to
+    the microphone rather than on the machine, and would outweigh everything else.
     """
 
     r: Sequence[float] | str = "auto"
@@ -54,29 +54,45 @@ class ClipStatistics(ParameterGroup):
 
     @property
     def is_auto(self) -> bool:
-        """Whether impulsive machines keep the last decay value alone."""
+        """Whether impulsive machines use only the last decay value."""
         return isinstance(self.r, str)
 
     @property
     def decays(self) -> tuple[float, ...]:
-        """Decay values of the means."""
+        """Decay values of the rank-weighted means."""
         return _AUTO_R if isinstance(self.r, str) else decay_values(self.r)
 
     def of_clip(self, spectrogram: np.ndarray) -> np.ndarray:
-        """What is needed of a spectrogram (F, T) in dB: rank-weighted means, moments, and the mean skewness if `is_auto`."""
+        """Raw statistics of one clip, which :meth:`of_machines` turns into statistics for clustering.
+
+        Parameters
+        ----------
+        spectrogram : ndarray of shape (F, T)
+            Levels in dB.
+
+        Returns
+        -------
+        row : ndarray of shape (d,)
+            Rank-weighted means, then moments, then the mean skewness if `is_auto`.
+        """
         spectrogram = spectrogram.astype(np.float64, copy=False)
         parts = [twfr(spectrogram, self.decays).ravel(), *_moments(spectrogram, self.moments)]
         return np.concatenate([*parts, [mean_skewness(spectrogram)]] if self.is_auto else parts)
 
     def of_machines(self, rows: np.ndarray, machines: np.ndarray) -> np.ndarray:
-        """Statistics (n, R F + n_moments F) of clips, of which ``of_clip`` made the rows; 0 where a machine has none.
+        """Statistics for clustering, from the raw statistics of all clips.
 
         Parameters
         ----------
         rows : ndarray of shape (n, d)
-            Of the clips.
+            Raw statistics of each clip, as :meth:`of_clip` returns them.
         machines : ndarray of shape (n,), str
-            Their machines.
+            Machine of each clip.
+
+        Returns
+        -------
+        statistics : ndarray of shape (n, R F + n_moments F)
+            Rank-weighted means without the level of the clip, 0 for decay values that a machine does not use; then moments.
         """
         rows, skewness = (rows[:, :-1], rows[:, -1]) if self.is_auto else (rows, np.zeros(len(rows)))
         statistics = rows.copy()
@@ -89,13 +105,13 @@ class ClipStatistics(ParameterGroup):
         return statistics
 
     def _kept(self, skewness: float) -> np.ndarray:
-        """Which decay values (R,) count for a machine of this mean skewness."""
+        """Mask (R,) of the decay values that a machine with this mean skewness uses."""
         r = np.array(self.decays)
         return r == _IMPULSIVE_R if self.is_auto and skewness > IMPULSIVE_SKEWNESS else np.ones(len(r), dtype=bool)
 
 
 def mean_skewness(spectrogram: np.ndarray) -> float:
-    """Skewness of the levels (F, T) of a band over time, in the mean over bands; a constant band leans to neither side."""
+    """Skewness over time of the levels (F, T) in each band, averaged over bands; that of a constant band is 0."""
     deviation = spectrogram - spectrogram.mean(axis=1, keepdims=True)
     squared = np.square(deviation)
     variance = squared.mean(axis=1)

@@ -1,4 +1,4 @@
-"""Recordings as clip tables: folders, the data sets of DCASE Task 2, synthetic machines."""
+"""Load recordings as clip tables: folders, the DCASE Task 2 data sets, and synthetic machines."""
 
 from skasd.datasets._dcase import load_dcase
 from skasd.datasets._dcase_names import ClipName, parse_attributes, parse_clip_name

@@ -1,4 +1,4 @@
-"""The data sets of DCASE Task 2, 2020 to 2026, as clip tables."""
+"""Load the DCASE Task 2 data sets of 2020 to 2026 as clip tables."""
 
 import os
 import re
@@ -19,14 +19,14 @@ _HARMLESS = re.compile(r"\..*|thumbs\.db|desktop\.ini|attributes_.*\.csv|(?:read
 _TARGETS = {"normal": 1, "anomaly": -1, None: 0}
 _SPLIT_ORDER = {"train": 0, "test": 1, "supplemental": 2}
 _LICENCE = (
-    "The recordings keep the licence of the record they were downloaded from, a Creative Commons licence that in most "
-    "years rules out commercial use; read it before you use or share them."
+    "The recordings keep the licence of the record they were downloaded from, a Creative Commons licence that rules out "
+    "commercial use in most years. Read it before you use or share them."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _SplitFolder:
-    """A folder called train, test, source_test, target_test or supplemental with files in it."""
+    """A non-empty folder called train, test, source_test, target_test or supplemental."""
 
     path: Path
     subset: str | None
@@ -48,60 +48,60 @@ def load_dcase(
     test_attributes: bool = False,
     return_X_y: bool = False,
 ) -> Any:
-    """Load a DCASE Task 2 data set that lies on the disk.
+    """Load a DCASE Task 2 data set from disk.
 
-    Files are listed and their names read; nothing of the audio is. What a name does not say stays unknown: an
-    evaluation clip is neither taken for normal nor for source.
+    Only the file names are read, not the audio. Whatever a name does not say stays unknown: an evaluation clip is not
+    assumed to be normal, nor to come from the source domain.
 
     Parameters
     ----------
     root : str or path-like
-        Folder to search for folders called ``train``, ``test``, ``source_test``, ``target_test`` and ``supplemental``;
-        the folder above each is the machine type. This can be the folder that holds ``dev_data`` and ``eval_data``, one
-        of these two, or what unpacking the archives left (``dev_bearing/bearing/train``). Below folders named after
-        years (``2023``, ``dcase2023``), only the one of ``year`` is searched.
+        Folder to search for folders called ``train``, ``test``, ``source_test``, ``target_test`` and ``supplemental``,
+        whose parent folder is named after the machine type. It can be the folder that holds ``dev_data`` and
+        ``eval_data``, one of these two, or a folder of unpacked archives (``dev_bearing/bearing/train``). If it has
+        folders named after years (``2023``, ``dcase2023``), only the one of ``year`` is searched.
     year : int
         Year of the challenge, 2020 to 2026.
     subset : {"dev", "eval", "both"}, default="dev"
-        Development set, evaluation set (with the additional training clips), or one after the other. Folders that are
-        below no ``dev_*`` or ``eval_*`` folder count as the subset asked for.
+        Development set, evaluation set (with the additional training clips), or both. Folders that are not inside a
+        ``dev_*`` or ``eval_*`` folder count as part of the requested subset.
     machine_types : str, sequence of str or None, default=None
-        Machine types to load, in their exact spelling; None loads all.
+        Machine types to load; case matters. None loads all of them.
     supplemental : bool, default=False
-        Also list the supplemental clips (2025 and later), with ``split="supplemental"`` and target 0. Whether one is
-        noise or clean machine sound is the ``kind`` of its :func:`parse_clip_name`.
+        Whether to include the supplemental clips (2025 and later), with ``split="supplemental"`` and target 0. The
+        ``kind`` that :func:`parse_clip_name` returns tells noise from clean machine sound.
     ground_truth : str, path-like or None, default=None
         Published csv file with the labels of the evaluation set, or a folder of such files: ``eval_data_list*.csv``, or
         ``ground_truth_data``, ``ground_truth_domain`` and ``ground_truth_attributes`` of the challenge's evaluator.
-        Gives test clips their target and domain.
+        Test clips get their target and domain from it.
     test_attributes : bool, default=False
-        Also take the attributes of evaluation test clips from ``ground_truth``, where it has them. The challenge does
-        not allow their use.
+        Whether to take the attributes of evaluation test clips from ``ground_truth``, where available. The challenge
+        does not allow their use.
     return_X_y : bool, default=False
-        Return ``(data, target)`` instead of a Bunch.
+        Whether to return ``(data, target)`` instead of a Bunch.
 
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        With the keys
+        Dictionary-like object with the keys
 
         data : DataFrame
             Clip table with the columns ``path``, ``machine_type``, ``section`` (in 2020 the machine ID), ``domain``
-            (None in 2020), ``attributes`` and ``split``, sorted by machine type, subset, split and name. A cell that is
-            not known is None. :func:`parse_attributes` takes the attributes apart; where the name hides them they come
-            from ``attributes_NN.csv``, which lists only what defines the domain shift.
+            (None in 2020), ``attributes`` and ``split``, sorted by machine type, subset, split and name. Unknown cells
+            are None. :func:`parse_attributes` splits the attribute text. If the file name hides the attributes, they
+            come from ``attributes_NN.csv``, which lists only those that define the domain shift.
         target : ndarray of shape (n_clips,)
             +1 normal, -1 anomaly, 0 unknown.
         DESCR : str
-            What was loaded.
+            Description of the data set and its number of clips.
 
     Raises
     ------
     FileNotFoundError, NotADirectoryError
-        If there is no such folder.
+        If the folder does not exist or is not a folder.
     ValueError
-        If the folder holds no clips of this year and subset, a file that is not named like one, or two of one name; if
-        a machine type is not there; or if a test clip is missing from the ground truth.
+        If the folder holds no clips of this year and subset, a file whose name cannot be parsed, or two clips of the
+        same name; if a machine type is missing; or if a test clip is missing from the ground truth.
 
     Warns
     -----
@@ -110,14 +110,14 @@ def load_dcase(
 
     See Also
     --------
-    load_clip_folder : Any other folder of recordings.
-    save_dcase_scores : Writes scores as the challenge asks for them.
+    load_clip_folder : Load any other folder of recordings.
+    save_dcase_scores : Write scores in the format of the challenge.
 
     Notes
     -----
     The published list ``eval_data_list_2022.csv`` and the full names in the evaluator's ``ground_truth_attributes`` of
-    2022 are shuffled for ToyCar and ToyTrain. They are not used for these two; ``ground_truth_data`` and
-    ``ground_truth_domain`` are right.
+    2022 are shuffled for ToyCar and ToyTrain. They are not used for these two machine types; ``ground_truth_data`` and
+    ``ground_truth_domain`` are correct.
 
     Examples
     --------
@@ -152,7 +152,7 @@ def load_dcase(
 
 
 def _find_folders(root: Path, year: int, supplemental: bool) -> list[_SplitFolder]:
-    """Folders of clips below the root, but those below a folder named after another year."""
+    """Folders of clips below the root, except those inside a folder named after another year."""
     found = []
     for here, names in walk_folders(root):
         files = tuple(name for name in names if not _HARMLESS.fullmatch(name))
@@ -193,32 +193,30 @@ def _of_machine_types(found: list[_SplitFolder], machine_types: str | Sequence[s
     asked = {machine_types} if isinstance(machine_types, str) else set(machine_types)
     there = {folder.machine_type for folder in found}
     if not asked or not asked <= there:
+        held = f"holds the unknown {sorted(asked - there)}" if asked else "is empty"
         raise ValueError(
-            f"machine_types={sorted(asked)}: {sorted(asked - there) or 'nothing asked for'}; found, case matters: "
-            f"{', '.join(sorted(there))}."
+            f"machine_types={sorted(asked)} {held}; expected some of (case matters): {', '.join(sorted(there))}."
         )
     return [folder for folder in found if folder.machine_type in asked]
 
 
 def _rows(folders: list[_SplitFolder], year: int) -> list[dict[str, Any]]:
-    """One row per clip, in order, after every file name was understood and none came twice."""
+    """One row per clip, sorted; raises if a file name cannot be parsed or occurs twice."""
     named = [
         (folder, file, parse_clip_name(folder.path / file, year=year)) for folder in folders for file in folder.files
     ]
     if strange := [folder.path / file for folder, file, clip in named if clip is None]:
         raise ValueError(
-            f"{len(strange)} of {len(named)} files are not named like clips of DCASE {year}; are they of another year? "
+            f"{len(strange)} of {len(named)} files are not named like clips of DCASE {year}; are they from another year? "
             f"{shortened(strange)}."
         )
     misplaced = [f.path / file for f, file, clip in named if clip and clip.split != SPLIT_OF_FOLDER[f.path.name]]
     if misplaced:
-        raise ValueError(f"{len(misplaced)} clips lie in a folder their name contradicts: {shortened(misplaced)}.")
+        raise ValueError(f"{len(misplaced)} clips are in a folder that contradicts their name: {shortened(misplaced)}.")
     keyed = sorted(_keyed_rows(folders, named, year), key=lambda item: item[0])
     twice = [key for key, n in Counter(key for key, _ in keyed).items() if n > 1]
     if twice:
-        raise ValueError(
-            f"{len(twice)} clips are there more than once: {shortened([k[0] + '/' + k[-1] for k in twice])}."
-        )
+        raise ValueError(f"{len(twice)} clips occur more than once: {shortened([k[0] + '/' + k[-1] for k in twice])}.")
     return [row for _, row in keyed]
 
 
@@ -234,7 +232,7 @@ def _keyed_rows(folders: list[_SplitFolder], named: list, year: int) -> Iterator
 
 
 def _attribute_table(machine: Path, year: int) -> dict[str, str]:
-    """Domain-shift attributes by base name, of all sections of a machine type."""
+    """Domain-shift attributes by base name, for all sections of a machine type."""
     table: dict[str, str] = {}
     if year >= 2022:
         for file in sorted(machine.glob("attributes_[0-9][0-9].csv")):
@@ -246,5 +244,5 @@ def _heading(root: Path, year: int, subset: str) -> list[str]:
     name = {"dev": "development set", "eval": "evaluation set", "both": "development and evaluation set"}[subset]
     lines = [f"DCASE {year} Task 2, {name}, in {root}."]
     if year == 2026:
-        lines.append("Two channels: 0 is the near microphone, 1 the far one; choose when the files are read.")
+        lines.append("Two channels: 0 is the near microphone, 1 the far one. Choose one when reading the files.")
     return [*lines, _LICENCE]

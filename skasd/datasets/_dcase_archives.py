@@ -1,4 +1,4 @@
-"""Where the archives of the data sets lie: a table that ships with the package, or one of the user's own."""
+"""List the archives of a data set, from the table that ships with the package or from a table of the user's own."""
 
 import csv
 import os
@@ -26,7 +26,7 @@ PARTS_OF_SUBSET = {
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """One file to fetch, and where below the folder of its year it goes."""
+    """One file to download, and the folder of its year that it is unpacked into."""
 
     part: str
     machine_type: str
@@ -35,41 +35,42 @@ class Archive:
 
     @property
     def name(self) -> str:
-        """File name, the last step of the URL."""
+        """File name: the last part of the URL."""
         return PurePosixPath(unquote(urlsplit(self.url).path)).name
 
     @property
     def moves(self) -> bool:
-        """Whether what the URL gives changes with each revision of a repository, so that no hash can be kept."""
+        """Whether the URL follows the latest revision of a repository, so that no hash can be stored."""
         return "/HEAD." in self.url
 
     @property
     def folder(self) -> str:
-        """Folder that it is unpacked into."""
+        """Folder that the archive is unpacked into."""
         return FOLDER_OF_PART[self.part]
 
 
 def list_archives(
     year: int, subset: str, machine_types: Sequence[str] | None, table: str | os.PathLike[str] | None
 ) -> list[Archive]:
-    """Archives of a subset, the ground truth of an evaluation set last."""
+    """Archives of a subset; the ground truth of an evaluation set comes last."""
     rows = [row for row in _read(table) if int(row["year"]) == year and row["part"] in PARTS_OF_SUBSET[subset]]
     where = "the table of archives" if table is None else str(table)
     there = {row["machine_type"] for row in rows if row["machine_type"]}
     if not there:
         raise ValueError(f"{where} has no archive of DCASE {year}, subset {subset}.")
     asked = there if machine_types is None else set(machine_types)
-    for half in ("dev", "eval_test"):  # in later years the two have other machine types
+    for half in ("dev", "eval_test"):  # in later years the two sets have different machine types
         of_half = {row["machine_type"] for row in rows if row["part"] == half}
         if asked and asked <= there and of_half and not asked & of_half:
             raise ValueError(
                 f"machine_types={sorted(asked)}: none is in the {half.partition('_')[0]} set of {year}, which has "
-                f"{', '.join(sorted(of_half))}; ask for the other subset alone."
+                f"{', '.join(sorted(of_half))}; request only the other subset."
             )
     if not asked or not asked <= there:
+        held = f"holds the unknown {sorted(asked - there)}" if asked else "is empty"
         raise ValueError(
-            f"machine_types={sorted(asked)}: {sorted(asked - there) or 'nothing asked for'}; DCASE {year}, subset {subset}, "
-            f"has, case matters: {', '.join(sorted(there))}."
+            f"machine_types={sorted(asked)} {held}; DCASE {year}, subset {subset}, has (case matters): "
+            f"{', '.join(sorted(there))}."
         )
     return [
         Archive(row["part"], row["machine_type"], row["url"], row["hash"] or None)
@@ -87,12 +88,12 @@ def _read(table: str | os.PathLike[str] | None) -> list[dict[str, str]]:
             raise ValueError(f"{source}, line {line}: the columns {','.join(COLUMNS)} are expected, got {row}.")
         if row["hash"] and not _HASH.fullmatch(row["hash"]):
             raise ValueError(
-                f"{source}, line {line}: hash {row['hash']!r}; md5:, sha1: or sha256: and its digits, or nothing, is "
-                "expected."
+                f"{source}, line {line}: hash {row['hash']!r} is not valid; expected md5:, sha1: or sha256: and the "
+                "hexadecimal digits, or an empty cell."
             )
         if not row["year"].isdigit() or row["part"] not in FOLDER_OF_PART:
             raise ValueError(
-                f"{source}, line {line}: year {row['year']!r}, part {row['part']!r}; a number and one of "
-                f"{', '.join(FOLDER_OF_PART)} are expected."
+                f"{source}, line {line}: got year {row['year']!r} and part {row['part']!r}; expected a number and one of "
+                f"{', '.join(FOLDER_OF_PART)}."
             )
     return rows

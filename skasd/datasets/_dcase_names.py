@@ -1,4 +1,4 @@
-"""File names of DCASE Task 2: what the name of a recording says, and nothing more."""
+"""Parse the file names of DCASE Task 2 recordings."""
 
 import os
 import re
@@ -33,26 +33,26 @@ _GLUED_TOKEN = re.compile(r"(spd|weight|damage)([0-9].*)|(Bckg)(.+)")
 
 @dataclass(frozen=True, slots=True)
 class ClipName:
-    """What the path of one recording says; None where it says nothing.
+    """Metadata in the path of a recording; None where the path does not give it.
 
-    Attributes
+    Parameters
     ----------
     kind : {"clip", "supplemental_machine", "supplemental_noise"}
         A recording to train or test on, or a supplemental recording (2025 and later) of the clean machine or of noise.
     machine_type : str or None
-        Folder above the ``train``, ``test``, ... folder.
+        Name of the folder above the ``train``, ``test``, ... folder.
     section : str
         Two digits; the machine ID in 2020.
     domain : {"source", "target"} or None
-        Always None in 2020.
+        Domain; always None in 2020.
     split : {"train", "test", "supplemental"} or None
-        From the name, else from the folder.
+        Split given by the file name, otherwise by the folder.
     label : {"normal", "anomaly"} or None
-        Always None for a supplemental recording.
+        Label; always None for a supplemental recording.
     index : int
-        Running number. Numbers repeat and are no key.
+        Running number. Numbers repeat, so they do not identify a clip.
     attributes : str or None
-        Attribute text; None where there is none or it is hidden. :func:`parse_attributes` takes it apart.
+        Attribute text; None if absent or hidden. :func:`parse_attributes` splits it.
     """
 
     kind: str
@@ -66,32 +66,32 @@ class ClipName:
 
 
 def parse_clip_name(path: str | os.PathLike[str], *, year: int) -> ClipName | None:
-    r"""Read the path of a DCASE Task 2 recording.
+    r"""Parse the path of a DCASE Task 2 recording.
 
-    Only the base name and the two folders above it count: ``source`` or ``id_07`` higher up in the path decide nothing.
+    Only the base name and the two folders above it are used: ``source`` or ``id_07`` higher up in the path is ignored.
 
     Parameters
     ----------
     path : str or path-like
-        Path or bare name, ``/`` or ``\`` between folders, with ``.wav``, ``.flac`` or, as in some published lists,
-        without a suffix.
+        Path or base name, with ``/`` or ``\`` between folders. The suffix is ``.wav`` or ``.flac``, or is absent, as
+        in some published lists.
     year : int
         Year of the challenge, 2020 to 2026.
 
     Returns
     -------
     ClipName or None
-        None if this is not the name of a recording of that year.
+        Metadata in the path; None if it is not the name of a recording of that year.
 
     Raises
     ------
     ValueError
-        If the year is not one of the challenge.
+        If the year is not a year of the challenge.
 
     See Also
     --------
-    parse_attributes : Takes the attribute text apart.
-    load_dcase : Reads the names of a whole data set.
+    parse_attributes : Split the attribute text.
+    load_dcase : Load a whole data set.
 
     Examples
     --------
@@ -130,30 +130,30 @@ def parse_clip_name(path: str | os.PathLike[str], *, year: int) -> ClipName | No
 
 
 def parse_attributes(text: str | None, *, year: int) -> list[tuple[str, str]]:
-    """Take the attribute text of a file name apart.
+    """Split the attribute text of a file name into keys and values.
 
     Parameters
     ----------
     text : str or None
-        Attribute text, for example the cell of a clip table.
+        Attribute text, for example from a cell of a clip table.
     year : int
-        Year of the challenge, 2020 to 2026. Before 2022 the text follows no scheme and is kept whole under the key
+        Year of the challenge, 2020 to 2026. Before 2022 the text follows no scheme and is returned whole under the key
         ``"raw"``.
 
     Returns
     -------
     list of (str, str)
-        Keys and values in the order of the name. Keys can repeat, and values are text: ``"0.30"`` keeps its zero. A key
-        at the end without a value has the value ``""``.
+        Keys and values in the order of the name. Keys can repeat, and values are text: ``"0.30"`` keeps its zero. A
+        final key without a value gets the value ``""``.
 
     Raises
     ------
     ValueError
-        If the year is not one of the challenge.
+        If the year is not a year of the challenge.
 
     See Also
     --------
-    parse_clip_name : Finds the attribute text.
+    parse_clip_name : Parse a file name, attribute text included.
 
     Examples
     --------
@@ -174,18 +174,18 @@ def parse_attributes(text: str | None, *, year: int) -> list[tuple[str, str]]:
 
 
 def check_year(year: int) -> None:
-    """Raise unless the year is one of the challenge."""
+    """Raise unless the year is a year of the challenge."""
     if not isinstance(year, Integral) or year not in YEARS:
-        raise ValueError(f"year={year!r} is not a year of DCASE Task 2 known here: {YEARS[0]} to {YEARS[-1]}.")
+        raise ValueError(f"year={year!r} is not a known year of DCASE Task 2; expected {YEARS[0]} to {YEARS[-1]}.")
 
 
 def base_name(path: str | os.PathLike[str]) -> str:
-    r"""Last part of a path with ``/`` or ``\`` between folders."""
+    r"""Last part of a path that has ``/`` or ``\`` between folders."""
     return os.fspath(path).replace("\\", "/").rpartition("/")[2]
 
 
 def clip_stem(path: str | os.PathLike[str]) -> str:
-    """Base name without ``.wav`` or ``.flac``: what published lists are joined by."""
+    """Base name without ``.wav`` or ``.flac``, which is the key for joining published lists."""
     return _AUDIO_SUFFIX.sub("", base_name(path))
 
 
@@ -205,7 +205,7 @@ def _machine_type(folders: list[str]) -> str | None:
 
 
 def _domain_of(rest: str | None) -> str | None:
-    """Domain among the free words of a supplemental name."""
+    """Domain among the free words of a supplemental name, or None."""
     words = (rest or "").split("_")
     return next((word for word in words if word in {"source", "target"}), None)
 

@@ -1,6 +1,6 @@
-"""What the published csv files of DCASE Task 2 say of recordings: ground truth of evaluation sets, attributes.
+"""Read the csv files published for DCASE Task 2: ground truth of the evaluation sets, and attributes.
 
-Every format names clips by machine type and base name; nothing is joined by position or by number.
+Every format identifies clips by machine type and base name; nothing is joined by position or number.
 """
 
 import csv
@@ -16,13 +16,13 @@ from skasd.datasets._dcase_names import ClipName, clip_stem, parse_clip_name
 
 Key = tuple[str, str]  # machine type, base name without suffix
 
-# The rows of these types in the published list of 2022, and in the evaluator's attribute files, are shuffled against
-# the evaluator's labels; scores of submitted systems are far above chance with the labels and at chance with the list.
+# For these machine types, the rows of the published list of 2022 and of the evaluator's attribute files are shuffled
+# relative to the evaluator's labels: submitted systems score far above chance with the labels, and at chance with the list.
 _SHUFFLED_2022 = frozenset({"ToyCar", "ToyTrain"})
 _WHY_SHUFFLED = (
     "For ToyCar and ToyTrain of 2022 the full names in eval_data_list_2022.csv and in ground_truth_attributes are "
-    "shuffled, so they are not used: give the folder that holds ground_truth_data and ground_truth_domain of the "
-    "challenge's evaluator, or leave these two types out with machine_types."
+    "shuffled, so they are not used: pass the folder that holds ground_truth_data and ground_truth_domain of the "
+    "challenge's evaluator, or exclude these two machine types with machine_types."
 )
 
 _EVALUATOR_FILE = re.compile(r"ground_truth_(?P<machine_type>.+)_section_[0-9]{2}_(?:(?:source|target)_)?test\.csv")
@@ -32,7 +32,7 @@ _LIST_FILE = re.compile(r"eval_data_list(?:_(?P<year>[0-9]{4}))?\.csv")
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What one row of a file says of one clip."""
+    """Content of one row of a file, about one clip."""
 
     key: Key
     target: int | None = None
@@ -51,7 +51,7 @@ class Truth:
     refused: set[Key] = field(default_factory=set)
 
     def add(self, entry: _Entry, *, year: int, where: str) -> None:
-        """Take one row over, or raise if another file says otherwise."""
+        """Add one row, or raise if another file contradicts it."""
         if year == 2022 and entry.from_full_name and entry.key[0] in _SHUFFLED_2022:
             self.refused.add(entry.key)
             return
@@ -62,7 +62,7 @@ class Truth:
 
 
 def read_truth(path: str | os.PathLike[str], *, year: int) -> Truth:
-    """Read the published csv files of an evaluation set: one file, or every such file below a folder."""
+    """Read the published csv files of an evaluation set: one file, or all such files below a folder."""
     truth = Truth()
     for file in _truth_files(Path(path).expanduser(), year):
         for line, entry in _entries(file, year):
@@ -71,7 +71,7 @@ def read_truth(path: str | os.PathLike[str], *, year: int) -> Truth:
 
 
 def label_test_clips(rows: list[dict[str, Any]], truth: Truth, *, year: int, test_attributes: bool) -> None:
-    """Write label, domain and, if asked, attributes into the rows of unlabelled test clips."""
+    """Write the label, the domain and, if requested, the attributes into the rows of unlabelled test clips."""
     keys = [(row["machine_type"], clip_stem(row["path"])) for row in rows]
     unlabelled = [i for i, row in enumerate(rows) if row["split"] == "test" and row["target"] == 0]
     _check_complete([keys[i] for i in unlabelled], truth)
@@ -87,15 +87,15 @@ def label_test_clips(rows: list[dict[str, Any]], truth: Truth, *, year: int, tes
     if without and year >= 2021:
         warnings.warn(
             f"The ground truth gives {without} of {len(unlabelled)} test clips a label but no domain, which the "
-            "official score needs. Give the folder that holds ground_truth_domain beside ground_truth_data.",
+            "official score needs. Pass the folder that holds both ground_truth_data and ground_truth_domain.",
             stacklevel=3,
         )
 
 
 def read_attribute_file(path: Path, *, year: int) -> dict[str, str]:
-    """Attribute text by base name without suffix, from one ``attributes_NN.csv``.
+    """Read the attribute text by base name without suffix from one ``attributes_NN.csv``.
 
-    Rows are read cell by cell: their number of key and value pairs changes inside a file.
+    Rows are read cell by cell, because the number of key-value pairs changes within a file.
     """
     text = {}
     for _, cells in read_rows(path):
@@ -110,7 +110,7 @@ def read_attribute_file(path: Path, *, year: int) -> dict[str, str]:
 
 
 def read_rows(path: Path) -> list[tuple[int, list[str]]]:
-    """Line number and stripped cells of every row of a csv file that is not blank."""
+    """Line number and stripped cells of every non-blank row of a csv file."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
@@ -121,7 +121,7 @@ def read_rows(path: Path) -> list[tuple[int, list[str]]]:
 
 
 def shortened(names: Iterable[object], n_shown: int = 5) -> str:
-    """First few names, and how many more there are."""
+    """Join the first few names, and say how many more there are."""
     texts = [str(name) for name in names]
     more = len(texts) - n_shown
     return ", ".join(texts[:n_shown]) + (f", and {more} more" if more > 0 else "")
@@ -154,7 +154,7 @@ def _truth_files(path: Path, year: int) -> list[Path]:
     if not files:
         raise ValueError(
             f"No ground truth of {year} below {path}: looked for ground_truth_*_section_*_test.csv, "
-            f"eval_data_list*.csv and ground_truth_attributes/*/attributes_*.csv."
+            "eval_data_list*.csv and ground_truth_attributes/*/attributes_*.csv."
         )
     return files
 
@@ -186,7 +186,7 @@ def _entries(file: Path, year: int) -> Iterator[tuple[int, _Entry]]:
 
 
 def _evaluator_entries(file: Path, rows: list, machine_type: str, year: int) -> Iterator[tuple[int, _Entry]]:
-    """Rows ``name,0`` and ``name,1``, or ``name,full name``."""
+    """Entries of rows ``name,0`` and ``name,1``, or ``name,full name``."""
     is_domain = file.parent.name == "ground_truth_domain"
     for line, cells in rows:
         if len(cells) < 2:
@@ -202,7 +202,7 @@ def _evaluator_entries(file: Path, rows: list, machine_type: str, year: int) -> 
 
 
 def _attribute_entries(file: Path, rows: list, year: int) -> Iterator[tuple[int, _Entry]]:
-    """Rows of the evaluator of 2022 whose last cell is the full name; its column moves, so it is found by its look."""
+    """Entries of the 2022 evaluator's rows; the column of the full name varies, so its format identifies it."""
     for line, cells in rows:
         named = parse_clip_name(cells[0], year=year)
         full_names = [cell for cell in cells[1:] if _labelled(cell, year)]
@@ -212,13 +212,13 @@ def _attribute_entries(file: Path, rows: list, year: int) -> Iterator[tuple[int,
 
 
 def _block_entries(file: Path, rows: list, year: int) -> Iterator[tuple[int, _Entry]]:
-    """Blocks of rows ``name,full name[,0 or 1]``, each under a line with the machine type alone."""
+    """Entries of blocks of rows ``name,full name[,0 or 1]``, each below a line that holds only the machine type."""
     machine_type = None
     for line, cells in rows:
         if not any(cells[1:]):
             machine_type = cells[0]
         elif machine_type is None:
-            raise ValueError(f"{file}, line {line}: a row before the first line that is a machine type alone.")
+            raise ValueError(f"{file}, line {line}: expected a line that holds only the machine type before any row.")
         else:
             yield line, _full_name_entry(file, line, (machine_type, clip_stem(cells[0])), cells[1:], year)
 

@@ -1,4 +1,4 @@
-"""One file over HTTP: goes on where it was cut, tries again later when told to, and is what it should be or is not there."""
+"""Download one file over HTTP: resume where it broke off, retry when the server is busy, and check the hash."""
 
 import logging
 import time
@@ -13,53 +13,53 @@ import requests
 from tqdm import tqdm
 
 _TRY_AGAIN = (408, 425, 429, 500, 502, 503, 504)
-_PARTIAL, _NOTHING_LEFT = 206, 416  # answers to a request for the rest of a file
+_PARTIAL, _NOTHING_LEFT = 206, 416  # status codes for a request for the rest of a file
 _LONGEST_WAIT = 300.0  # seconds between two attempts
-_CHUNK = 1 << 15  # bytes; what is lost at most when a connection breaks
-_TIMEOUT = (10, 60)  # seconds to connect, and without a byte
+_CHUNK = 1 << 15  # bytes; at most this much is lost when a connection breaks
+_TIMEOUT = (10, 60)  # seconds to connect, and to wait for the next byte
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often a request is made again, and the seconds before the first time; each wait is twice the one before."""
+    """Number of retries, and the seconds before the first one; each wait is twice as long as the one before."""
 
     n_retries: int
     first_wait: float
 
     def wait(self, attempt: int, response: requests.Response | None) -> None:
-        """Wait before the next attempt, as long as the server asks for."""
+        """Wait before the next attempt, for as long as the server asks if it does."""
         asked = (response.headers.get("Retry-After") or "") if response is not None else ""
         seconds = float(asked) if asked.isdigit() else self.first_wait * 2**attempt
         time.sleep(min(seconds, _LONGEST_WAIT))
 
 
 def download(url: str, path: Path, *, known_hash: str | None, patience: Patience, verbose: int) -> str:
-    """Fetch a file unless it is there, check it, and return its SHA-256.
+    """Download a file unless it exists, check it, and return its SHA-256.
 
-    What a broken attempt left behind, in a file beside it called ``.part``, is gone on with; if the whole is wrong then, it
-    is fetched once more from the start.
+    An interrupted download leaves a ``.part`` file next to it, which is resumed. If the complete file then fails the check,
+    it is downloaded once more from the start.
     """
     part = part_of(path)
     was_begun = part.exists()
     try:
         _retrieve(url, path, part, known_hash, patience, verbose)
-    except ValueError as error:  # by pooch: the hash differs
+    except ValueError as error:  # raised by pooch if the hash differs
         if not was_begun:
             raise ValueError(
-                f"{url} is not what it should be: {error} If the organisers replaced it, give its new hash in the table of "
-                "`archives`, or delete its line in hashes.json beside what was fetched; see fetch_dcase."
+                f"{url} does not match its hash: {error} If the organisers replaced it, pass its new hash in the table of "
+                "`archives`, or delete its line in hashes.json next to the downloaded files; see fetch_dcase."
             ) from error
         _retrieve(url, path, part, known_hash, patience, verbose)
     return str(pooch.file_hash(str(path), alg="sha256"))
 
 
 def part_of(path: Path) -> Path:
-    """Where what has come of a file is kept."""
+    """Path of the partial download of a file."""
     return path.with_name(path.name + ".part")
 
 
 def size_of(url: str, patience: Patience) -> int | None:
-    """Bytes of a file as the server says, None where it does not, or answers no such question."""
+    """Size of a file in bytes as stated by the server, or None if it does not state it."""
     try:
         with _request("HEAD", url, {}, patience) as response:
             length = response.headers.get("Content-Length", "")
@@ -78,7 +78,7 @@ def _retrieve(url: str, path: Path, part: Path, known_hash: str | None, patience
 
 
 def _fetch_rest(url: str, part: Path, patience: Patience, verbose: int) -> None:
-    """Append to a part until it is the whole; an attempt that brought something does not count as a failure."""
+    """Append to a partial file until it is complete; an attempt that received data restarts the count of failures."""
     attempt = 0
     while True:
         before = part.stat().st_size if part.exists() else 0
@@ -89,7 +89,7 @@ def _fetch_rest(url: str, part: Path, patience: Patience, verbose: int) -> None:
             if attempt > patience.n_retries:
                 size = part.stat().st_size
                 raise ConnectionError(
-                    f"{url} broke off after {size} bytes, {attempt} times in a row: {error}. A new call goes on from there."
+                    f"{url} broke off after {size} bytes, {attempt} times in a row: {error}. A new call resumes from there."
                 ) from error
             patience.wait(attempt - 1, None)
         else:
@@ -100,7 +100,7 @@ def _append(url: str, part: Path, begin: int, patience: Patience, verbose: int) 
     headers = {"Range": f"bytes={begin}-"} if begin else {}
     with _request("GET", url, headers, patience) as response, part.open("ab", buffering=0) as file:
         if response.status_code == _NOTHING_LEFT:
-            return  # the part is the whole already
+            return  # the partial file is already complete
         if response.status_code != _PARTIAL:
             begin = 0
             file.truncate(0)
@@ -111,7 +111,7 @@ def _append(url: str, part: Path, begin: int, patience: Patience, verbose: int) 
                 _write(file, chunk, part)
                 progress.update(len(chunk))
         if total is not None and file.tell() < total:
-            raise requests.ConnectionError(f"{file.tell()} of {total} bytes came")
+            raise requests.ConnectionError(f"received {file.tell()} of {total} bytes")
 
 
 def _bar(name: str, begin: int, total: int | None, verbose: int) -> tqdm:
@@ -134,28 +134,31 @@ def _write(file: BinaryIO, chunk: bytes, part: Path) -> None:
             rest = rest[file.write(rest) :]
     except OSError as error:
         raise OSError(
-            error.errno, f"{error.strerror} while writing {part}; what has come is kept, so a new call goes on"
+            error.errno,
+            f"{error.strerror} while writing {part}; the data received is kept for a new call to resume from",
         ) from error
 
 
 def _request(method: str, url: str, headers: dict[str, str], patience: Patience) -> requests.Response:
-    """Response with a good status; asked for again while the server is busy or out of reach."""
+    """Send a request, and retry while the server is busy or unreachable."""
     attempt = 0
     while True:
         response, problem = _one_request(method, url, headers)
         if response is not None and response.status_code not in _TRY_AGAIN:
             break
         if attempt == patience.n_retries:
-            raise ConnectionError(f"{url} could not be had in {attempt + 1} attempts: {problem}. Try again later.")
+            raise ConnectionError(f"{url} could not be fetched in {attempt + 1} attempts: {problem}. Try again later.")
         patience.wait(attempt, response)
         attempt += 1
     if response.status_code >= 400 and response.status_code != _NOTHING_LEFT:
-        raise FileNotFoundError(f"{url}: {problem}. If the organisers moved it, see `archives` of fetch_dcase.")
+        raise FileNotFoundError(
+            f"{url}: {problem}. If the file has moved, pass its new URL in `archives`, see fetch_dcase."
+        )
     return response
 
 
 def _one_request(method: str, url: str, headers: dict[str, str]) -> tuple[requests.Response | None, str]:
-    """Response, or None where there is none, and what it says."""
+    """The response, or None if there is none, and a description of the outcome."""
     headers = {"Accept-Encoding": "identity", **headers}
     try:
         response = requests.request(method, url, headers=headers, stream=True, timeout=_TIMEOUT, allow_redirects=True)
@@ -166,7 +169,7 @@ def _one_request(method: str, url: str, headers: dict[str, str]) -> tuple[reques
 
 @contextmanager
 def _quiet_pooch() -> Iterator[None]:
-    """Without the notes of pooch, which go to stderr."""
+    """Silence the log messages of pooch, which go to stderr."""
     logger = pooch.get_logger()
     level = logger.level
     logger.setLevel(logging.WARNING)

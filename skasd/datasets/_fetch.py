@@ -1,4 +1,4 @@
-"""fetch_dcase: the data sets of DCASE Task 2 from where their organisers put them."""
+"""fetch_dcase: download the DCASE Task 2 data sets from where the organisers publish them."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from skasd.datasets._download import Patience, download, part_of, size_of
 from skasd.datasets._unpack import SCRATCH, check_free_space, unpack
 
 _HOME = "SKASD_DATA"  # environment variable
-_NOTES = ".fetch"  # hidden, so that load_dcase does not look into it
+_NOTES = ".fetch"  # hidden, so that load_dcase does not search it
 _NOTE = "fetched.json"
 
 
@@ -39,59 +39,61 @@ def fetch_dcase(
     verbose: int = 0,
     return_X_y: bool = False,
 ) -> Any:
-    """Download what is missing of a DCASE Task 2 data set, and load it.
+    """Download the missing parts of a DCASE Task 2 data set, and load it.
 
-    A machine type of a development set is one to three gigabytes. What was fetched once is not fetched again, what broke off
-    goes on where it was, and two processes that ask for the same do not get into each other's way.
+    One machine type of a development set takes one to three gigabytes. Each file is downloaded only once, an interrupted
+    download is resumed, and two processes that request the same data do not disturb each other.
 
     Parameters
     ----------
     year : int
         Year of the challenge, 2020 to 2026.
     subset : {"dev", "eval", "both"}, default="dev"
-        Development set; or evaluation set, with the additional training clips and the published labels; or both.
+        Development set, evaluation set (with the additional training clips and the published labels), or both.
     machine_types : str, sequence of str or None, default=None
-        Machine types to fetch, in their exact spelling; None fetches all.
+        Machine types to fetch; case matters. None fetches all of them.
     data_home : str, path-like or None, default=None
-        Folder of all years; clips go into ``dcase<year>/dev_data/<machine type>`` and ``dcase<year>/eval_data/...``. None
-        takes the environment variable ``SKASD_DATA``, or ``skasd_data`` in the home folder.
+        Folder for all years; clips go into ``dcase<year>/dev_data/<machine type>`` and ``dcase<year>/eval_data/...``. None
+        uses the environment variable ``SKASD_DATA`` or, if that is not set, ``skasd_data`` in the home folder.
     download_if_missing : bool, default=True
-        False raises instead of downloading.
+        Whether missing files are downloaded (True) or raise an error (False).
     keep_archives : bool, default=False
-        Whether the zip files are kept below ``dcase<year>/.fetch`` once they are unpacked.
+        Whether to keep the zip files below ``dcase<year>/.fetch`` after unpacking.
     archives : str, path-like or None, default=None
-        A csv file that says where archives lie, in place of ``datasets/dcase_archives.csv`` of the package: for a mirror,
-        or when the organisers have replaced a file. Its columns are ``year``, ``part`` (dev, eval_train, eval_test or
-        ground_truth), ``machine_type``, ``url``, and ``hash``, such as ``md5:...`` or ``sha256:...``, empty where not known.
+        A csv file with the locations of the archives, used instead of ``datasets/dcase_archives.csv`` of the package: for a
+        mirror, or when the organisers have replaced a file. Its columns are ``year``, ``part`` (dev, eval_train, eval_test
+        or ground_truth), ``machine_type``, ``url`` and ``hash`` (``md5:...`` or ``sha256:...``, empty if unknown).
     n_retries : int, default=5
-        How often a request is made again while the server is busy, limits the rate, or breaks off.
+        Number of retries while the server is busy, limits the rate or drops the connection.
     retry_wait : float, default=2.0
-        Seconds before the first of these, where the server does not say; each wait is twice the one before.
+        Seconds before the first retry, unless the server asks for another wait. Each wait is twice as long as the one
+        before.
     supplemental : bool, default=False
-        Also list the supplemental clips, see :func:`load_dcase`.
+        Whether to include the supplemental clips, see :func:`load_dcase`.
     test_attributes : bool, default=False
-        Also take the attributes of evaluation test clips from the published labels, which the challenge does not allow.
+        Whether to take the attributes of evaluation test clips from the published labels. The challenge does not allow
+        their use.
     verbose : int, default=0
-        Shows progress bars from 1 on.
+        Progress bars are shown if this is 1 or more.
     return_X_y : bool, default=False
-        Return ``(data, target)`` instead of a Bunch.
+        Whether to return ``(data, target)`` instead of a Bunch.
 
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        As of :func:`load_dcase`; the clips of an evaluation set have the labels that were published later.
+        Data set as returned by :func:`load_dcase`. Evaluation clips have the labels that were published later.
 
     Raises
     ------
     ValueError
-        If there is no such year, subset or machine type; or if a file is not what its hash says, or is no whole zip file, or
-        would write outside its folder: nothing of it is kept then.
+        If the year, subset or machine type does not exist; or if a file does not match its hash, is not a complete zip file
+        or would write outside its folder, in which case nothing of it is kept.
     ConnectionError
-        If the server cannot be reached or breaks off again and again. What has come is kept for the next time.
+        If the server cannot be reached or keeps dropping the connection. The data received so far is kept for the next call.
     FileNotFoundError
-        If the server does not have the file, or something is missing and `download_if_missing` is False.
+        If the server does not have the file, or a file is missing and `download_if_missing` is False.
     OSError
-        If the disk has too little room. That is looked at before anything is downloaded, and again before each archive is
+        If there is too little disk space. This is checked before anything is downloaded, and again before each archive is
         unpacked.
 
     Warns
@@ -101,18 +103,18 @@ def fetch_dcase(
 
     See Also
     --------
-    load_dcase : Loads what lies on the disk already.
+    load_dcase : Load a data set that is already on disk.
 
     Notes
     -----
-    Hashes are known of 2020 and 2023. Of other files the SHA-256 of the first whole download is kept in
-    ``dcase<year>/.fetch/hashes.json``, and each later download is compared with it; delete its line to take a replaced file.
-    Labels since 2021 lie in repositories that may be revised, and are taken as they are.
+    Hashes are known for 2020 and 2023. For other files, the SHA-256 of the first complete download is stored in
+    ``dcase<year>/.fetch/hashes.json`` and each later download is compared with it; delete its line to accept a replaced
+    file. Labels since 2021 are kept in repositories that may be revised, so they are not compared with a hash.
 
-    The labels of 2022 are those of the challenge's evaluator: the list that circulates is shuffled for ToyCar and ToyTrain.
+    The labels of 2022 are those of the challenge's evaluator: the list in circulation is shuffled for ToyCar and ToyTrain.
 
-    The recordings keep the licence of their record, a Creative Commons licence that in most years rules out commercial use;
-    labels of evaluation sets have terms of their own and may not be passed on.
+    The recordings keep the licence of the record they were downloaded from, a Creative Commons licence that rules out
+    commercial use in most years. Labels of evaluation sets have their own terms and must not be redistributed.
     """
     check_year(year)
     check_option("subset", subset, PARTS_OF_SUBSET)
@@ -151,7 +153,7 @@ def dcase_home(data_home: str | os.PathLike[str] | None) -> Path:
 
 
 def _is_there(archive: Archive, root: Path) -> bool:
-    """Whether an archive of this name was unpacked, and as many files of it are there as then."""
+    """Whether an archive of this name was unpacked, and none of its files has gone missing since."""
     note = _notes(archive, root) / _NOTE
     if not note.exists():
         return False
@@ -160,7 +162,7 @@ def _is_there(archive: Archive, root: Path) -> bool:
 
 
 def _notes(archive: Archive, root: Path) -> Path:
-    """Folder of what is known of an archive, and of what has come of it."""
+    """Folder for the record of an archive and its partial download."""
     return root / _NOTES / archive.part / (archive.machine_type or "all")
 
 
@@ -169,7 +171,7 @@ def _count(folder: Path) -> int:
 
 
 def _check_room(missing: list[Archive], root: Path, patience: Patience) -> None:
-    """Raise unless there is room for what the archives hold, at the least, beside the largest of them."""
+    """Raise unless the disk has room for the size of all archives (a lower bound of their content) plus the largest."""
     sizes = [size_of(archive.url, patience) or 0 for archive in missing]
     parts = [part_of(_notes(archive, root) / archive.name) for archive in missing]
     has_come = sum(part.stat().st_size for part in parts if part.exists())
@@ -181,9 +183,9 @@ def _fetch(archive: Archive, root: Path, patience: Patience, *, keep: bool, verb
     notes.mkdir(parents=True, exist_ok=True)
     file = notes / archive.name
     with FileLock(notes / "lock"):
-        if _is_there(archive, root):  # another process was first
+        if _is_there(archive, root):  # another process was faster
             return
-        for left in notes.glob(f"{SCRATCH}*"):  # by a process that was killed
+        for left in notes.glob(f"{SCRATCH}*"):  # left by a process that was killed
             shutil.rmtree(left)
         known = archive.known_hash or _read_hashes(root).get(archive.url)
         sha256 = download(archive.url, file, known_hash=known, patience=patience, verbose=verbose)
@@ -201,14 +203,14 @@ def _fetch(archive: Archive, root: Path, patience: Patience, *, keep: bool, verb
 
 
 def _place(archive: Archive, file: Path, root: Path, verbose: int) -> list[Path]:
-    """Files of an archive, where they belong."""
+    """Put the files of an archive where they belong, and return their paths."""
     folder = root / archive.folder
     if archive.part == "ground_truth" and file.suffix == ".csv":
         folder.mkdir(parents=True, exist_ok=True)
         return [Path(shutil.copyfile(file, folder / file.name))]
 
     def place(parts: tuple[str, ...]) -> tuple[str, ...]:
-        if archive.part == "ground_truth":  # a repository, with programs beside the labels
+        if archive.part == "ground_truth":  # a repository that holds programs as well as labels
             start = next((i for i, name in enumerate(parts) if name.startswith("ground_truth")), len(parts))
             return parts[start:]
         return parts[parts.index(archive.machine_type) :] if archive.machine_type in parts else ()
@@ -227,7 +229,7 @@ def _keep_hash(root: Path, url: str, sha256: str) -> None:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    """Replace a JSON file as a whole."""
+    """Replace a JSON file in one step, so that it is never incomplete."""
     part = path.with_suffix(".tmp")
     part.write_text(json.dumps(content, indent=1), encoding="utf-8")
     part.replace(path)

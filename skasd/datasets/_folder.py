@@ -1,4 +1,4 @@
-"""Any folder of recordings as a clip table; the table and its description are shared by the loaders."""
+"""Load any folder of recordings as a clip table; helpers that all loaders share."""
 
 import os
 import re
@@ -33,9 +33,9 @@ def load_clip_folder(
     extensions: str | Sequence[str] = (".wav", ".flac", ".ogg"),
     return_X_y: bool = False,
 ) -> Any:
-    """List the recordings in a folder and in all folders below it.
+    """List the recordings in a folder and all its subfolders.
 
-    Nothing of the audio is read. Hidden files and folders are left out.
+    The audio itself is not read. Hidden files and folders are skipped.
 
     Parameters
     ----------
@@ -44,45 +44,47 @@ def load_clip_folder(
     labels : "auto", callable, path of a csv file or None, default="auto"
         Where the labels come from.
 
-        - ``"auto"``: the names of the folders below ``folder``. ``normal``, ``ok``, ``good``, ``healthy``, ... are
-          normal; ``abnormal``, ``anomaly``, ``fault``, ``faulty``, ``defect``, ``bad``, ``not_ok``, ... are anomalies;
-          the innermost such folder decides. Without one, a ``train`` folder makes a clip normal; anything else is
-          unknown. The whole name has to match, whatever its case, a number at the end and words such as ``test`` and
-          ``data`` aside: ``Fault_2`` and ``test-normal`` say something, ``normal_speed`` does not.
-        - A callable is given the :class:`pathlib.Path` of each file and returns +1 or ``"normal"``, -1 or
-          ``"anomaly"``, 0 or None where it does not know.
-        - A csv file with the columns ``path``, relative to ``folder``, and ``label``, written as a callable returns it.
-          Further columns of the clip table are taken over, others are left out. Every file needs a row.
+        - ``"auto"``: the names of the folders below ``folder``. ``normal``, ``ok``, ``good``, ``healthy``, ... mean
+          normal; ``abnormal``, ``anomaly``, ``fault``, ``faulty``, ``defect``, ``bad``, ``not_ok``, ... mean anomaly;
+          the innermost folder with such a name decides. Without one, clips in a ``train`` folder are normal, and all
+          others are unknown. The whole name has to match, ignoring case, separate numbers, and words such as ``test``
+          and ``data``: ``Fault_2`` and ``test-normal`` match, ``normal_speed`` does not.
+        - A callable takes the :class:`pathlib.Path` of a file and returns +1 or ``"normal"``, -1 or ``"anomaly"``, and
+          0 or None if the label is unknown.
+        - A csv file has the columns ``path``, relative to ``folder``, and ``label``, with the values that a callable
+          returns. Other columns of the clip table are read too, and any further columns are ignored. Every file needs
+          a row.
         - None: no clip has a label.
     extensions : str or sequence of str, default=(".wav", ".flac", ".ogg")
-        Suffixes of the files to list, whatever their case.
+        Suffixes of the files to list; case does not matter.
     return_X_y : bool, default=False
-        Return ``(data, target)`` instead of a Bunch.
+        Whether to return ``(data, target)`` instead of a Bunch.
 
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
-        With the keys
+        Dictionary-like object with the keys
 
         data : DataFrame
             Clip table, sorted by path, with the columns ``path``, ``machine_type``, ``section``, ``domain``,
-            ``attributes`` and ``split``; a cell that is not known is None. ``split`` is known below ``train`` and
-            ``test``; the layout of MIMII, ``fan/id_00/normal/x.wav``, tells section ``"00"`` and machine type ``fan``.
+            ``attributes`` and ``split``; unknown cells are None. ``split`` is known below ``train`` and ``test``
+            folders. In the layout of MIMII, ``fan/id_00/normal/x.wav``, the section is ``"00"`` and the machine type
+            ``fan``.
         target : ndarray of shape (n_clips,)
             +1 normal, -1 anomaly, 0 unknown.
         DESCR : str
-            What was loaded.
+            Description of the folder and its number of clips.
 
     Raises
     ------
     FileNotFoundError, NotADirectoryError
-        If there is no such folder.
+        If the folder does not exist or is not a folder.
     ValueError
-        If there is no such file in it, if a label is none of the above, or if csv file and folder do not match.
+        If the folder holds no such files, a label has any other value, or the csv file does not match the folder.
 
     See Also
     --------
-    load_dcase : Data sets of DCASE Task 2, whose file names say more.
+    load_dcase : Load a DCASE Task 2 data set, whose file names give more metadata.
 
     Examples
     --------
@@ -118,7 +120,7 @@ def load_clip_folder(
 
 
 def clip_bunch(rows: list[dict[str, Any]], heading: list[str], *, return_X_y: bool) -> Any:
-    """Turn rows with the columns of a clip table and ``target`` into what a loader returns."""
+    """Turn rows with the columns of a clip table and ``target`` into the return value of a loader."""
     data = pd.DataFrame([[row[column] for column in COLUMNS] for row in rows], columns=list(COLUMNS), dtype=object)
     target = np.array([row["target"] for row in rows], dtype=int)
     if return_X_y:
@@ -127,7 +129,7 @@ def clip_bunch(rows: list[dict[str, Any]], heading: list[str], *, return_X_y: bo
 
 
 def existing_folder(folder: str | os.PathLike[str]) -> Path:
-    """Absolute path of a folder, or an error that says what is wrong with it."""
+    """Absolute path of a folder; raises if it does not exist or is a file."""
     path = Path(folder).expanduser()
     path = path.resolve() if ".." in path.parts else path.absolute()
     if not path.exists():
@@ -138,7 +140,7 @@ def existing_folder(folder: str | os.PathLike[str]) -> Path:
 
 
 def walk_folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Every folder that is not hidden, links followed once, with the sorted names of its files."""
+    """Yield every folder that is not hidden, with the sorted names of its files; links are followed once."""
     seen: set[str] = set()
     for here, folders, files in os.walk(root, onerror=_raise, followlinks=True):
         real = os.path.realpath(here)
@@ -205,7 +207,7 @@ def _target(label: Any, where: str) -> int:
 
 
 def _join_label_file(labels: Any, names: list[str], rows: list[dict[str, Any]]) -> list[str]:
-    """Write label and metadata of a csv file into the rows; return the columns that were not used."""
+    """Write the labels and metadata of a csv file into the rows, and return the columns that were not used."""
     if not isinstance(labels, (str, os.PathLike)) or not (path := Path(labels).expanduser()).is_file():
         raise ValueError(f"labels={labels!r} is neither 'auto', a callable, the path of a csv file nor None.")
     described = _read_label_file(path)
@@ -219,7 +221,7 @@ def _join_label_file(labels: Any, names: list[str], rows: list[dict[str, Any]]) 
     if {cells["label"] for cells in described.values()} - {""} == {"0", "1"}:
         raise ValueError(
             f"The labels in {path} are 0 and 1, which half of the field reads the other way round: write +1 or "
-            "'normal', -1 or 'anomaly', and nothing where the label is not known."
+            "'normal', -1 or 'anomaly', and leave the cell empty if the label is unknown."
         )
     columns = list(next(iter(described.values())))
     return [column for column in columns if column not in {*COLUMNS, "label"}]
@@ -234,7 +236,7 @@ def _read_label_file(path: Path) -> dict[str, dict[str, str]]:
     described: dict[str, dict[str, str]] = {}
     for line, cells in rows[1:]:
         if len(cells) != len(header):
-            raise ValueError(f"{path}, line {line}: {len(cells)} cells, the header has {len(header)}.")
+            raise ValueError(f"{path}, line {line}: got {len(cells)} cells, but the header has {len(header)}.")
         row = dict(zip(header, cells, strict=True))
         name = PurePosixPath(row["path"].replace("\\", "/")).as_posix()
         if name in described:

@@ -1,4 +1,4 @@
-"""Score and decision files of DCASE Task 2: what the challenge's evaluators read."""
+"""Read and write the score and decision files of DCASE Task 2, the input of the challenge's evaluators."""
 
 import csv
 import io
@@ -30,40 +30,41 @@ def save_dcase_scores(
     year: int,
     y_pred: Any = None,
 ) -> list[Path]:
-    """Write scores, and decisions, as the challenge asks for them.
+    """Write scores, and optionally decisions, in the format of the challenge.
 
-    One file per machine type and section, in 2021 per machine type, section and domain, with a row ``name.wav,score``
-    per clip, sorted by name. In the files, unlike everywhere else, a high score means anomalous. Files of the same
-    names are replaced. Everything is checked before the first file is written, and a file appears only when whole.
+    There is one file per machine type and section (in 2021 per machine type, section and domain) with one row
+    ``name.wav,score`` per clip, sorted by name. In these files, unlike everywhere else, a high score means anomalous.
+    Existing files are replaced. Everything is checked before the first file is written, and a file appears only once
+    it is complete.
 
     Parameters
     ----------
     folder : str or path-like
-        Folder to write to; made if it is not there.
+        Folder to write to; it is created if it does not exist.
     table : DataFrame
         Clip table of test clips, with the columns ``path``, ``machine_type``, ``section`` and, in 2021, ``domain``.
     score_samples : array-like of shape (n_clips,)
-        What ``score_samples`` of a detector gave: high = normal.
+        Scores returned by ``score_samples`` of a detector: high = normal.
     year : int
-        Year of the challenge, 2020 to 2026; it decides how the files are named.
+        Year of the challenge, 2020 to 2026, which determines the file names.
     y_pred : array-like of shape (n_clips,) or None, default=None
-        What ``predict`` gave, +1 normal and -1 anomaly: also writes decision files, where 1 is an anomaly. The
-        challenge of 2020 has none.
+        Decisions returned by ``predict``, +1 normal and -1 anomaly. If given, decision files are written as well, in
+        which 1 is an anomaly. The challenge of 2020 has none.
 
     Returns
     -------
     list of Path
-        The files written, sorted.
+        Paths of the files written, sorted.
 
     Raises
     ------
     ValueError
-        If a column or a cell that is needed is missing, if lengths differ, if a score is not finite or a decision not
-        +1 or -1, if there are clips of another split than ``"test"``, or two of one name in one file.
+        If a required column or cell is missing, the lengths differ, a score is not finite, a decision is not +1 or -1,
+        a clip belongs to another split than ``"test"``, or two clips of one file have the same name.
 
     See Also
     --------
-    read_dcase_scores : Reads such files.
+    read_dcase_scores : Read such files.
 
     Examples
     --------
@@ -83,8 +84,8 @@ def save_dcase_scores(
     check_year(year)
     unit = _units(table, year)
     names = [base_name(path) for path in table["path"]]
-    # The challenge wants high = anomalous: besides the metrics the one place outside a detector that turns the sign.
-    # Adding zero turns -0.0 into 0.0.
+    # The challenge defines high = anomalous. Apart from the metrics, this is the only place outside a detector that
+    # flips the sign. Adding zero turns -0.0 into 0.0.
     score = [repr(float(-value + 0.0)) for value in _finite(score_samples, len(table))]
     texts = _texts("anomaly_score", unit, names, score, year)
     if y_pred is not None:
@@ -93,32 +94,32 @@ def save_dcase_scores(
 
 
 def read_dcase_scores(source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> pd.DataFrame:
-    """Read score files of the challenge, of any year, as submitted or as its baseline systems write them.
+    """Read score files of the challenge, as submitted or as written by its baseline systems, of any year.
 
     Parameters
     ----------
     source : str, path-like or iterable of them
-        A folder, of which every ``anomaly_score_*.csv`` is read, or files. Machine type, section and domain come from
-        the names of the files.
+        A folder, in which every ``anomaly_score_*.csv`` is read, or one or several files. The file names give the
+        machine type, section and domain.
 
     Returns
     -------
     DataFrame
-        One row per clip, sorted, with the columns ``machine_type``, ``section``, ``domain`` (None where the file is not
-        of one domain), ``file_name`` and ``score``, which is as in the files: high = anomalous. Scores belong to clips
-        by ``machine_type``, ``section`` and ``file_name``; merge on these three.
+        One row per clip, sorted, with the columns ``machine_type``, ``section``, ``domain`` (None if the file is not
+        limited to one domain), ``file_name`` and ``score``. As in the files, a high score means anomalous. To match
+        scores with clips, merge on ``machine_type``, ``section`` and ``file_name``.
 
     Raises
     ------
     FileNotFoundError
-        If a file or folder is not there.
+        If a file or folder does not exist.
     ValueError
         If there is no score file, a file is not named like one, a row is not a name and a finite number, or a clip of a
-        machine type and section has two scores. The message names file and line.
+        machine type and section has two scores. The message names the file and line.
 
     See Also
     --------
-    save_dcase_scores : Writes such files.
+    save_dcase_scores : Write such files.
 
     Examples
     --------
@@ -147,7 +148,7 @@ def read_dcase_scores(source: str | os.PathLike[str] | Iterable[str | os.PathLik
 
 
 def _units(table: pd.DataFrame, year: int) -> list[tuple[str, ...]]:
-    """Machine type, section and, in 2021, domain of every clip, after a look at the table."""
+    """Check the table, and return machine type, section and, in 2021, domain of every clip."""
     if not isinstance(table, pd.DataFrame) or table.empty:
         raise ValueError(f"Expected a clip table with at least one clip, got {type(table).__name__}.")
     columns = ["machine_type", "section", *(["domain"] if year == 2021 else [])]
@@ -155,13 +156,16 @@ def _units(table: pd.DataFrame, year: int) -> list[tuple[str, ...]]:
         raise ValueError(f"The table has no column {' or '.join(missing)}; its columns: {', '.join(map(str, table))}.")
     if "split" in table and not table["split"].dropna().eq("test").all():
         raise ValueError(
-            "The challenge's files hold test clips only: pass table[table['split'] == 'test'], and its scores."
+            "The challenge's files hold test clips only: pass table[table['split'] == 'test'] and the scores of these clips."
         )
     allowed = {"machine_type": r"[^/\\\s]+", "section": "[0-9]{2}", "domain": "source|target"}
     for column in columns:
         for path, cell in zip(table["path"], table[column], strict=True):
             if not isinstance(cell, str) or not re.fullmatch(allowed[column], cell):
-                raise ValueError(f"{column} of {path} is {cell!r}; the challenge's files are named after it.")
+                raise ValueError(
+                    f"{column} of {path} is {cell!r}; it becomes part of a file name, so a string that matches "
+                    f"{allowed[column]!r} is expected."
+                )
     return list(table[columns].itertuples(index=False, name=None))
 
 
@@ -177,14 +181,14 @@ def _finite(score_samples: Any, n_clips: int) -> np.ndarray:
 def _decisions(y_pred: Any, n_clips: int, year: int) -> list[str]:
     decision = np.asarray(y_pred)
     if year == 2020:
-        raise ValueError("The challenge of 2020 has no decision files: leave y_pred out.")
+        raise ValueError("The challenge of 2020 has no decision files: omit y_pred.")
     if decision.shape != (n_clips,) or not np.isin(decision, (1, -1)).all():
         raise ValueError(f"y_pred has shape {decision.shape}; expected {n_clips} values that are +1 or -1.")
     return ["1" if value == -1 else "0" for value in decision]
 
 
 def _texts(kind: str, units: list[tuple[str, ...]], names: list[str], values: list[str], year: int) -> dict[str, str]:
-    """Content by file name."""
+    """Contents of the files by file name."""
     rows: dict[str, dict[str, str]] = {}
     for (machine_type, section, *domain), name, value in zip(units, names, values, strict=True):
         unit = f"id_{section}" if year == 2020 else "_".join(["section", section, *domain, "test"])

@@ -1,4 +1,4 @@
-"""Zip archives into folders: all of it or nothing, and nothing outside."""
+"""Unpack zip archives: either completely or not at all, and never outside the target folder."""
 
 import errno
 import os
@@ -13,32 +13,37 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-SCRATCH = "unpacking-"  # beginning of the names of folders that are gone when all is unpacked
+SCRATCH = "unpacking-"  # prefix of temporary folders, which are removed after unpacking
 Place = Callable[[tuple[str, ...]], tuple[str, ...]]
 
 
 def unpack(archive: Path, folder: Path, *, place: Place, scratch: Path, verbose: int) -> list[Path]:
-    """Unpack an archive into a folder, and return its files.
+    """Unpack an archive into a folder, and return the paths of its files.
 
     Parameters
     ----------
     archive : Path
         Zip file.
     folder : Path
-        Where its entries go; files of the same name are replaced.
+        Folder to unpack into; files of the same name are replaced.
     place : callable
-        From the steps of an entry's path to those of its place below the folder; none for what is not wanted.
+        Maps the parts of an entry's path to the parts of its path below `folder`; an empty tuple skips the entry.
     scratch : Path
-        Folder on the same disk that it is unpacked in first.
+        Folder on the same disk, in which the archive is unpacked first.
     verbose : int
-        Shows a progress bar from 1 on.
+        A progress bar is shown if this is 1 or more.
+
+    Returns
+    -------
+    list of Path
+        Paths of the unpacked files.
 
     Raises
     ------
     ValueError
-        If the archive is broken, or an entry of it points outside the folder; nothing is unpacked then.
+        If the archive is broken, or one of its entries points outside the folder. Nothing is unpacked then.
     OSError
-        If the disk has too little room; nothing is unpacked then.
+        If there is too little disk space. Nothing is unpacked then.
     """
     try:
         with zipfile.ZipFile(archive) as file:
@@ -55,24 +60,24 @@ def unpack(archive: Path, folder: Path, *, place: Place, scratch: Path, verbose:
 
 
 def check_free_space(folder: Path, n_bytes: int, what: str) -> None:
-    """Raise unless the disk of a folder has room for so many bytes."""
+    """Raise unless the disk of a folder has this many bytes free."""
     there = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(there).free
     if free < n_bytes:
         raise OSError(
             errno.ENOSPC,
-            f"{what} needs {n_bytes / 1e9:.2f} GB in {folder}, and {free / 1e9:.2f} GB are free there; make room, or fetch "
-            "fewer machine types",
+            f"{what} needs {n_bytes / 1e9:.2f} GB in {folder}, but only {free / 1e9:.2f} GB are free there; free some "
+            "space, or fetch fewer machine types",
         )
 
 
 def _checked(file: zipfile.ZipFile, archive: Path, place: Place) -> list[tuple[zipfile.ZipInfo, str]]:
-    """Entries that are wanted, and their places."""
+    """Check all entries, and return the wanted ones with their target paths."""
     entries = []
     for entry in file.infolist():
         name = PurePosixPath(entry.filename.replace("\\", "/"))
         if name.is_absolute() or ".." in name.parts or ":" in entry.filename:
-            raise ValueError(f"{archive} is refused: its entry {entry.filename!r} points outside.")
+            raise ValueError(f"{archive} is refused: its entry {entry.filename!r} points outside the target folder.")
         parts = () if entry.is_dir() else place(name.parts)
         if parts and stat.S_ISLNK(entry.external_attr >> 16):
             raise ValueError(f"{archive} is refused: its entry {entry.filename!r} is a link.")
@@ -82,7 +87,7 @@ def _checked(file: zipfile.ZipFile, archive: Path, place: Place) -> list[tuple[z
     if twice:
         raise ValueError(f"{archive} is refused: it has {twice[0]!r} more than once.")
     if not entries:
-        raise ValueError(f"{archive} holds nothing of what is looked for in it.")
+        raise ValueError(f"{archive} holds none of the expected files.")
     return entries
 
 

@@ -19,17 +19,16 @@ from skasd.features import LogMelTransformer
 from skasd.features._frontend import frontend_of
 from skasd.inputs._augmentation import check_augmentation, prepared
 from skasd.inputs._clip_classes import ClipClasses, check_class_parameters
-from skasd.inputs._network_fit import NetworkFit, log_mels_of, stacked_batches
+from skasd.inputs._network_fit import NetworkFit, embeddings_of, log_mels_of
 from skasd.losses import ArcFaceHead
 from skasd.networks import folded
 from skasd.objectives._contrastive_spectrum import ContrastOptions, train_contrastive_spectrum
 from skasd.objectives._network_options import SegmentNetOptions
 from skasd.scoring import KMeansScorer, check_scorer
 from skasd.scoring._log_odds import cross_entropies
-from skasd.training import ClipStore, Training, TrainingOptions, TrainingPlan, evaluated
+from skasd.training import ClipStore, Training, TrainingOptions, TrainingPlan
 
 _SCORE_WITH = ("embedding", "label", "predicted")
-_CLIPS_PER_BATCH = 32
 
 
 class ContrastiveSpectrumDetector(EmbeddingDetector):
@@ -302,8 +301,7 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
         return self._run(self._network_fit.read(clips, n_jobs=self.n_jobs, verbose=self.verbose))
 
     def _run(self, inputs: Iterable[dict[str, np.ndarray] | None]) -> ClipOutputs:
-        batches = stacked_batches(inputs, self._network_fit.names, _CLIPS_PER_BATCH)
-        embedding = np.concatenate(list(evaluated(self._evaluator, batches, torch_device(self.device))))
+        embedding = embeddings_of(self._evaluator, inputs, self._network_fit.names, torch_device(self.device))
         if self._head is None:
             return ClipOutputs(embedding)
         with torch.inference_mode():

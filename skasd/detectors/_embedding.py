@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -35,7 +35,7 @@ class NetworkDetector(HasParameterGroups, BaseDetector):
     _samplings: ClassVar[tuple[str, ...]] = tuple(SAMPLINGS)
 
     def _plan(self, **settled: Any) -> TrainingPlan:
-        """Everything that the training goes by, checked; `settled` takes the place of parameters."""
+        """Everything that the training goes by, checked; `settled` replaces parameters."""
         options: TrainingOptions = self._group("training")
         refuse_idle(options, self._idle_training, type(self).__name__)
         if self.n_jobs is not None:
@@ -55,7 +55,8 @@ class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Netwo
 
     A detector writes two hooks: ``_learn(clips)`` trains the network and returns the scores that the clips of machines get;
     ``_outputs(clips)`` gives what the trained network says of clips. One that scores in several ways has a parameter
-    `score_with`.
+    `score_with`, which ``set_params`` may change after ``fit``: the next scores, and the threshold ``offset_``, follow it,
+    as far as the fitted parts allow.
     """
 
     score_with: str = "embedding"
@@ -103,23 +104,6 @@ class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Netwo
     def _check_score_with(self) -> None:
         """Raise if `score_with` is no option of this detector."""
 
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters; those of a group as ``group__parameter``.
-
-        `score_with` may be changed after ``fit``: the next scores, and the threshold ``offset_``, are those of the new way
-        to score, as far as the fitted parts allow it.
-
-        Parameters
-        ----------
-        **params : dict
-            Names and values.
-
-        Returns
-        -------
-        self : object
-        """
-        return super().set_params(**params)
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
@@ -137,7 +121,7 @@ class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Netwo
         Returns
         -------
         embedding : ndarray of shape (n_clips, n_features)
-            Of unit length where the network classifies by angle.
+            Embeddings, of unit length where the network classifies by angle.
         """
         check_is_fitted(self)
         return self._outputs(check_clips(self, X, reset=False, feature=self.feature)).embedding

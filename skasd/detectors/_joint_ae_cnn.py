@@ -266,7 +266,7 @@ class JointAECNNDetector(EmbeddingDetector):
             store.fill(self._spectrograms(clips))
             levels = np.array([spectrogram.mean(axis=1) for spectrogram in store.clips()], dtype=np.float64)
             classes = ClipClasses.of(machines, levels, self.n_clusters, domain=domains, seed=seed)
-            self._refuse_one_machine(classes)
+            _refuse_one_machine(self.score_with, classes)
             training = train_joint(
                 store,
                 classes.label,
@@ -274,15 +274,18 @@ class JointAECNNDetector(EmbeddingDetector):
                 options=options,
                 plan=plan,
                 seed=seed,
-                augmenter=self._augmenter(store, classes.label),
+                augmenter=prepared(
+                    self.augmentation, store.clips(), classes.label, self._frontend, self._length, len(store.start)
+                ),
             )
             self._keep(training, classes, plan)
             outputs = self._run(store.clips(), len(clips))
+        scorer = KNNScorer() if self.scorer is None else self.scorer
         return MachineScores(
             LearntClips(outputs, machines, domains, training.held_out),
             columns=self._label_columns,
             parameter="label_columns",
-            back_end=self._back_end(),
+            back_end=scorer if self.score_with in ("auto", "embedding") else None,
             seed=seed,
             refit=", clips of several machines, and an autoencoder for the reconstruction",
         )
@@ -296,16 +299,6 @@ class JointAECNNDetector(EmbeddingDetector):
         default = LogMelTransformer(norm=None, mel_scale="htk", center=False, top_db=_TOP_DB)
         self._frontend = frontend_of(self.frontend, default)
 
-    def _back_end(self) -> Any:
-        """Back end of the embedding, if it may be asked for."""
-        if self.score_with not in ("auto", "embedding"):
-            return None
-        return KNNScorer() if self.scorer is None else self.scorer
-
-    def _augmenter(self, store: PatchStore, label: np.ndarray) -> Any:
-        sizes = {"n_frames": self._length, "n_of_epoch": len(store.start)}
-        return prepared(self.augmentation, store.clips(), label, self._frontend, **sizes)
-
     def _keep(self, training: Training, classes: ClipClasses, plan: TrainingPlan) -> None:
         self.network_ = training.objective.network
         self._evaluator = folded(PatchOutputs(training.objective))  # type: ignore[arg-type]
@@ -314,13 +307,6 @@ class JointAECNNDetector(EmbeddingDetector):
         self.label_source_ = "clusters" if classes.is_clustered else "columns"
         self.history_, self.training_ = training.history, plan
         self._has_autoencoder = self._group("network").autoencoder
-
-    def _refuse_one_machine(self, classes: ClipClasses) -> None:
-        if self.score_with in ("label", "predicted") and len(np.unique(classes.machine)) < 2:
-            raise ValueError(
-                f"score_with={self.score_with!r} asks how well a clip fits its machine and no other, and all clips are of "
-                f"{str(classes.machine[0]) or 'one machine'!r}; give clips of several, or score_with='embedding'."
-            )
 
     def _spectrograms(self, clips: Clips) -> Any:
         median = np.asarray if self._median is None else partial(filtered, size=self._median, axis="time")
@@ -338,18 +324,11 @@ class JointAECNNDetector(EmbeddingDetector):
             step=self._step,
             device=torch_device(self.device),
         )
-        odds, embedding, error = (np.array(values) for values in zip(*map(self._of_clip, made), strict=True))
-        has_several = len(self._machines) > 1
-        return ClipOutputs(embedding, odds if has_several else None, error if self._has_autoencoder else None)
-
-    def _of_clip(self, output: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-        """Odds against each machine (M,), embedding (D,) and error of a clip from the outputs of its patches."""
-        n_classes = len(self.classes_)
-        logits, features, error = output[:, :n_classes].astype(np.float64), output[:, n_classes:-1], output[:, -1]
-        odds = np.zeros(len(self._machines))
-        if len(self._machines) > 1:
-            odds = np.array([log_odds(logits, self._machine_of_class == name).mean() for name in self._machines])
-        return odds, features.mean(axis=0), float(error.astype(np.float64).mean())
+        own = [self._machine_of_class == machine for machine in self._machines]
+        odds, embedding, error = (
+            np.array(values) for values in zip(*(_of_clip(some, own) for some in made), strict=True)
+        )
+        return ClipOutputs(embedding, odds if len(own) > 1 else None, error if self._has_autoencoder else None)
 
     def _checked_options(self) -> JointOptions:
         check_class_parameters(self.label_columns, self.n_clusters)
@@ -368,6 +347,25 @@ class JointAECNNDetector(EmbeddingDetector):
 
     def _check_score_with(self) -> None:
         check_option("score_with", self.score_with, _SCORE_WITH)
+
+
+def _of_clip(output: np.ndarray, own: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, float]:
+    """Odds (M,) against each machine, embedding (D,) and error of a clip from the outputs of its patches.
+
+    `own` says which of the classes, whose logits come first in the outputs, are of each machine.
+    """
+    n_classes = len(own[0])
+    logits, features, error = output[:, :n_classes].astype(np.float64), output[:, n_classes:-1], output[:, -1]
+    odds = [log_odds(logits, of_machine).mean() for of_machine in own] if len(own) > 1 else [0.0]
+    return np.array(odds), features.mean(axis=0), float(error.astype(np.float64).mean())
+
+
+def _refuse_one_machine(score_with: str, classes: ClipClasses) -> None:
+    if score_with in ("label", "predicted") and len(np.unique(classes.machine)) < 2:
+        raise ValueError(
+            f"score_with={score_with!r} asks how well a clip fits its machine and no other, and all clips are of "
+            f"{str(classes.machine[0]) or 'one machine'!r}; give clips of several, or score_with='embedding'."
+        )
 
 
 def _of_paper() -> dict[str, Any]:

@@ -19,16 +19,15 @@ from skasd.detectors._machine_scores import ClipOutputs, LearntClips, MachineSco
 from skasd.features._frontend import frontend_of, osscl_frontend
 from skasd.inputs._augmentation import check_augmentation, prepared
 from skasd.inputs._clip_classes import check_class_parameters
-from skasd.inputs._network_fit import NetworkFit, log_mels_of, stacked_batches
+from skasd.inputs._network_fit import NetworkFit, embeddings_of, log_mels_of
 from skasd.losses import ArcFaceHead, arcface_logits
 from skasd.networks import folded
 from skasd.objectives._network_options import MobileFaceNetOptions
 from skasd.objectives._osscl import OSSCLOptions, train_osscl
 from skasd.scoring import check_scorer
-from skasd.training import ClipStore, Training, TrainingOptions, evaluated
+from skasd.training import ClipStore, Training, TrainingOptions
 
 _SCORE_WITH = ("auto", "label", "predicted", "embedding")
-_CLIPS_PER_BATCH = 32  # when scoring: large enough for speed, and always the same, so that rounding is too
 
 
 class OSSCLDetector(EmbeddingDetector):
@@ -293,8 +292,7 @@ class OSSCLDetector(EmbeddingDetector):
         return self._run(self._network_fit.read(clips, n_jobs=self.n_jobs, verbose=self.verbose))
 
     def _run(self, inputs: Iterable[dict[str, np.ndarray] | None]) -> ClipOutputs:
-        batches = stacked_batches(inputs, self._network_fit.names, _CLIPS_PER_BATCH)
-        embedding = np.concatenate(list(evaluated(self._evaluator, batches, torch_device(self.device))))
+        embedding = embeddings_of(self._evaluator, inputs, self._network_fit.names, torch_device(self.device))
         with torch.inference_mode():
             cosine = self._head.cosine(torch.from_numpy(embedding)).numpy().astype(np.float64)
         machines = np.unique(self._machine_of_class)

@@ -14,14 +14,12 @@ from skasd.detectors._embedding import EmbeddingDetector
 from skasd.detectors._machine_scores import ClipOutputs, LearntClips, MachineScores
 from skasd.features._frontend import frontend_of, osscl_frontend, twfr_frontend
 from skasd.inputs._attribute_fit import MACHINE_COLUMNS, AttributeFit, check_clusterer
-from skasd.inputs._network_fit import stacked_batches
+from skasd.inputs._network_fit import embeddings_of
 from skasd.networks import folded
 from skasd.objectives._network_options import DualBranchNetOptions
 from skasd.objectives._self_supervised import SelfSupervisedOptions, train_self_supervised
 from skasd.scoring import KMeansScorer, check_scorer
-from skasd.training import ClipStore, TrainingOptions, evaluated
-
-_CLIPS_PER_BATCH = 32
+from skasd.training import ClipStore, TrainingOptions
 
 
 class SelfSupervisedDetector(EmbeddingDetector):
@@ -252,5 +250,4 @@ class SelfSupervisedDetector(EmbeddingDetector):
         return self._run(self._attribute_fit.read(clips, n_jobs=self.n_jobs, verbose=self.verbose))
 
     def _run(self, inputs: Iterable[dict[str, np.ndarray] | None]) -> ClipOutputs:
-        batches = stacked_batches(inputs, self._attribute_fit.names, _CLIPS_PER_BATCH)
-        return ClipOutputs(np.concatenate(list(evaluated(self._evaluator, batches, torch_device(self.device)))))
+        return ClipOutputs(embeddings_of(self._evaluator, inputs, self._attribute_fit.names, torch_device(self.device)))

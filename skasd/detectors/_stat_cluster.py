@@ -19,16 +19,15 @@ from skasd.features._frontend import frontend_of, osscl_frontend, twfr_frontend
 from skasd.inputs._attribute_classes import Labels
 from skasd.inputs._attribute_fit import MACHINE_COLUMNS, AttributeFit, check_clusterer
 from skasd.inputs._augmentation import check_augmentation, prepared
-from skasd.inputs._network_fit import log_mels_of, stacked_batches
+from skasd.inputs._network_fit import embeddings_of, log_mels_of
 from skasd.inputs._network_inputs import branch_inputs, usable_branches
 from skasd.networks import folded
 from skasd.objectives._network_options import MobileFaceNetOptions
 from skasd.objectives._stat_cluster import ClusterOptions, train_clusters
 from skasd.scoring import KMeansScorer, check_scorer
-from skasd.training import ClipStore, Training, TrainingOptions, TrainingPlan, evaluated
+from skasd.training import ClipStore, Training, TrainingOptions, TrainingPlan
 
 SYSTEMS = {"clusters": "all", "metadata": "none", "auto": "missing"}  # and which machines are clustered
-_CLIPS_PER_BATCH = 32
 
 
 class StatClusterDetector(EmbeddingDetector):
@@ -264,8 +263,7 @@ class StatClusterDetector(EmbeddingDetector):
         return self._run(self._attribute_fit.read(clips, n_jobs=self.n_jobs, verbose=self.verbose))
 
     def _run(self, inputs: Iterable[dict[str, np.ndarray] | None]) -> ClipOutputs:
-        batches = stacked_batches(inputs, self._attribute_fit.names, _CLIPS_PER_BATCH)
-        return ClipOutputs(np.concatenate(list(evaluated(self._evaluator, batches, torch_device(self.device)))))
+        return ClipOutputs(embeddings_of(self._evaluator, inputs, self._attribute_fit.names, torch_device(self.device)))
 
     def _checked_options(self) -> ClusterOptions:
         check_option("system", self.system, SYSTEMS)

@@ -18,8 +18,8 @@ def stat_cluster_ensemble(**params: Any) -> EnsembleDetector:
     Returns
     -------
     detector : EnsembleDetector
-        Of ``clusters`` (:class:`StatClusterDetector`, system 1), ``metadata`` (the same, system 2) and ``self_supervised``
-        (:class:`SelfSupervisedDetector`, system 3).
+        Ensemble of ``clusters`` (:class:`StatClusterDetector`, system 1), ``metadata`` (the same, system 2) and
+        ``self_supervised`` (:class:`SelfSupervisedDetector`, system 3).
 
     References
     ----------

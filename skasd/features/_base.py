@@ -1,4 +1,4 @@
-"""What the feature transformers share: clips in, array or table out."""
+"""Base class of the feature transformers: clips in, array or table out."""
 
 from collections.abc import Iterable
 from typing import Any, Self
@@ -12,9 +12,9 @@ from skasd.clips import Clips, check_clips, note_feature
 
 
 class ClipTransformer(TransformerMixin, BaseEstimator):
-    """A transformer that takes X of any of the accepted kinds and learns nothing from it but its size."""
+    """Base of transformers that accept every kind of X and learn only its size."""
 
-    feature: str | None = None  # the feature column of a clip table that it reads; None reads waveforms only
+    feature: str | None = None  # feature column of a clip table to read; None reads waveforms only
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -23,7 +23,7 @@ class ClipTransformer(TransformerMixin, BaseEstimator):
         return tags
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters and the kind of X; nothing is learnt.
+        """Check the parameters and the kind of X; nothing is learnt from the clips.
 
         Parameters
         ----------
@@ -35,6 +35,7 @@ class ClipTransformer(TransformerMixin, BaseEstimator):
         Returns
         -------
         self : object
+            The fitted transformer.
         """
         self._check_parameters()
         self._remember(self._check_clips(X, reset=True))
@@ -54,9 +55,9 @@ class ClipTransformer(TransformerMixin, BaseEstimator):
 
 
 def stacked(results: Iterable[np.ndarray | None], n_clips: int) -> np.ndarray | list:
-    """Results of equal shape as one array of shape (n_clips, ...), else a list.
+    """Results of equal shape as one array of shape (n_clips, ...), or else as a list.
 
-    The array is filled as the results come, so that they are never held twice.
+    The array is filled as the results arrive, so that memory never holds them twice.
     """
     array: np.ndarray | None = None
     unequal: list = []
@@ -72,12 +73,12 @@ def stacked(results: Iterable[np.ndarray | None], n_clips: int) -> np.ndarray | 
 
 
 def into_container(values: np.ndarray | list[np.ndarray], clips: Clips, column: str) -> np.ndarray | pd.DataFrame:
-    """Values as they leave a transformer: a column of the table that came in, or an array.
+    """Output of a transformer: the clip table with the values as a new column, or an array if there is no table.
 
     Raises
     ------
     ValueError
-        No table came in and the clips differ in length.
+        If there is no table and the clips differ in length.
     """
     if clips.table is not None:
         cells = pd.Series(list(values), index=clips.table.index, dtype=object)
@@ -87,12 +88,12 @@ def into_container(values: np.ndarray | list[np.ndarray], clips: Clips, column: 
 
 
 def equal_shapes(values: np.ndarray | list[np.ndarray]) -> np.ndarray:
-    """The array, or a ValueError that says which clips differ in length."""
+    """The array; a list raises a ValueError that names two clips of different shape."""
     if isinstance(values, np.ndarray):
         return values
     shapes = [value.shape for value in values]
     other = next(position for position, shape in enumerate(shapes) if shape != shapes[0])
     raise ValueError(
-        f"The clips differ in shape: clip 0 gives shape {shapes[0]}, clip {other} {shapes[other]}, which no single array "
-        "can hold. Give a clip table (each row keeps its own length), or set duration= to cut and fill clips to one length."
+        f"The clips differ in shape: clip 0 gives {shapes[0]}, clip {other} gives {shapes[other]}, so they do not fit into "
+        "one array. Give a clip table (each row keeps its own length), or set duration= to cut or fill clips to one length."
     )

@@ -26,24 +26,24 @@ def twfr_frontend() -> LogMelTransformer:
 
 
 def frontend_of(frontend: Any, default: LogMelTransformer) -> Frontend:
-    """What a detector or transformer makes spectrograms with.
+    """Front end of a detector or transformer, which computes its spectrograms.
 
     Parameters
     ----------
     frontend : LogMelTransformer, torch.nn.Module, callable or None
-        None takes the default. A module gets a tensor of shape (1, n_timepoints) and gives (1, n_bands, n_frames); it is
-        copied, put into evaluation mode and not trained. Another callable gets an array (n_timepoints,) and gives
-        (n_bands, n_frames). Their attributes ``sample_rate`` (16000 without it), ``hop_length`` and ``frequencies`` (the
-        centres of the bands, in Hz) are used if they have them.
+        None uses the default. A module maps a tensor of shape (1, n_timepoints) to (1, n_bands, n_frames); it is copied, put
+        into evaluation mode and not trained. Any other callable maps an array (n_timepoints,) to (n_bands, n_frames). Its
+        attributes ``sample_rate`` (16000 if missing), ``hop_length`` and ``frequencies`` (the centres of the bands, in Hz)
+        are used if they exist.
     default : LogMelTransformer
         Front end of the publication.
 
     Raises
     ------
     TypeError
-        It is none of these.
+        If `frontend` is none of these.
     ValueError
-        A parameter of it is out of range.
+        If a parameter of the front end is out of range.
     """
     if frontend is None:
         frontend = default
@@ -52,7 +52,7 @@ def frontend_of(frontend: Any, default: LogMelTransformer) -> Frontend:
     if isinstance(frontend, type) or not callable(frontend):
         what = f"the class {frontend.__name__}" if isinstance(frontend, type) else f"a {type(frontend).__name__}"
         raise TypeError(
-            f"frontend={frontend!r} is {what}; a LogMelTransformer, a torch module or another callable from waveforms to "
+            f"frontend={frontend!r} is {what}; a LogMelTransformer, a torch module or other callable that maps waveforms to "
             "spectrograms, or None is expected."
         )
     sample_rate = getattr(frontend, "sample_rate", _SAMPLE_RATE)
@@ -67,7 +67,7 @@ def frontend_of(frontend: Any, default: LogMelTransformer) -> Frontend:
 
 
 def _is_module(frontend: Any) -> bool:
-    """Whether it is a torch module, found by its methods so that torch is not needed to know."""
+    """Whether the front end is a torch module, recognised by its methods to avoid importing torch."""
     return hasattr(frontend, "state_dict") and hasattr(frontend, "eval")
 
 
@@ -77,12 +77,12 @@ def _module_function(module: Any) -> "_ModuleFunction":
 
 @dataclass(frozen=True)
 class _ModuleFunction:
-    """A torch module as a function of a waveform (n_timepoints,), in its own precision."""
+    """A torch module as a function of a waveform (n_timepoints,), computed in the precision of the module."""
 
     module: Any
 
     def __call__(self, waveform: np.ndarray) -> np.ndarray:
-        import torch  # only here, so that other front ends start without it
+        import torch  # imported here so that other front ends do not load it
 
         first = next(self.module.parameters(), None)
         dtype = torch.float32 if first is None else first.dtype
@@ -93,7 +93,7 @@ class _ModuleFunction:
 
 @dataclass(frozen=True)
 class _Checked:
-    """A function of a waveform whose output is refused unless it is a spectrogram of finite numbers."""
+    """A function of a waveform that raises unless its output is a spectrogram of finite numbers."""
 
     function: Callable[[np.ndarray], Any]
 
@@ -101,16 +101,16 @@ class _Checked:
         spectrogram = np.asarray(self.function(waveform))
         if spectrogram.ndim != 2 or 0 in spectrogram.shape:
             raise ValueError(
-                f"gives a spectrogram of shape {spectrogram.shape} with the front end given; (n_bands, n_frames) is expected"
+                f"the front end returns a spectrogram of shape {spectrogram.shape}; (n_bands, n_frames) is expected"
             )
         if not np.isfinite(spectrogram).all():
-            raise ValueError("gives NaN or infinity with the front end given")
+            raise ValueError("the front end returns NaN or infinity")
         return spectrogram.astype(waveform.dtype, copy=False)
 
 
 @dataclass(frozen=True)
 class _Known:
-    """The centres of the bands, whatever their number is said to be."""
+    """Known centres of the bands, which raises if another number of bands is asked for."""
 
     centers: np.ndarray
 

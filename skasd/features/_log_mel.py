@@ -1,4 +1,4 @@
-"""LogMelTransformer: clips to log-mel spectrograms, on the CPU or a device."""
+"""LogMelTransformer: log-mel spectrograms of clips, computed on the CPU or a device."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -26,75 +26,77 @@ _SMALLEST = 1.2e-38
 class LogMelTransformer(ClipTransformer):
     r"""Log-mel spectrogram of each clip.
 
-    The waveform is cut into windowed frames, the power of each frame's spectrum is pooled by triangular filters that are
-    equally spaced on a mel scale, and the logarithm is taken. The names of the parameters are torchaudio's.
+    The waveform is cut into windowed frames, the power spectrum of each frame is pooled by triangular filters that are
+    equally spaced on a mel scale, and the logarithm is taken. Parameter names follow torchaudio.
 
     Parameters
     ----------
     sample_rate : int, default=16000
-        Of the waveforms, in Hz. Files of another rate are resampled.
+        Sample rate of the waveforms, in Hz. Files with another sample rate are resampled.
     n_fft : int, default=1024
         Length of a frame and of its FFT, in samples.
     win_length : int or None, default=None
-        Length of the periodic Hann window, in samples, at most `n_fft`; None takes `n_fft`.
+        Length of the periodic Hann window, in samples, at most `n_fft`; None uses `n_fft`.
     hop_length : int, default=512
-        From one frame to the next, in samples.
+        Distance between frames, in samples.
     f_min : float, default=0.0
-        Lower end of the lowest filter, in Hz.
+        Lower edge of the lowest filter, in Hz.
     f_max : float or None, default=None
-        Upper end of the highest filter, in Hz; None takes half the sample rate.
+        Upper edge of the highest filter, in Hz; None uses half the sample rate.
     n_mels : int, default=128
-        Number of filters.
+        Number of mel filters.
     power : float, default=2.0
-        Exponent of the magnitude, dimensionless: 2 for power, 1 for magnitude.
+        Exponent of the magnitude spectrum, dimensionless: 2 for power, 1 for magnitude.
     norm : {"slaney", None}, default="slaney"
-        Filters of area one (in Hz), or of height one.
+        Normalisation of the filters: ``"slaney"`` gives unit area (in Hz), None unit height.
     mel_scale : {"slaney", "htk"}, default="slaney"
-        Linear below 1 kHz and logarithmic above, or :math:`2595 \log_{10}(1 + f / 700)`.
+        Mel scale: ``"slaney"`` [2]_ is linear below 1 kHz and logarithmic above; ``"htk"`` [1]_ is
+        :math:`2595 \log_{10}(1 + f / 700)`.
     center : bool, default=True
-        Whether frame t is centred on time point ``t * hop_length``; the ends are padded for it.
+        Whether frame t is centred on sample ``t * hop_length``, with padding at both ends.
     pad_mode : {"reflect", "constant", "replicate", "circular"}, default="reflect"
-        What lies beyond the ends if `center`.
+        Padding at both ends if `center` is True.
     log : {"db", "natural"}, default="db"
-        Decibels, or the natural logarithm.
+        Unit of the values: decibels or natural logarithm.
     amin : float, default=1e-10
-        Smallest value before the logarithm.
+        Lower limit of the mel spectrogram before the logarithm, in its units.
     top_db : float or None, default=None
-        Values further than this below the maximum of the clip are raised to it, in dB. Note that a value then depends
-        on the loudest place of its clip.
+        Dynamic range in dB: values are clipped to at most this far below the maximum of the clip. Each value then depends
+        on the loudest moment of its clip.
     channel : int or "mean", default=0
-        Channel of clips that have several.
+        Channel to use of multichannel clips; ``"mean"`` averages them.
     duration : float or None, default=None
-        Cut and fill all clips to this length, in seconds; None leaves them as they are.
+        Length in seconds. Longer clips are cut at the end, shorter ones extended according to `short_clips`; None keeps
+        all lengths.
     short_clips : {"zero", "tile"}, default="zero"
-        How clips shorter than `duration` are filled up: with zeros, or with repetitions of themselves.
+        How clips shorter than `duration` are extended: with zeros or by repetition.
     resample : bool, default=True
-        Whether files of another sample rate are resampled (True) or refused (False).
+        Whether files with another sample rate are resampled (True) or raise an error (False).
     flatten : bool, default=False
-        Whether to give a 2-D array, one column per band and frame, for estimators of scikit-learn.
+        Whether to return a 2-D array with one column per band and frame, for scikit-learn estimators.
     device : str, default="cpu"
-        ``"cpu"``; or a torch device such as ``"cuda"``; or ``"auto"``, an accelerator where there is one.
+        ``"cpu"``, a torch device such as ``"cuda"``, or ``"auto"`` for an accelerator if there is one.
     n_jobs : int or None, default=-1
-        Threads that read and transform clips; -1 takes all cores.
+        Number of threads that read and transform clips; -1 uses all cores.
     verbose : int, default=0
-        Shows a progress bar from 1 on.
+        Shows a progress bar if at least 1.
 
     Attributes
     ----------
     n_features_in_ : int
-        Time points of a clip, if fitted on a 2-D array.
+        Number of time points per clip, if fitted on a 2-D array.
 
     See Also
     --------
-    MedianFilter : Takes short events out of a spectrogram.
-    TWFRTransformer : One spectrum per clip, pooled over time.
+    MedianFilter : Removes short events from a spectrogram.
+    TWFRTransformer : Pools each clip over time into one spectrum.
 
     Notes
     -----
-    A clip of :math:`n` time points has :math:`1 + \lfloor n / H \rfloor` frames, :math:`H` the hop, if `center`. A clip
-    too short for one frame is filled up with zeros at its end. float64 in gives float64 out; files and everything else give
-    float32. Equal to librosa's ``feature.melspectrogram`` followed by ``power_to_db(top_db=None)``, and with ``norm=None,
-    mel_scale="htk"`` to torchaudio's ``MelSpectrogram`` followed by ``AmplitudeToDB``.
+    With `center` and hop length :math:`H`, a clip of :math:`n` time points has :math:`1 + \lfloor n / H \rfloor` frames. One
+    that is too short for a frame is zero-padded at the end. float64 input gives float64 output; files and other input give
+    float32. The result equals librosa's ``feature.melspectrogram`` followed by ``power_to_db(top_db=None)`` and, with
+    ``norm=None, mel_scale="htk"``, torchaudio's ``MelSpectrogram`` followed by ``AmplitudeToDB``.
 
     References
     ----------
@@ -165,7 +167,7 @@ class LogMelTransformer(ClipTransformer):
         self.verbose = verbose
 
     def transform(self, X: Any) -> np.ndarray | pd.DataFrame:
-        """Log-mel spectrograms of the clips.
+        """Compute the log-mel spectrograms of clips.
 
         Parameters
         ----------
@@ -175,13 +177,13 @@ class LogMelTransformer(ClipTransformer):
         Returns
         -------
         log_mel : ndarray of shape (n_clips, n_mels, n_frames), or DataFrame
-            Given a table, the table with a column `log_mel` added; with `flatten`, an array of shape
-            (n_clips, n_mels * n_frames) in any case.
+            Spectrograms. For a clip table, the table with the column `log_mel` added; with `flatten`, always an array of
+            shape (n_clips, n_mels * n_frames).
 
         Raises
         ------
         ValueError
-            Clips that cannot be read, all of them listed; or clips of unequal length that no array can hold.
+            If clips cannot be read, listing all of them, or have unequal lengths where an array is needed.
         """
         clips = self._check_clips(X, reset=False)
         spectrograms = stacked(self.map(clips, np.asarray), len(clips))
@@ -190,26 +192,39 @@ class LogMelTransformer(ClipTransformer):
         return into_container(spectrograms, clips, "log_mel")
 
     def map(self, clips: Clips, function: Callable[[np.ndarray], Any]) -> Iterator[Any]:
-        """`function` of the spectrogram (n_mels, n_frames) of each clip in order, holding only a few at a time.
+        """Apply a function to the spectrogram of each clip in order, with only a few in memory at a time.
 
-        For estimators that need less than all spectrograms at once. A clip that cannot be read gives None, and an error
-        after the last.
+        Meant for estimators that do not need all spectrograms at once. An unreadable clip gives None, and the iterator
+        raises an error after the last clip.
+
+        Parameters
+        ----------
+        clips : Clips
+            Clips to transform.
+        function : callable
+            Function of a spectrogram of shape (n_mels, n_frames).
+
+        Returns
+        -------
+        results : iterator
+            Result of `function` for each clip.
         """
         progress: dict[str, Any] = {"n_jobs": self.n_jobs, "verbose": self.verbose}
         return self._frontend().map(clips, function, **progress)
 
     @available_if(lambda self: self.flatten)
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the columns if `flatten`: ``mel{band}_frame{frame}``.
+        """Names of the output columns with `flatten`: ``mel{band}_frame{frame}``.
 
         Parameters
         ----------
         input_features : Ignored
-            Not used, present by convention.
+            Not used, present for API consistency by convention.
 
         Returns
         -------
         names : ndarray of shape (n_mels * n_frames,), dtype object
+            One name per column.
         """
         check_is_fitted(self)
         n_frames = self._definition().n_frames(self._n_timepoints_in_first)
@@ -218,8 +233,8 @@ class LogMelTransformer(ClipTransformer):
         )
 
     def _remember(self, clips: Clips) -> None:
-        if self.flatten:  # the names of the columns follow from the length of a clip
-            (first,) = clips.take(np.array([0])).map(np.asarray, self._reader())
+        if self.flatten:  # the number of columns depends on the length of a clip
+            (first,) = clips.take(np.array([0])).map(np.asarray, self._frontend().reader)
             self._n_timepoints_in_first = len(first)
 
     def _as_frontend(self) -> Frontend:
@@ -232,7 +247,7 @@ class LogMelTransformer(ClipTransformer):
     def _frontend(self) -> Frontend:
         definition = self._definition()
         return Frontend(
-            self._reader(),
+            ClipReader(self.sample_rate, self.channel, self.duration, self.short_clips, self.resample),
             partial(log_mel, definition=definition),
             shape=partial(_shape, definition=definition),
             frequencies=partial(_centers, definition=definition),
@@ -240,9 +255,6 @@ class LogMelTransformer(ClipTransformer):
             hop_length=self.hop_length,
             on_device=None if self.device == "cpu" else partial(_on_device, definition=definition, device=self.device),
         )
-
-    def _reader(self) -> ClipReader:
-        return ClipReader(self.sample_rate, self.channel, self.duration, self.short_clips, self.resample)
 
     def _definition(self) -> MelDefinition:
         names = MelDefinition.__dataclass_fields__
@@ -272,21 +284,23 @@ class LogMelTransformer(ClipTransformer):
         check_integer("verbose", self.verbose, low=0)
         if self.amin < _SMALLEST:
             raise ValueError(
-                f"amin={self.amin!r} is below {_SMALLEST}, which float32 cannot hold; its logarithm has no value."
+                f"amin={self.amin!r} is below {_SMALLEST}, the smallest normal float32; use a larger value."
             )
         check_device(self.device)
         self._check_relations()
 
     def _check_relations(self) -> None:
         if self.win_length is not None and self.win_length > self.n_fft:
-            raise ValueError(f"win_length={self.win_length} is longer than n_fft={self.n_fft}; it must fit into it.")
+            raise ValueError(f"win_length={self.win_length} is longer than n_fft={self.n_fft}; use at most n_fft.")
         f_max = self.sample_rate / 2 if self.f_max is None else self.f_max
         check_number("f_max", f_max, low=0, high=self.sample_rate / 2, above=True)
         check_number("f_min", self.f_min, low=0, high=f_max)
         if self.f_min == f_max:
-            raise ValueError(f"f_min={self.f_min} and f_max={f_max} leave no frequencies between them.")
+            raise ValueError(
+                f"f_min={self.f_min} and f_max={f_max} leave no frequency range; f_min must be below f_max."
+            )
         if self.top_db is not None and self.log != "db":
-            raise ValueError(f"top_db={self.top_db} needs log='db'; log={self.log!r} has no decibels.")
+            raise ValueError(f"top_db={self.top_db} needs log='db', not log={self.log!r}.")
 
 
 def _shape(n_timepoints: int, *, definition: MelDefinition) -> tuple[int, int]:
@@ -298,8 +312,8 @@ def _centers(n_bands: int, *, definition: MelDefinition) -> np.ndarray:
 
 
 def _on_device(waveforms: Iterable[Any], *, definition: MelDefinition, device: str) -> Iterator[np.ndarray]:
-    """Spectrograms in order, computed in batches of neighbours of equal length; None where the waveform is None."""
-    import torch  # only here, so that the CPU path starts without it
+    """Spectrograms in order, computed in batches of consecutive clips of equal length; None for None."""
+    import torch  # imported here so that the CPU path does not need it
 
     from skasd.networks import LogMelNet
 

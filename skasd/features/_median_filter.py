@@ -1,4 +1,4 @@
-"""MedianFilter: takes events shorter than half the window out of a spectrogram."""
+"""MedianFilter: removes events shorter than half the window from a spectrogram."""
 
 from functools import partial
 from typing import Any
@@ -15,39 +15,39 @@ _AXES = {"frequency": 0, "time": 1}
 
 
 class MedianFilter(ClipTransformer):
-    """Running median over the frames, or the bands, of each clip.
+    """Running median over the frames or bands of each clip.
 
-    A median over time keeps what lasts longer than half the window and takes out what is shorter; on stationary machines
-    it hides background events, on impulsive machines it would hide the machine. [1]_ uses 31 frames.
+    A median filter over time removes events shorter than half the window. For stationary machines these are background
+    events; for impulsive machines they are the sound of the machine itself. Reference [1]_ uses 31 frames.
 
     Parameters
     ----------
     size : int, default=31
-        Length of the window, in frames (or bands); odd.
+        Length of the window, in frames or bands; must be odd.
     axis : {"time", "frequency"}, default="time"
-        Along the frames of each band, or along the bands of each frame.
+        Whether to filter along the frames of each band or along the bands of each frame.
     patch_length : int or None, default=None
-        Filter patches of so many frames separately, as if each were a clip of its own; None filters the clip as a whole.
+        Length of patches that are filtered separately, in frames; None filters each clip as a whole.
     feature : str, default="auto"
         Column of a clip table to replace. ``"auto"`` is the one that the last transformer wrote, or the only one that holds
         features.
     n_jobs : int or None, default=-1
-        Threads; -1 takes all cores.
+        Number of threads; -1 uses all cores.
     verbose : int, default=0
-        Shows a progress bar from 1 on.
+        Shows a progress bar if at least 1.
 
     Attributes
     ----------
     n_features_in_ : int
-        Bands of a feature, or time points of a 2-D array.
+        Number of bands of a feature, or of time points of a 2-D array.
 
     See Also
     --------
-    LogMelTransformer : Makes the spectrograms.
+    LogMelTransformer : Computes the spectrograms.
 
     Notes
     -----
-    The ends are extended by reflection without repeating the outermost frame. 2-D arrays are filtered along their rows.
+    Both ends are padded by reflection without repeating the outermost frame. 2-D arrays are filtered along their rows.
 
     References
     ----------
@@ -82,27 +82,27 @@ class MedianFilter(ClipTransformer):
         self.verbose = verbose
 
     def transform(self, X: Any) -> np.ndarray | pd.DataFrame:
-        """Filtered features.
+        """Filter the features of clips.
 
         Parameters
         ----------
         X : array of shape (n_clips, n_mels, n_frames), or clip table with the column `feature`
-            Features. A 2-D array (n_clips, n_timepoints) is filtered along time.
+            Features of the clips. A 2-D array (n_clips, n_timepoints) is filtered along time.
 
         Returns
         -------
         filtered : ndarray of the shape of X, or DataFrame
-            Given a table, the table with the column `feature` replaced.
+            Filtered features. For a clip table, the table with the column `feature` replaced.
         """
         clips = self._check_clips(X, reset=False)
         if clips.kind != "feature" and not isinstance(clips.items, np.ndarray):
             held = (
-                "X holds waveforms or files"
+                "X contains waveforms or files"
                 if clips.table is None
                 else f"X has the columns {list(clips.table.columns)}"
             )
             raise ValueError(
-                f"There are no features to filter: {held}. Put a LogMelTransformer before the MedianFilter."
+                f"There are no features to filter: {held}. Use a LogMelTransformer before the MedianFilter."
             )
         results = clips.map(
             partial(filtered, size=self.size, axis=self.axis, patch_length=self.patch_length),
@@ -124,15 +124,15 @@ class MedianFilter(ClipTransformer):
 
 
 def check_window(name: str, size: int) -> None:
-    """Raise unless the parameter of this name is the size of a window with a middle."""
+    """Raise unless `size` is a valid, odd window length; `name` is the parameter for the message."""
     check_integer(name, size, low=1)
     if size % 2 == 0:
-        raise ValueError(f"{name}={size} is even; a window with a middle has an odd size.")
+        raise ValueError(f"{name}={size} is even; a median filter needs an odd window.")
 
 
 def filtered(values: np.ndarray, *, size: int, axis: str = "time", patch_length: int | None = None) -> np.ndarray:
-    """Running median of a spectrogram (n_mels, n_frames) over frames or bands, of the whole or of patches of it."""
-    values = np.atleast_2d(values)  # a waveform is one band
+    """Running median of a spectrogram (n_mels, n_frames) over frames or bands, as a whole or in patches."""
+    values = np.atleast_2d(values)  # a waveform is treated as one band
     window = (1, size) if _AXES[axis] == 1 else (size, 1)
     n_frames = values.shape[1]
     edges = range(0, n_frames, patch_length or n_frames)

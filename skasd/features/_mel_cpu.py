@@ -36,7 +36,7 @@ def log_mel(waveform: np.ndarray, definition: MelDefinition) -> np.ndarray:
     Returns
     -------
     spectrogram : ndarray of shape (n_mels, n_frames)
-        In dB, or natural logarithm; of the dtype of `waveform`.
+        Levels in dB, or natural logarithms; of the dtype of `waveform`.
     """
     window, filterbank = _constants(definition, waveform.dtype)
     frames = np.lib.stride_tricks.sliding_window_view(definition.padded(waveform), definition.n_fft)

@@ -1,4 +1,4 @@
-"""TFgramTransformer: a time-frequency image of the waveform that a network has learnt."""
+"""TFgramTransformer: a learnt time-frequency image of the waveform."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -28,21 +28,20 @@ _LABEL_COLUMNS = ("machine_type", "section")
 
 
 class TFgramTransformer(ClipTransformer):
-    r"""TFgram of each clip: an image of the waveform, of the size of its log-mel, that a network has learnt.
+    r"""TFgram of each clip: a learnt image of the waveform that has the size of its log-mel.
 
-    A convolutional network on the waveform, the third branch of OS-SCL [1]_, whose channels take the place of mel bands. It
-    is trained as part of the whole network: with the other branches, and by the same loss on the labels of the table.
+    A convolutional network on the waveform, the third branch of OS-SCL [1]_, computes the image; its channels take the place
+    of mel bands. It is trained together with the other branches, by the loss of OS-SCL on the labels of the table.
 
     Parameters
     ----------
     detector : OSSCLDetector, FrozenEstimator of one, or None, default=None
-        The detector that learns the image, with ``"tfgram"`` among its branches. If it is fitted, its image is used as it
-        is; otherwise a clone of it is fitted. Cloning the transformer, as a grid search does, makes a fitted detector an
-        unfitted one; ``FrozenEstimator(detector)`` keeps it fitted. None trains an OSSCLDetector with its default
-        parameters, 300 epochs.
+        Detector that learns the image, with ``"tfgram"`` among its branches. The network of a fitted detector is used as it
+        is; of an unfitted one, a clone is fitted. Cloning the transformer, as a grid search does, resets a fitted detector;
+        ``FrozenEstimator(detector)`` keeps it fitted. None trains an OSSCLDetector with its default parameters, 300 epochs.
     device : str, default="auto"
-        Where the images are computed, and where the network is trained if `detector` is None: ``"cpu"``, a torch device
-        such as ``"cuda"``, or ``"auto"``, an accelerator (GPU) if there is one.
+        Device that computes the images, and trains the network if `detector` is None: ``"cpu"``, a torch device such as
+        ``"cuda"``, or ``"auto"`` for an accelerator (GPU) if there is one.
     n_jobs : int or None, default=-1
         Number of threads that read clips; -1 uses all cores.
     verbose : int, default=0
@@ -51,23 +50,24 @@ class TFgramTransformer(ClipTransformer):
     Attributes
     ----------
     network_ : torch.nn.Module
-        Waveforms to images, on the CPU.
+        Network from waveforms to images, on the CPU.
     history_ : list of dict
-        Epoch, mean loss, learning rate and seconds of each epoch of the detector.
+        Number, mean loss, learning rate and duration in seconds of each epoch of the detector.
     n_features_in_ : int
-        Time points of a clip, if fitted on a 2-D array.
+        Number of time points of a clip, if fitted on a 2-D array.
 
     See Also
     --------
-    LogMelTransformer : The image that is not learnt.
-    skasd.detectors.OSSCLDetector : The detector that it is a part of.
+    LogMelTransformer : Computes an image without learning.
+    skasd.detectors.OSSCLDetector : The detector that contains this network.
 
     Notes
     -----
     Stem and blocks are those of the code of [1]_: a convolution of 11 samples with a stride of 5, then three pairs of
-    convolutions of 3 with dilations 1 and 2, each pair followed by a pooling to a quarter, to twice the frames, and to the
-    number of frames. The frames of the image correspond to those of the log-mel; the order of the channels has no meaning.
-    Departure: the rest of the published class, about 79.8 million parameters without a gradient, is left out.
+    convolutions of 3 with dilations 1 and 2. The pairs are followed by pooling to a quarter of the length, to twice the
+    number of frames, and to the number of frames. The frames of the image correspond to those of the log-mel; the order of
+    the channels has no meaning. Departure: the rest of the published class, about 79.8 million parameters that never receive
+    a gradient, is left out.
 
     References
     ----------
@@ -95,18 +95,19 @@ class TFgramTransformer(ClipTransformer):
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn the image from normal clips, or take it from the `detector` if that is fitted.
+        """Train the network on normal clips, or take it from `detector` if that is fitted.
 
         Parameters
         ----------
         X : array of shape (n_clips, n_timepoints), list of paths or waveforms, or clip table
             Clips.
         y : array-like of shape (n_clips,), default=None
-            +1 for normal clips, -1 for anomalies, which are left out. None takes all clips as normal.
+            +1 for normal clips, -1 for anomalies, which are left out. None treats all clips as normal.
 
         Returns
         -------
         self : object
+            The fitted transformer.
         """
         check_device(self.device)
         clips = normals_only(self._check_clips(X, reset=True), y)
@@ -152,8 +153,8 @@ class TFgramTransformer(ClipTransformer):
     def _refuse_without_image(self, detector: Any, branches: Any) -> None:
         if "tfgram" not in branches:
             raise ValueError(
-                f"detector={detector!r} has the branches {tuple(branches)}, without 'tfgram', the image that is asked for; "
-                "give an OSSCLDetector with it."
+                f"detector={detector!r} has the branches {tuple(branches)}, which lack 'tfgram'; give an OSSCLDetector that "
+                "has this branch."
             )
 
     def _keep(self, network: Any, fit: NetworkFit, history: list[dict[str, Any]]) -> None:
@@ -163,22 +164,22 @@ class TFgramTransformer(ClipTransformer):
         self.history_ = history
 
     def transform(self, X: Any) -> np.ndarray | pd.DataFrame:
-        """Images of the clips.
+        """Compute the images of the clips.
 
         Parameters
         ----------
         X : array of shape (n_clips, n_timepoints), list of paths or waveforms, or clip table
-            Clips; cut, or filled as the front end says, to the length of those that it learnt from.
+            Clips. They are cut or filled to the length that the network was trained on, as the front end says.
 
         Returns
         -------
         tfgram : ndarray of shape (n_clips, n_channels, n_frames), or DataFrame
-            At least 0, without unit. Given a table, the table with a column `tfgram` added.
+            Images with dimensionless values of at least 0; for a clip table, the table with a new column `tfgram`.
 
         Raises
         ------
         ValueError
-            Clips that cannot be read, all of them listed.
+            If clips cannot be read; the message lists all of them.
         """
         clips = self._check_clips(X, reset=False)
         inputs = self._inputs.of(clips, n_jobs=self.n_jobs, verbose=self.verbose, title="tfgram")

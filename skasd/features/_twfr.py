@@ -1,4 +1,4 @@
-"""TWFRTransformer: one spectrum per clip, its frames weighted by their rank in each band.
+"""TWFRTransformer: one spectrum per clip, pooled over time with weights that depend on the rank of each frame.
 
 Axes: F mel bands, T frames, R decay values.
 """
@@ -19,24 +19,24 @@ from skasd.features._frontend import frontend_of, twfr_frontend
 
 
 class TWFRTransformer(ClipTransformer):
-    r"""Global weighted ranking pooling over time: the TWFR of [1]_.
+    r"""Time-weighted frequency representation (TWFR) of [1]_: global weighted ranking pooling over time.
 
-    In each band the frames are sorted from loud to quiet, and averaged with weights that decay with the rank: r = 1 is
-    the mean over time, right for machines that sound alike all the time; r = 0 is the maximum; values between look at the
-    loudest few frames, right for machines that act now and then.
+    In each band the frames are sorted from loud to quiet and averaged with weights that decay with the rank: r = 1 is the
+    mean over time, which suits machines with a steady sound; r = 0 is the maximum; values in between emphasise the loudest
+    frames, which suits machines that operate intermittently.
 
     Parameters
     ----------
     r : float or sequence of float, default=(1.0, 0.9, 0.5)
-        Decay of the weights, in [0, 1], dimensionless. The spectra of several follow one another.
+        Decay of the weights, in [0, 1], dimensionless. The spectra of several values are concatenated.
     frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
-        Makes the spectrograms of waveforms and files, see :ref:`features_frontend`; features are used as they are. None uses
-        the front end of [1]_: 128 HTK bands without norm, window 1024 and hop 512 samples.
+        Front end that computes spectrograms of waveforms and files, see :ref:`features_frontend`; features are used as they
+        are. None uses the front end of [1]_: 128 HTK bands without norm, window 1024 and hop 512 samples.
     feature : str, default="auto"
-        Column of a clip table that holds the features. ``"auto"`` is the one that the last transformer wrote, or the only
-        one that holds features.
+        Column of a clip table that holds the features. ``"auto"`` is the one that the last transformer wrote, or else the
+        only feature column.
     flatten : bool, default=True
-        Whether a clip table gives an array (True), or the table with a column `twfr` added.
+        Whether a clip table is transformed to an array (True) or gets a new column `twfr` (False).
     n_jobs : int or None, default=-1
         Number of threads that read clips and compute spectra; -1 uses all cores.
     verbose : int, default=0
@@ -45,15 +45,15 @@ class TWFRTransformer(ClipTransformer):
     Attributes
     ----------
     n_features_in_ : int
-        Bands of a feature, or time points of a 2-D array.
+        Number of bands of a feature, or of time points of a 2-D array.
 
     See Also
     --------
-    skasd.detectors.TWFRDetector : A Gaussian mixture on these spectra.
+    skasd.detectors.TWFRDetector : Scores clips by a Gaussian mixture on these spectra.
 
     Notes
     -----
-    With :math:`S_b(0) \ge S_b(1) \ge \dots` the sorted frames of band :math:`b`, [1]_ pools them to
+    With :math:`S_b(0) \ge S_b(1) \ge \dots` the sorted levels of the frames of band :math:`b`, [1]_ pools them to
 
     .. math:: v_b(r) = \frac{\sum_n r^n S_b(n)}{\sum_n r^n}, \qquad 0^0 = 1.
 
@@ -88,7 +88,7 @@ class TWFRTransformer(ClipTransformer):
         self.verbose = verbose
 
     def transform(self, X: Any) -> np.ndarray | pd.DataFrame:
-        """Pooled spectra.
+        """Pool each clip into one spectrum per value of r.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class TWFRTransformer(ClipTransformer):
         Returns
         -------
         twfr : ndarray of shape (n_clips, n_r * n_mels), or DataFrame
-            In the unit of the features. With ``flatten=False`` a clip table gives the table with a column `twfr` added.
+            Spectra in the unit of the features. A clip table with ``flatten=False`` is returned with a new column `twfr`.
         """
         clips = self._check_clips(X, reset=False)
         frontend = frontend_of(self.frontend, twfr_frontend())
@@ -110,7 +110,7 @@ class TWFRTransformer(ClipTransformer):
 
     @available_if(lambda self: self.flatten)
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the columns if `flatten`: ``twfr{r}_mel{band}``.
+        """Names of the output columns; available if `flatten` is True.
 
         Parameters
         ----------
@@ -120,6 +120,7 @@ class TWFRTransformer(ClipTransformer):
         Returns
         -------
         names : ndarray of shape (n_r * n_mels,), dtype object
+            Names of the form ``twfr{r}_mel{band}``.
         """
         check_is_fitted(self)
         names = [f"twfr{r:g}_mel{band}" for r in decay_values(self.r) for band in range(self._n_mels)]

@@ -60,15 +60,15 @@ def labels_of(
     Parameters
     ----------
     machines, domains, attributes : ndarray of shape (n_clips,), str
-        Of each clip; an attribute may be "".
+        Names of each clip; an attribute may be "".
     statistics : ndarray of shape (n_clips, n_statistics)
         What clusters are made of.
     clusters_for : {"missing", "all", "none"}
         Which machines are clustered: those without any attribute, all, or none.
     clusterer : StatisticalClusterer
-        How.
+        Clustering algorithm.
     seed : int
-        Of a clusterer whose `random_state` is None.
+        Seeds a clusterer whose `random_state` is None.
     """
     source = {str(name): _source(attributes[machines == name], clusters_for) for name in np.unique(machines)}
     last = attributes.copy()

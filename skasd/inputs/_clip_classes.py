@@ -69,7 +69,7 @@ class ClipClasses:
         domain : ndarray of shape (n,), str, or None, default=None
             ``"source"`` or ``"target"``; never put into one cluster if there are both.
         seed : int
-            Of the clustering.
+            Seeds the clustering.
         """
         is_clustered = n_clusters is not None or len(np.unique(machine)) < 2
         names = machine
@@ -101,7 +101,7 @@ def pseudo_labels(
     domain : ndarray of shape (n,), str, or None, default=None
         Not told apart, and not named, where all are of one.
     seed : int
-        Of the clustering.
+        Seeds the clustering.
 
     Returns
     -------

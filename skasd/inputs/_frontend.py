@@ -48,7 +48,11 @@ class Frontend:
         """F and T of a clip of so many time points."""
         if self.shape is not None:
             return self.shape(n_timepoints)
-        n_bands, n_frames = self.spectrogram(np.zeros(n_timepoints, dtype=np.float32)).shape
+        noise = np.random.default_rng(0).uniform(-0.1, 0.1, n_timepoints)  # silence has no logarithm
+        try:
+            n_bands, n_frames = self.spectrogram(noise.astype(np.float32)).shape
+        except ValueError as error:
+            raise ValueError(f"Noise of {n_timepoints} time points {error}.") from error
         return n_bands, n_frames
 
     def hop(self, n_timepoints: int) -> int:

@@ -4,12 +4,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
+from torch import nn
 
 from skasd.clips import Clips
 from skasd.inputs._clip_classes import ClipClasses, machine_names
 from skasd.inputs._frontend import Frontend
 from skasd.inputs._network_inputs import NetworkInputs, branch_inputs, usable_branches
-from skasd.training import ClipStore
+from skasd.training import ClipStore, evaluated
+
+_CLIPS_PER_BATCH = 32  # when scoring: large enough for speed, and always the same, so that rounding is too
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,14 @@ def stacked_batches(
             batch = []
     if batch:
         yield _stacked(batch, names)
+
+
+def embeddings_of(
+    network: nn.Module, inputs: Iterable[dict[str, np.ndarray] | None], names: Sequence[str], device: torch.device
+) -> np.ndarray:
+    """Embeddings (n_clips, embedding_dim) that a network in evaluation mode gives for the inputs called `names` of clips."""
+    batches = stacked_batches(inputs, names, _CLIPS_PER_BATCH)
+    return np.concatenate(list(evaluated(network, batches, device)))
 
 
 def _stacked(batch: list[dict[str, np.ndarray]], names: Sequence[str]) -> dict[str, np.ndarray]:

@@ -48,11 +48,11 @@ def outputs_of_clips(
     Parameters
     ----------
     networks : sequence of nn.Module
-        In evaluation mode; patches (B, P, F) to an output (B, ...).
+        Networks in evaluation mode, from patches (B, P, F) to an output (B, ...).
     numbers : iterable of int
         Which of them each clip is for.
     spectrograms : iterable of ndarray of shape (F, T), or None
-        Of clips of any length; those of fewer than P frames are repeated. None is passed over.
+        Spectrograms of clips of any length; those of fewer than P frames are repeated. None is skipped.
     length, step : int
         P, and frames from one patch to the next.
     device : torch.device

@@ -1,4 +1,4 @@
-"""Losses, and the heads that hold what they learn: tensors in, a number out; always in float32 or better."""
+"""Loss functions, and heads that hold the learned class centres; computed in float32 or float64."""
 
 from skasd.losses._adacos import (
     SubClusterAdaCosHead,

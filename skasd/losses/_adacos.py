@@ -1,9 +1,9 @@
-"""AdaCos and sub-cluster AdaCos: classification by angle, with a scale that follows from the number of classes.
+"""AdaCos and sub-cluster AdaCos: angular softmax losses whose scale follows from the number of classes.
 
 X. Zhang et al., "AdaCos: adaptively scaling cosine logits for effectively learning deep face representations", CVPR 2019,
 arXiv:1905.00292; K. Wilkinghoff, "Sub-cluster AdaCos", IJCNN 2021.
 
-Axes: B clips, D dimensions of the embedding, C classes, K sub-clusters of each.
+Axes: B clips, D dim of the embedding, C classes, K subclusters of each class.
 """
 
 import math
@@ -12,23 +12,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skasd._typing import Float
 from skasd.losses._precision import at_least_float32
 
-_QUARTER_TURN = math.pi / 4
+_LARGEST_ANGLE = math.pi / 4
 
 
 def adacos_scale(n_centers: int) -> float:
-    r"""Scale of the cosines before and without adaptation: :math:`\sqrt{2} \ln(n - 1)` of n centres [1]_.
+    r"""Fixed scale of AdaCos, also the initial value of the adaptive one: :math:`\sqrt{2} \ln(n - 1)` [1]_.
 
     Parameters
     ----------
     n_centers : int
-        Classes, or classes times sub-clusters. Fewer than three are taken as three: the scale of two is zero, with which
-        nothing can be learnt.
+        Number of centres :math:`n`: classes, or classes times sub-clusters. Values below 3 are treated as 3, because two
+        centres would give a scale of zero, with which nothing can be learned.
 
     Returns
     -------
     scale : float
+        Factor of the cosines, dimensionless.
 
     References
     ----------
@@ -43,21 +45,24 @@ def adacos_scale(n_centers: int) -> float:
 
 
 @at_least_float32
-def sub_cluster_log_probability(cosine: Tensor, *, scale: Tensor | float) -> Tensor:
-    r"""Log-probabilities of classes, each the sum of those of its sub-clusters.
+def sub_cluster_log_probability(
+    cosine: Float[Tensor, "clips classes subclusters"], *, scale: Float[Tensor, ""] | float
+) -> Float[Tensor, "clips classes"]:
+    r"""Log-probabilities of the classes, where a class has the summed probability of its sub-clusters.
 
     .. math:: \log p_c = \log \sum_k e^{s \cos \theta_{ck}} - \log \sum_{j, k} e^{s \cos \theta_{jk}}
 
     Parameters
     ----------
-    cosine : Tensor of shape (B, C, K)
-        Cosines of clips and centres.
-    scale : float
-        :math:`s`.
+    cosine : Tensor of shape (clips, classes, subclusters)
+        Cosines between embeddings and centres.
+    scale : Tensor of shape () or float
+        Factor :math:`s` of the cosines, dimensionless.
 
     Returns
     -------
-    log_probability : Tensor of shape (B, C)
+    log_probability : Tensor of shape (clips, classes)
+        Natural logarithms of probabilities that sum to 1 over the classes.
 
     Examples
     --------
@@ -70,46 +75,54 @@ def sub_cluster_log_probability(cosine: Tensor, *, scale: Tensor | float) -> Ten
 
 
 @at_least_float32
-def soft_cross_entropy(log_probability: Tensor, target: Tensor) -> Tensor:
-    r"""Cross-entropy :math:`-\sum_c y_c \log p_c`, a mean over clips.
+def soft_cross_entropy(
+    log_probability: Float[Tensor, "clips classes"], target: Float[Tensor, "clips classes"]
+) -> Float[Tensor, ""]:
+    r"""Cross-entropy :math:`-\sum_c y_c \log p_c` with soft targets, averaged over clips.
 
     Parameters
     ----------
-    log_probability : Tensor of shape (B, C)
-        Of the classes.
-    target : Tensor of shape (B, C)
-        Shares of the classes: of mixed clips, several are not zero.
+    log_probability : Tensor of shape (clips, classes)
+        Log-probabilities of the classes.
+    target : Tensor of shape (clips, classes)
+        Target probability of each class; a mixture of clips has several nonzero entries.
 
     Returns
     -------
     loss : Tensor of shape ()
+        Mean over clips.
     """
     return -(target * log_probability).sum(dim=1).mean()
 
 
 @at_least_float32
-def adapted_scale(cosine: Tensor, target: Tensor, scale: Tensor | float) -> Tensor:
-    r"""Scale of the next step, from the angles of this one [1]_.
+def adapted_scale(
+    cosine: Float[Tensor, "clips classes subclusters"],
+    target: Float[Tensor, "clips classes"],
+    scale: Float[Tensor, ""] | float,
+) -> Float[Tensor, ""]:
+    r"""Adaptive scale of AdaCos, updated from the angles of the current batch [1]_.
 
     .. math:: s = \frac{\ln B}{\cos(\min(\pi / 4, \theta))},\quad
               B = \frac{1}{n} \sum_i \sum_{j \ne y_i} e^{s' \cos \theta_{ij}}
 
-    with :math:`\theta` the median angle to the own class, of an even number the mean of the middle two. Of several
-    sub-clusters [2]_ sums the angles, and takes all centres into B: the sum of many angles is in practice always beyond a
-    quarter of a turn, so that this scale says nothing about them. Use the fixed scale.
+    where :math:`\theta` is the median angle between a clip and its own class; for an even number of clips, the mean of the
+    two middle angles. With several sub-clusters, [2]_ sums the angles over them and includes all centres in :math:`B`. The
+    sum of many angles practically always exceeds :math:`\pi / 4`, so the clamp hides the angles. Use the fixed scale then.
 
     Parameters
     ----------
-    cosine : Tensor of shape (B, C, K)
-        Cosines of clips and centres.
-    target : Tensor of shape (B, C)
-        Shares of the classes; the largest is the own class.
-    scale : float
-        Last scale :math:`s'`.
+    cosine : Tensor of shape (clips, classes, subclusters)
+        Cosines between embeddings and centres.
+    target : Tensor of shape (clips, classes)
+        Target probability of each class; the most probable one is the clip's own class.
+    scale : Tensor of shape () or float
+        Previous scale :math:`s'`, dimensionless.
 
     Returns
     -------
     scale : Tensor of shape ()
+        Scale of the next step, dimensionless.
 
     References
     ----------
@@ -123,14 +136,14 @@ def adapted_scale(cosine: Tensor, target: Tensor, scale: Tensor | float) -> Tens
         logits = logits.scatter(1, own[:, None, None], -torch.inf)
     largest = logits.max()
     mean_sum = (logits - largest).exp().sum(dim=(1, 2)).mean()
-    return (largest + mean_sum.log()) / angle.quantile(0.5).clamp(max=_QUARTER_TURN).cos()
+    return (largest + mean_sum.log()) / angle.quantile(0.5).clamp(max=_LARGEST_ANGLE).cos()
 
 
 _LEAST_SCALE = adacos_scale(3)
 
 
 class SubClusterAdaCosHead(nn.Module):
-    """Sub-cluster AdaCos: several centres of each class on the unit sphere. With one of each, it is AdaCos.
+    """Sub-cluster AdaCos head: several centres per class on the unit sphere. With one centre per class it is AdaCos.
 
     Parameters
     ----------
@@ -139,12 +152,12 @@ class SubClusterAdaCosHead(nn.Module):
     n_classes : int
         Number of classes.
     n_subclusters : int, default=16
-        Centres of each class.
+        Number of centres per class.
     trainable : bool, default=True
-        Whether the centres are learnt; else they stay where they were drawn.
+        Whether the centres are trained. If False, they keep their random initial values.
     dynamic_scale : bool, default=False
-        Whether the scale follows the batches, see :func:`adapted_scale`, as long as it stays above that of three centres; of
-        two classes it would fall to zero, and below.
+        Whether the scale adapts to the batches, see :func:`adapted_scale`. It never falls below the fixed scale of three
+        centres; with two classes it would otherwise fall to zero or below.
     """
 
     scale: Tensor
@@ -165,18 +178,20 @@ class SubClusterAdaCosHead(nn.Module):
         self.register_buffer("scale", torch.tensor(adacos_scale(n_classes * n_subclusters)))
 
     @at_least_float32
-    def cosine(self, embedding: Tensor) -> Tensor:
-        """Cosines (B, C, K) of embeddings (B, D) and centres."""
+    def cosine(self, embedding: Float[Tensor, "clips dim"]) -> Float[Tensor, "clips classes subclusters"]:
+        """Cosines between embeddings and centres."""
         cosine = functional.normalize(embedding) @ functional.normalize(self.weight).T  # (B, C K)
         return cosine.unflatten(1, (self.n_classes, -1))
 
-    def log_probability(self, embedding: Tensor) -> Tensor:
-        """Log-probabilities (B, C) of embeddings (B, D)."""
+    def log_probability(self, embedding: Float[Tensor, "clips dim"]) -> Float[Tensor, "clips classes"]:
+        """Log-probabilities of the classes."""
         return sub_cluster_log_probability(self.cosine(embedding), scale=self.scale)
 
-    def forward(self, embedding: Tensor, target: Tensor) -> Tensor:
-        """Loss of embeddings (B, D) of which `target` (B, C) tells the shares of the classes."""
+    def forward(
+        self, embedding: Float[Tensor, "clips dim"], target: Float[Tensor, "clips classes"]
+    ) -> Float[Tensor, ""]:
+        """Loss of embeddings whose class probabilities are `target`; adapts the scale in training if it is dynamic."""
         cosine = self.cosine(embedding)
-        if self.dynamic_scale and self.training and cosine.shape[1] > 1:  # one class has no other to be told from
+        if self.dynamic_scale and self.training and cosine.shape[1] > 1:  # a single class has no other to separate from
             self.scale.copy_(adapted_scale(cosine.detach(), target, self.scale).clamp(min=_LEAST_SCALE))
         return soft_cross_entropy(sub_cluster_log_probability(cosine, scale=self.scale.clone()), target)

@@ -1,15 +1,16 @@
-"""AdaProj: classification by the angle to the subspace that the centres of a class span.
+"""AdaProj: classification by the angle between an embedding and the subspace spanned by the centres of a class.
 
 K. Wilkinghoff, "AdaProj: adaptively scaled angular margin subspace projections for anomalous sound detection with auxiliary
 classification tasks", DCASE Workshop 2024, arXiv:2403.14179.
 
-Axes: B clips, D dimensions of the embedding, C classes, K centres of each.
+Axes: B clips, D dim of the embedding, C classes, K centers of each class.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skasd._typing import Float
 from skasd.losses._adacos import adacos_scale, soft_cross_entropy
 from skasd.losses._precision import at_least_float32
 
@@ -17,26 +18,29 @@ _SMALLEST_LENGTH = 1e-6
 
 
 @at_least_float32
-def projection_cosine(embedding: Tensor, centers: Tensor) -> Tensor:
-    r"""Cosines of clips and their projections on the centres of each class.
+def projection_cosine(
+    embedding: Float[Tensor, "clips dim"], centers: Float[Tensor, "classes centers dim"]
+) -> Float[Tensor, "clips classes"]:
+    r"""Cosines between embeddings and their projections onto the centres of each class.
 
     .. math:: q_c = \sum_k (x \cdot w_{ck}) w_{ck}, \quad \cos_c = \frac{x \cdot q_c}{\lVert q_c \rVert}
 
     Parameters
     ----------
-    embedding : Tensor of shape (B, D)
-        Scaled to unit length here, :math:`x`.
-    centers : Tensor of shape (C, K, D)
-        Scaled to unit length here, :math:`w_{ck}`.
+    embedding : Tensor of shape (clips, dim)
+        Embeddings :math:`x`; this function scales them to unit length.
+    centers : Tensor of shape (classes, centers, dim)
+        Centres :math:`w_{ck}`; this function scales them to unit length.
 
     Returns
     -------
-    cosine : Tensor of shape (B, C)
+    cosine : Tensor of shape (clips, classes)
+        Cosines in [0, 1].
 
     Notes
     -----
-    The centres of a class are no orthonormal basis, as published: even at a centre the cosine is less than 1. A clip at
-    right angles to all centres of a class has the cosine 0.
+    As published, the centres of a class are not an orthonormal basis, so the cosine is less than 1 even at a centre. It is 0
+    for an embedding that is orthogonal to all centres of a class.
 
     References
     ----------
@@ -56,7 +60,7 @@ def projection_cosine(embedding: Tensor, centers: Tensor) -> Tensor:
 
 
 class AdaProjHead(nn.Module):
-    """AdaProj: a subspace for each class, with the fixed scale of AdaCos.
+    """AdaProj head: one subspace per class, with the fixed scale of AdaCos.
 
     Parameters
     ----------
@@ -65,9 +69,9 @@ class AdaProjHead(nn.Module):
     n_classes : int
         Number of classes.
     n_subclusters : int, default=16
-        Centres that span the subspace of a class.
+        Number of centres that span the subspace of a class.
     trainable : bool, default=True
-        Whether the centres are learnt; else they stay where they were drawn.
+        Whether the centres are trained. If False, they keep their random initial values.
     """
 
     def __init__(self, embedding_dim: int, n_classes: int, *, n_subclusters: int = 16, trainable: bool = True) -> None:
@@ -76,10 +80,12 @@ class AdaProjHead(nn.Module):
         nn.init.xavier_uniform_(self.weight.view(-1, embedding_dim))
         self.scale = adacos_scale(n_classes)
 
-    def log_probability(self, embedding: Tensor) -> Tensor:
-        """Log-probabilities (B, C) of embeddings (B, D)."""
+    def log_probability(self, embedding: Float[Tensor, "clips dim"]) -> Float[Tensor, "clips classes"]:
+        """Log-probabilities of the classes."""
         return (self.scale * projection_cosine(embedding, self.weight)).log_softmax(dim=1)
 
-    def forward(self, embedding: Tensor, target: Tensor) -> Tensor:
-        """Loss of embeddings (B, D) of which `target` (B, C) tells the shares of the classes."""
+    def forward(
+        self, embedding: Float[Tensor, "clips dim"], target: Float[Tensor, "clips classes"]
+    ) -> Float[Tensor, ""]:
+        """Loss of embeddings whose class probabilities are `target`."""
         return soft_cross_entropy(self.log_probability(embedding), target)

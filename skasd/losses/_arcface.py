@@ -1,9 +1,9 @@
-"""ArcFace: classification by angle, with a margin on the angle of the true class.
+"""ArcFace: angular softmax loss with a margin on the angle to the true class.
 
-J. Deng et al., "ArcFace: additive angular margin loss for deep face recognition", CVPR 2019, arXiv:1801.07698; with the
-fallback beyond the angle at which the margin would wrap around that its public code uses, and the code of OS-SCL with it.
+J. Deng et al., "ArcFace: additive angular margin loss for deep face recognition", CVPR 2019, arXiv:1801.07698. Beyond the
+angle at which the margin would wrap around, a linear fallback applies, as in the public code of ArcFace and of OS-SCL.
 
-Axes: B clips, D dimensions of the embedding, C classes, K sub-centres.
+Axes: B clips, D dim of the embedding, C classes, K sub-centres of each class.
 """
 
 import math
@@ -12,16 +12,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skasd._typing import Float, Int
 from skasd.losses._precision import at_least_float32
 
 _LEAST_SQUARED_SINE = 1e-12  # the slope of the square root is infinite at 0
 
 
 @at_least_float32
-def arcface_logits(cosine: Tensor, label: Tensor, *, margin: float, scale: float) -> Tensor:
-    r"""Scaled cosines with the margin on the class of each clip: Eq. (3) of [1]_.
+def arcface_logits(
+    cosine: Float[Tensor, "clips classes"], label: Int[Tensor, " clips"], *, margin: float, scale: float
+) -> Float[Tensor, "clips classes"]:
+    r"""Scaled cosines with the margin on the true class of each clip: Eq. (3) of [1]_.
 
-    With :math:`c` the cosine of clip and class centre, the logit of the true class is
+    With :math:`c` the cosine between a clip and the centre of a class, the logit of the true class is
 
     .. math:: \ell_y = s \cos(\arccos c + m) = s \left(c \cos m - \sqrt{1 - c^2} \sin m\right)
               \quad \text{if } c > \cos(\pi - m), \qquad \ell_y = s \left(c - m \sin(\pi - m)\right) \text{ otherwise,}
@@ -30,23 +33,24 @@ def arcface_logits(cosine: Tensor, label: Tensor, *, margin: float, scale: float
 
     Parameters
     ----------
-    cosine : Tensor of shape (B, C)
-        Cosines of clips and class centres, in [-1, 1].
-    label : Tensor of shape (B,), int64
-        Class of each clip.
+    cosine : Tensor of shape (clips, classes)
+        Cosines between embeddings and class centres, in [-1, 1].
+    label : Tensor of shape (clips,), int64
+        True class of each clip.
     margin : float
-        Additive angular margin :math:`m`, in radians, in [0, pi / 2).
+        Additive angular margin :math:`m`, in radians, in [0, pi / 2].
     scale : float
         Factor :math:`s` of the cosines, dimensionless.
 
     Returns
     -------
-    logits : Tensor of shape (B, C)
+    logits : Tensor of shape (clips, classes)
+        Inputs of the softmax.
 
     Notes
     -----
-    The logit jumps at the threshold by a little, as in the reference code. :math:`1 - c^2` is kept above 1e-12, and
-    where it is not, it has no gradient, so that the slope of its root stays finite.
+    As in the reference code, the logit has a small jump at the threshold. :math:`1 - c^2` is clamped to at least 1e-12 and
+    has no gradient where it is clamped, so that the gradient of the square root stays finite.
 
     References
     ----------
@@ -68,7 +72,7 @@ def arcface_logits(cosine: Tensor, label: Tensor, *, margin: float, scale: float
 
 
 class ArcFaceHead(nn.Module):
-    """Class centres on the unit sphere.
+    """ArcFace head: class centres on the unit sphere.
 
     Parameters
     ----------
@@ -81,7 +85,7 @@ class ArcFaceHead(nn.Module):
     scale : float, default=30.0
         Factor of the cosines, dimensionless.
     n_subcenters : int, default=1
-        Centres of each class, of which the nearest counts.
+        Number of centres per class; only the nearest one counts.
     """
 
     def __init__(
@@ -93,11 +97,13 @@ class ArcFaceHead(nn.Module):
         nn.init.xavier_uniform_(self.weight)
 
     @at_least_float32
-    def cosine(self, embedding: Tensor) -> Tensor:
-        """Cosines (B, C) of embeddings (B, D) and the nearest centre of each class."""
+    def cosine(self, embedding: Float[Tensor, "clips dim"]) -> Float[Tensor, "clips classes"]:
+        """Cosines between embeddings and the nearest centre of each class."""
         cosine = functional.normalize(embedding) @ functional.normalize(self.weight).T  # (B, C K)
         return cosine.unflatten(1, (self.n_classes, -1)).amax(dim=2)
 
-    def forward(self, embedding: Tensor, label: Tensor) -> Tensor:
-        """Logits (B, C) of embeddings (B, D) with the margin on the classes `label` (B,)."""
+    def forward(
+        self, embedding: Float[Tensor, "clips dim"], label: Int[Tensor, " clips"]
+    ) -> Float[Tensor, "clips classes"]:
+        """Logits with the margin on the true class `label`."""
         return arcface_logits(self.cosine(embedding), label, margin=self.margin, scale=self.scale)

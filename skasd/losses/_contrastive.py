@@ -1,47 +1,54 @@
 """Supervised contrastive loss.
 
-P. Khosla et al., "Supervised contrastive learning", NeurIPS 2020, arXiv:2004.11362, as the code of OS-SCL has it.
+P. Khosla et al., "Supervised contrastive learning", NeurIPS 2020, arXiv:2004.11362, in the form of the code of OS-SCL.
 
-Axes: B clips, D dimensions of the embedding.
+Axes: B clips, D dim of the embedding.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from skasd._typing import Float, Int
 from skasd.losses._precision import at_least_float32
 
 
 @at_least_float32
 def supervised_contrastive_loss(
-    embedding: Tensor, label: Tensor, *, temperature: float = 0.02, base_temperature: float = 0.07
-) -> Tensor:
+    embedding: Float[Tensor, "clips dim"],
+    label: Int[Tensor, " clips"],
+    *,
+    temperature: float = 0.02,
+    base_temperature: float = 0.07,
+) -> Float[Tensor, ""]:
     r"""Pull clips of one class together and push all others away: Eq. (2) of [1]_.
 
     .. math:: L = -\frac{\tau}{\tau_b} \frac{1}{n} \sum_i \frac{1}{\max(|P(i)|, 1)} \sum_{p \in P(i)}
               \log \frac{\exp(z_i \cdot z_p / \tau)}{\sum_{a \ne i} \exp(z_i \cdot z_a / \tau)}
 
-    with :math:`z` the embeddings scaled to unit length, and :math:`P(i)` the other clips with the label of clip :math:`i`.
+    where :math:`z` are the embeddings scaled to unit length and :math:`P(i)` are the other clips with the label of clip
+    :math:`i`.
 
     Parameters
     ----------
-    embedding : Tensor of shape (B, D)
-        Of at least two clips.
-    label : Tensor of shape (B,), int64
+    embedding : Tensor of shape (clips, dim)
+        Embeddings of at least two clips.
+    label : Tensor of shape (clips,), int64
         Class of each clip.
     temperature : float, default=0.02
-        :math:`\tau` > 0, dimensionless: the smaller, the more the nearest clips count.
+        Temperature :math:`\tau` > 0, dimensionless. The smaller it is, the more the nearest clips count.
     base_temperature : float, default=0.07
-        :math:`\tau_b` > 0, dimensionless: only scales the loss.
+        Temperature :math:`\tau_b` > 0, dimensionless. It only scales the loss.
 
     Returns
     -------
     loss : Tensor of shape ()
+        Mean over clips.
 
     Notes
     -----
-    Departures from the paper: one view per clip, not two; a clip with empty :math:`P(i)` gives 0 and counts in the mean,
-    as in the code of OS-SCL. So batch size and sampling change the weight of this loss.
+    Departures from the paper: there is one view per clip instead of two. As in the code of OS-SCL, a clip with empty
+    :math:`P(i)` contributes 0 and counts in the mean, so batch size and sampling change the weight of this loss.
 
     References
     ----------

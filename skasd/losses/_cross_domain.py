@@ -1,9 +1,9 @@
-"""Contrast of clips of one class across domains.
+"""Supervised contrastive loss whose positive pairs cross domains.
 
 P. Khosla et al., "Supervised contrastive learning", NeurIPS 2020, arXiv:2004.11362, with the pairs of X. Meng et al.,
 "Contrastive learning with spectrum information augmentation in abnormal sound detection", 2025, arXiv:2509.15570.
 
-Axes: B views, D dimensions of the embedding.
+Axes: B views, D dim of the embedding.
 """
 
 import torch
@@ -11,30 +11,37 @@ from torch import Tensor
 from torch.nn import functional
 
 from skasd._parameters import check_option
+from skasd._typing import Bool, Float, Int
 from skasd.losses._precision import at_least_float32
 
 CROSS_DOMAIN_FORMS = ("supcon", "pairwise")
-_FARTHEST = 0.3  # cosine below which two classes are far enough apart
+_FARTHEST = 0.3  # cosine below which two views of different classes are far enough apart
 
 
 def cross_domain_pairs(
-    label: Tensor, domain: Tensor, clip: Tensor, *, cross_domain: bool = True, ignore_same_domain: bool = True
-) -> tuple[Tensor, Tensor]:
-    """Which views each view is pulled to, and which it is pushed away from.
+    label: Int[Tensor, " views"],
+    domain: Int[Tensor, " views"],
+    clip: Int[Tensor, " views"],
+    *,
+    cross_domain: bool = True,
+    ignore_same_domain: bool = True,
+) -> tuple[Bool[Tensor, "views views"], Bool[Tensor, "views views"]]:
+    """Positive and negative pairs of views.
 
     Parameters
     ----------
-    label, domain, clip : Tensor of shape (B,), int64
-        Class of each view, its domain, and the clip that it is a view of.
+    label, domain, clip : Tensor of shape (views,), int64
+        Class, domain and clip of each view.
     cross_domain : bool, default=True
-        Whether it is pulled only to views of its class in another domain, and to other views of its clip; else to all of its
-        class. A view that is pulled to none is pulled to all of its class.
+        Whether the positives of a view are restricted to views of its class in another domain and other views of its clip.
+        If False, or if a view has no such positive, its positives are all other views of its class.
     ignore_same_domain : bool, default=True
-        Whether it is left alone by those of its class that it is not pulled to, or pushed away from them.
+        Whether views of the same class that are not positives are ignored. If False, they are negatives.
 
     Returns
     -------
-    positive, negative : Tensor of shape (B, B), bool
+    positive, negative : Tensor of shape (views, views), bool
+        Row `i` marks the positives and the negatives of view `i`.
     """
     other = ~torch.eye(len(label), dtype=torch.bool, device=label.device)
     same_class = (label[:, None] == label) & other
@@ -48,33 +55,38 @@ def cross_domain_pairs(
 
 @at_least_float32
 def cross_domain_loss(
-    embedding: Tensor, positive: Tensor, negative: Tensor, *, temperature: float = 0.07, form: str = "supcon"
-) -> Tensor:
-    r"""Pull the pairs of one list together and those of another apart.
+    embedding: Float[Tensor, "views dim"],
+    positive: Bool[Tensor, "views views"],
+    negative: Bool[Tensor, "views views"],
+    *,
+    temperature: float = 0.07,
+    form: str = "supcon",
+) -> Float[Tensor, ""]:
+    r"""Pull positive pairs together and push negative pairs apart.
 
-    ``"supcon"``, with :math:`z` the embeddings scaled to unit length, is
+    With :math:`z` the embeddings scaled to unit length, ``"supcon"`` is
 
     .. math:: L = \operatorname{mean}_i\, -\frac{1}{|P(i)|} \sum_{p \in P(i)} \left[\frac{z_i \cdot z_p}{\tau} -
               \log \sum_{q \in P(i) \cup N(i)} \exp \frac{z_i \cdot z_q}{\tau}\right],
 
-    where views with empty :math:`P(i)` do not count, and ``"pairwise"`` is the mean of :math:`(1 - z_i \cdot z_p)^2` over
-    all pairs to be pulled, and that of :math:`\max(0, z_i \cdot z_n - 0.3)^2` over all pairs to be pushed.
+    where views with empty :math:`P(i)` do not count. ``"pairwise"`` is the mean of :math:`(1 - z_i \cdot z_p)^2` over all
+    positive pairs plus the mean of :math:`\max(0, z_i \cdot z_n - 0.3)^2` over all negative pairs.
 
     Parameters
     ----------
-    embedding : Tensor of shape (B, D)
-        Of views.
-    positive, negative : Tensor of shape (B, B), bool
-        :math:`P` and :math:`N`, of :func:`cross_domain_pairs`.
+    embedding : Tensor of shape (views, dim)
+        Embeddings of the views.
+    positive, negative : Tensor of shape (views, views), bool
+        Pairs :math:`P` and :math:`N` as :func:`cross_domain_pairs` returns them.
     temperature : float, default=0.07
-        :math:`\tau` > 0, dimensionless, of ``"supcon"``.
+        Temperature :math:`\tau` > 0 of ``"supcon"``, dimensionless.
     form : {"supcon", "pairwise"}, default="supcon"
-        Which loss.
+        Form of the loss.
 
     Returns
     -------
     loss : Tensor of shape ()
-        0 where there is no pair.
+        The loss, 0 if there are no pairs.
 
     Examples
     --------
@@ -97,6 +109,6 @@ def cross_domain_loss(
     return -_mean(per_view, n_positive > 0)
 
 
-def _mean(values: Tensor, counts: Tensor) -> Tensor:
-    """Mean of the values that count; 0 without any."""
+def _mean(values: Float[Tensor, "*shape"], counts: Bool[Tensor, "*shape"]) -> Float[Tensor, ""]:
+    """Mean of the values that count, or 0 if none does."""
     return torch.where(counts, values, 0).sum() / counts.sum().clamp(min=1)

@@ -1,7 +1,9 @@
-"""Labels as text: labels that are spelt alike begin with centres that lie together.
+"""Text embeddings of labels, so that classes with similar names start with centres that are close together.
 
 J. Tian et al., "Self-supervised anomalous sound detection with statistical clustering and contrastive learning", DCASE 2024
-technical report, which renders labels as text and embeds it; with hashed letters in place of a language model.
+technical report, embeds labels as text with a language model; here hashed letter n-grams take its place.
+
+Axes: C labels, D dim of the embedding.
 """
 
 import zlib
@@ -11,23 +13,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_LENGTHS = (2, 3, 4)  # of the runs of letters
+from skasd._typing import Float
+
+_LENGTHS = (2, 3, 4)  # letters of an n-gram
 
 
-def text_embedding(labels: Sequence[str], embedding_dim: int = 128) -> Tensor:
-    """Unit vectors of labels by the runs of two to four letters in them.
+def text_embedding(labels: Sequence[str], embedding_dim: int = 128) -> Float[Tensor, "labels dim"]:
+    """Unit vectors of labels from their letter n-grams of two to four letters.
 
     Parameters
     ----------
-    labels : sequence of C str
-        Such as ``"fan | source | speed 5"``.
+    labels : sequence of str
+        Labels such as ``"fan | source | speed 5"``.
     embedding_dim : int, default=128
-        Length of the vectors. Runs of letters are hashed into it; each adds or takes away one.
+        Length of the vectors. Each n-gram is hashed to one entry and adds 1 to it or subtracts 1 from it.
 
     Returns
     -------
-    embedding : Tensor of shape (C, embedding_dim)
-        The same on every machine and in every run.
+    embedding : Tensor of shape (labels, embedding_dim)
+        Vectors of unit length, the same on every machine and in every run.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Cross-entropies of clips that are mixtures of two.
+"""Cross-entropy losses for clips that are mixtures of two clips.
 
 S. Choi, J.-W. Choi, "Noisy-ArcMix: additive noisy angular margin loss combined with mixup for anomalous sound detection",
 ICASSP 2024, arXiv:2310.06364.
@@ -9,30 +9,37 @@ Axes: B clips, C classes.
 from torch import Tensor
 from torch.nn import functional
 
+from skasd._typing import Float, Int
 from skasd.losses._precision import at_least_float32
 
 
 @at_least_float32
-def noisy_arcmix_loss(logits: Tensor, label: Tensor, partner_label: Tensor, share: Tensor | float) -> Tensor:
-    r"""Cross-entropy of both labels on the same logits: Noisy-ArcMix [1]_.
+def noisy_arcmix_loss(
+    logits: Float[Tensor, "clips classes"],
+    label: Int[Tensor, " clips"],
+    partner_label: Int[Tensor, " clips"],
+    share: Float[Tensor, ""] | float,
+) -> Float[Tensor, ""]:
+    r"""Cross-entropy of both labels with the same logits: Noisy-ArcMix [1]_.
 
     .. math:: L = \lambda\, \mathrm{CE}(\ell, y) + (1 - \lambda)\, \mathrm{CE}(\ell, y_\pi)
 
-    The logits :math:`\ell` have their margin on the first label :math:`y`, so that for the partner's label :math:`y_\pi` it
-    sits on the wrong class.
+    The logits :math:`\ell` have their margin on the first label :math:`y`, so in the term of the partner's label
+    :math:`y_\pi` the margin is on the wrong class.
 
     Parameters
     ----------
-    logits : Tensor of shape (B, C)
-        With the margin on `label`.
-    label, partner_label : Tensor of shape (B,), int64
+    logits : Tensor of shape (clips, classes)
+        Logits with the margin on `label`.
+    label, partner_label : Tensor of shape (clips,), int64
         Classes of the two clips of each mixture.
     share : Tensor of shape () or float
-        :math:`\lambda` in [0, 1]: the share of the first clip.
+        Share :math:`\lambda` of the first clip, dimensionless, in [0, 1].
 
     Returns
     -------
     loss : Tensor of shape ()
+        Mean over clips.
 
     References
     ----------
@@ -50,24 +57,29 @@ def noisy_arcmix_loss(logits: Tensor, label: Tensor, partner_label: Tensor, shar
 
 @at_least_float32
 def arcmix_loss(
-    logits: Tensor, partner_logits: Tensor, label: Tensor, partner_label: Tensor, share: Tensor | float
-) -> Tensor:
-    r"""Cross-entropy of each label on logits with the margin on that label: ArcMix, the ablation of [1]_.
+    logits: Float[Tensor, "clips classes"],
+    partner_logits: Float[Tensor, "clips classes"],
+    label: Int[Tensor, " clips"],
+    partner_label: Int[Tensor, " clips"],
+    share: Float[Tensor, ""] | float,
+) -> Float[Tensor, ""]:
+    r"""Cross-entropy of each label with logits that have the margin on that label: ArcMix, the ablation in [1]_.
 
     .. math:: L = \lambda\, \mathrm{CE}(\ell, y) + (1 - \lambda)\, \mathrm{CE}(\ell_\pi, y_\pi)
 
     Parameters
     ----------
-    logits, partner_logits : Tensor of shape (B, C)
-        With the margin on `label`, and on `partner_label`.
-    label, partner_label : Tensor of shape (B,), int64
+    logits, partner_logits : Tensor of shape (clips, classes)
+        Logits with the margin on `label` and on `partner_label`, respectively.
+    label, partner_label : Tensor of shape (clips,), int64
         Classes of the two clips of each mixture.
     share : Tensor of shape () or float
-        :math:`\lambda` in [0, 1]: the share of the first clip.
+        Share :math:`\lambda` of the first clip, dimensionless, in [0, 1].
 
     Returns
     -------
     loss : Tensor of shape ()
+        Mean over clips.
 
     References
     ----------

@@ -1,15 +1,17 @@
-"""Losses in float32 or better, also where the network around them runs in bfloat16."""
+"""Losses are computed in float32 or float64, even when the network runs in bfloat16."""
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec
 
 import torch
 from torch import Tensor
 
+_P = ParamSpec("_P")
 
-def at_least_float32(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """`function` with its half-precision tensors in float32, and without autocast."""
+
+def at_least_float32(function: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
+    """Decorate a function so that half-precision tensors are converted to float32 and autocast is off."""
 
     @functools.wraps(function)
     def in_float32(*arguments: Any, **named: Any) -> Tensor:

@@ -1,37 +1,45 @@
-"""Contrast of clips with prototypes: InfoNCE between an embedding and what its cluster sounds like.
+"""Prototype contrastive loss: InfoNCE between an embedding and the prototypes of all clusters.
 
 J. Tian et al., "Self-supervised anomalous sound detection with statistical clustering and contrastive learning", DCASE 2024
-technical report, which has no formula; this is the plain reading of its words.
+technical report. The report has no formula; this one follows its description.
 
-Axes: B clips, D dimensions of the embedding, C prototypes.
+Axes: B clips, D dim of the embedding, C prototypes.
 """
 
 from torch import Tensor
 from torch.nn import functional
 
+from skasd._typing import Float, Int
 from skasd.losses._precision import at_least_float32
 
 
 @at_least_float32
-def prototype_loss(embedding: Tensor, prototypes: Tensor, label: Tensor, *, temperature: float = 0.1) -> Tensor:
-    r"""Pull clips towards the prototype of their cluster and away from all others.
+def prototype_loss(
+    embedding: Float[Tensor, "clips dim"],
+    prototypes: Float[Tensor, "prototypes dim"],
+    label: Int[Tensor, " clips"],
+    *,
+    temperature: float = 0.1,
+) -> Float[Tensor, ""]:
+    r"""Pull each clip towards the prototype of its cluster and push it away from all others.
 
     .. math:: L = -\frac{1}{n} \sum_i \log \frac{\exp(z_i \cdot q_{y_i} / \tau)}{\sum_k \exp(z_i \cdot q_k / \tau)}
 
     Parameters
     ----------
-    embedding : Tensor of shape (B, D)
-        Scaled to unit length here, :math:`z`.
-    prototypes : Tensor of shape (C, D)
-        Scaled to unit length here, :math:`q`.
-    label : Tensor of shape (B,), int64
-        Prototype of each clip.
+    embedding : Tensor of shape (clips, dim)
+        Embeddings :math:`z`; this function scales them to unit length.
+    prototypes : Tensor of shape (prototypes, dim)
+        Prototypes :math:`q`; this function scales them to unit length.
+    label : Tensor of shape (clips,), int64
+        Index of the prototype of each clip.
     temperature : float, default=0.1
-        :math:`\tau` > 0, dimensionless.
+        Temperature :math:`\tau` > 0, dimensionless.
 
     Returns
     -------
     loss : Tensor of shape ()
+        Mean over clips.
 
     References
     ----------

@@ -1,6 +1,7 @@
-"""From ``(y_true, score_samples)`` to numbers: AUC, pAUC, official scores, decisions, intervals, scorers.
+"""Metrics of ``(y_true, score_samples)``: AUC, pAUC, official scores, decisions, bootstrap intervals and scorers.
 
-+1 is normal and -1 an anomaly, and a high ``score_samples`` is normal; the anomaly is every metric's positive class.
+Labels are +1 for normal and -1 for an anomaly, and a high score means normal. The anomaly is the positive class of every
+metric.
 """
 
 from skasd.metrics._aggregate import aggregate_score, summary_table

@@ -1,4 +1,4 @@
-"""From one ROC curve per section to one number per machine type and one over all; each name says how."""
+"""Aggregate the values of sections to one number per machine type, and to one number over all machine types."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -29,50 +29,50 @@ def aggregate_score(
     definition: str = "standardized",
     one_class: str = "raise",
 ) -> float:
-    """AUC or pAUC over many sections as one number, made in the way that `aggregation` names.
+    """AUC or pAUC over many sections, aggregated to one number.
 
     Parameters
     ----------
     y_true : array-like of shape (n_clips,)
         +1 for normal clips, -1 for anomalies.
     score_samples : array-like of shape (n_clips,)
-        High = normal.
+        Scores, high = normal.
     table : DataFrame of n_clips rows or None, default=None
-        Clip table; its rows belong to `y_true` by position. Without it, or without its columns ``machine_type`` and
-        ``section``, all clips are one section and the aggregations agree.
+        Clip table with rows in the order of `y_true`. Without it, or without its columns ``machine_type`` and
+        ``section``, all clips are one section and all aggregations give the same value.
     metric : {"auc", "partial_auc"}, default="auc"
-        What to measure.
+        Metric to compute.
     aggregation : {"mean_of_sections", "official", "pooled", "worst_section"}, default="mean_of_sections"
         - ``"mean_of_sections"``: one ROC curve per machine type and section, arithmetic mean over all of them;
-        - ``"official"``: as published for 2020: the mean over the sections of each machine type, then the mean over
-          machine types; the same as the first where all types have equally many sections;
+        - ``"official"``: as published for 2020, the mean over the sections of each machine type, then the mean over
+          machine types; equal to the first if all machine types have the same number of sections;
         - ``"pooled"``: one ROC curve over all sections of each machine type, mean over machine types;
-        - ``"worst_section"``: the lowest section of each machine type, mean over machine types.
+        - ``"worst_section"``: the lowest value among the sections of each machine type, mean over machine types.
     max_fpr : float, default=0.1
-        Largest false-positive rate of the pAUC, dimensionless, in (0, 1].
+        Highest false positive rate of the pAUC, dimensionless, in (0, 1].
     definition : {"standardized", "area", "printed"}, default="standardized"
         Definition of the pAUC, see :func:`partial_auc_score`.
     one_class : {"raise", "skip"}, default="raise"
-        What to do with a section (pooled: a machine type) that holds one class only: raise, or skip it and warn.
+        Whether a section (pooled: a machine type) with only one class raises an error or is skipped with a warning.
 
     Returns
     -------
     score : float
-        In [0, 1], dimensionless.
+        Aggregated metric, dimensionless, in [0, 1].
 
     Raises
     ------
     ValueError
-        As for :func:`score_table`.
+        Under the same conditions as :func:`score_table`.
 
     See Also
     --------
-    summary_table : The aggregations side by side.
-    make_clip_scorer : The same as a scorer for model selection.
+    summary_table : Compare the aggregations side by side.
+    make_clip_scorer : Make a scorer for model selection from an aggregation.
 
     Examples
     --------
-    Two sections, each ranked perfectly, on different scales:
+    Two sections that are each ranked perfectly, but on different scales:
 
     >>> import pandas as pd
     >>> from skasd.metrics import aggregate_score
@@ -106,35 +106,35 @@ def summary_table(
     expected: Mapping[str, Iterable[str]] | None = None,
     one_class: str = "raise",
 ) -> pd.DataFrame:
-    """Official, pooled and worst section side by side, per machine type and over all.
+    """Official, pooled and worst-section metrics side by side, per machine type and over all machine types.
 
     Parameters
     ----------
     y_true : array-like of shape (n_clips,)
         +1 for normal clips, -1 for anomalies.
     score_samples : array-like of shape (n_clips,)
-        High = normal.
+        Scores, high = normal.
     table : DataFrame of n_clips rows or None, default=None
-        Clip table; its rows belong to `y_true` by position.
+        Clip table with rows in the order of `y_true`.
     year : int
-        2020 to 2026: the rules of the official columns, and the mean over machine types: arithmetic in 2020, harmonic
-        since 2021. For data of your own without domains use 2020.
+        Year of the challenge, 2020 to 2026, whose rules apply to the official columns. The mean over machine types is
+        arithmetic in 2020 and harmonic since 2021. Use 2020 for your own data without domains.
     max_fpr : float, default=0.1
-        Largest false-positive rate of the pAUC, dimensionless, in (0, 1]. The pAUC is the standardised one.
+        Highest false positive rate of the standardised pAUC, dimensionless, in (0, 1].
     expected : mapping of str to iterable of str or None, default=None
-        Sections by machine type that the table must hold, see :func:`official_table`.
+        Sections that the table must hold, by machine type, see :func:`official_table`.
     one_class : {"raise", "skip"}, default="raise"
-        What to do with a section that cannot give all numbers of that year: raise, or leave it out of all columns.
+        Whether a section that lacks a class for one of the year's metrics raises an error or is left out of all columns.
 
     Returns
     -------
     summary : DataFrame
-        One row per machine type and a last row whose ``machine_type`` is ``"ALL"``. ``score_official`` is the official
-        score of the row. For ``auc`` and ``pauc`` there are three columns:
+        One row per machine type, and a last row whose ``machine_type`` is ``"ALL"``. ``score_official`` is the official
+        score of the row. For each of ``auc`` and ``pauc`` there are three columns:
 
-        - ``*_official``: mean over the numbers of :func:`official_table` of that metric;
+        - ``*_official``: mean over the values of this metric in :func:`official_table`;
         - ``*_pooled``: one ROC curve over all clips of the machine type;
-        - ``*_worst_section``: the lowest section, one ROC curve each over both domains.
+        - ``*_worst_section``: lowest value among the sections, with one ROC curve over both domains of each section.
 
         In the last row, pooled and worst section are means over machine types; clips of different machine types never
         share a ROC curve.
@@ -142,11 +142,11 @@ def summary_table(
     Raises
     ------
     ValueError
-        As for :func:`official_table`.
+        Under the same conditions as :func:`official_table`.
 
     See Also
     --------
-    score_table : One row per section.
+    score_table : Metrics of every section.
 
     Examples
     --------
@@ -200,14 +200,14 @@ def _official(parts: pd.DataFrame, year: int) -> dict[str, float]:
 
 
 def _with_all(summary: pd.DataFrame, parts: pd.DataFrame, year: int) -> pd.DataFrame:
-    """The rows of all machine types and below them the one over all."""
+    """Append the row over all machine types to the rows of the machine types."""
     last: dict[str, Any] = {
         column: _mean(summary[column], year) for column in _COLUMNS if column.startswith(("auc", "pauc"))
     }
     last |= {column: summary[column].sum() for column in ("n_sections", "n_normal", "n_anomaly")}
-    if year == 2020:  # the mean over machine types is that of the rows above
+    if year == 2020:  # the mean of the rows above
         last["score_official"] = official_mean(parts, year=year)
-    else:  # the mean over all numbers, whatever machine type they belong to
+    else:  # the mean over the values of all machine types
         last |= _official(parts, year)
     summary["machine_type"] = summary["machine_type"].astype(object)
     return pd.concat([summary, pd.DataFrame([{"machine_type": ALL} | last])], ignore_index=True)

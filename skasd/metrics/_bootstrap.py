@@ -1,4 +1,4 @@
-"""Bootstrap intervals: how far a metric would move with other test clips."""
+"""Bootstrap intervals: how much a metric would vary with other test clips."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,16 +12,16 @@ from skasd.metrics._inputs import check_inputs
 
 
 class BootstrapInterval(NamedTuple):
-    """A metric over all clips, and the interval in which it falls when clips are drawn again.
+    """Bootstrap interval of a metric.
 
-    Attributes
+    Parameters
     ----------
     estimate : float
-        The metric over all clips.
+        Metric over all clips, without resampling.
     low, high : float
         Ends of the interval.
     standard_error : float
-        Standard deviation over the resamples.
+        Standard deviation of the metric over the resamples.
     """
 
     estimate: float
@@ -42,43 +42,43 @@ def bootstrap_interval(
 ) -> BootstrapInterval:
     """Percentile bootstrap interval of a metric, stratified by section, domain and class.
 
-    Clips are drawn with replacement from each machine type, section, domain and class, as many as there are, so that
-    every resample has the counts of the test set and no section loses a class. The interval speaks of the choice of
-    test clips; it knows nothing of training seeds.
+    Clips are drawn with replacement within each machine type, section, domain and class, so that every resample has the
+    same counts as the test set and no section loses a class. The interval covers the choice of test clips, but not the
+    variation between training seeds.
 
     Parameters
     ----------
     metric : callable
-        Called as ``metric(y_true, score_samples)``, or as ``metric(y_true, score_samples, table)`` where a table is
+        Metric, called as ``metric(y_true, score_samples)``, or as ``metric(y_true, score_samples, table)`` if a table is
         given; returns a float. Fix its options with `functools.partial`.
     y_true : array-like of shape (n_clips,)
         +1 for normal clips, -1 for anomalies.
     score_samples : array-like of shape (n_clips,)
-        High = normal.
+        Scores, high = normal.
     table : DataFrame of n_clips rows or None, default=None
-        Clip table; its rows belong to `y_true` by position. Without it clips are drawn per class.
+        Clip table with rows in the order of `y_true`. Without it, clips are drawn within each class.
     n_resamples : int, default=1000
         Number of resamples, at least 2.
     level : float, default=0.95
         Share of resamples inside the interval, dimensionless, in (0, 1).
     random_state : int, RandomState instance or None, default=None
-        Seeds the draws; the global generator of NumPy stays untouched, also with None.
+        Seeds the draws. NumPy's global generator stays untouched, even with None.
 
     Returns
     -------
     interval : BootstrapInterval
-        Named tuple ``(estimate, low, high, standard_error)`` in the unit of the metric; `estimate` is the metric over
-        the clips as they are, `standard_error` the standard deviation over resamples.
+        Named tuple ``(estimate, low, high, standard_error)`` in the unit of the metric. `estimate` is the metric over
+        all clips, `standard_error` its standard deviation over the resamples.
 
     Raises
     ------
     ValueError
-        If `level` is outside (0, 1), or labels, scores or table do not fit.
+        If `level` is outside (0, 1), or if labels, scores and table do not match.
 
     Notes
     -----
-    The resamples tie clips with their copies, which does not bias an AUC, where a tie counts one half between classes
-    only. A worst section is biased downwards: its interval can lie below the estimate.
+    A resample contains ties between copies of a clip. They do not bias an AUC, in which only ties between the classes
+    count. The worst section is biased downwards: its interval can lie below the estimate.
 
     References
     ----------
@@ -108,16 +108,16 @@ def bootstrap_interval(
 
 
 class PairedInterval(NamedTuple):
-    """The difference of a metric between two detectors, and the interval in which it falls when clips are drawn again.
+    """Bootstrap interval of the difference of a metric between two detectors.
 
-    Attributes
+    Parameters
     ----------
     difference : float
-        The first minus the second, over all clips.
+        Metric of the first detector minus that of the second, over all clips.
     low, high : float
-        Ends of the interval; where it holds 0, the clips do not tell the two apart.
+        Ends of the interval. If it contains 0, the test clips do not tell the two detectors apart.
     p_value : float
-        Twice the share of resamples on the other side of 0, two-sided, at least 2 / (n_resamples + 1).
+        Two-sided p-value: twice the share of resamples on the other side of 0, at least 2 / (n_resamples + 1).
     """
 
     difference: float
@@ -139,25 +139,27 @@ def paired_bootstrap(
 ) -> PairedInterval:
     """Bootstrap interval of the difference of a metric between two detectors on the same clips.
 
-    Both are measured on each resample, so that what makes a clip easy or hard for both does not blur the difference. Clips
-    are drawn as in :func:`bootstrap_interval`. With several seeds the difference is that of the means over seeds.
+    Both detectors are evaluated on the same resamples, so that clips that are easy or hard for both do not add to the
+    variance of the difference. Clips are drawn as in :func:`bootstrap_interval`. With several seeds, the difference is taken
+    between the means over seeds.
 
     Parameters
     ----------
     metric : callable
-        Called as ``metric(y_true, score_samples)``, or with the table as third where one is given; returns a float.
+        Metric, called as ``metric(y_true, score_samples)``, or as ``metric(y_true, score_samples, table)`` if a table is
+        given; returns a float.
     y_true : array-like of shape (n_clips,)
         +1 for normal clips, -1 for anomalies.
     score_samples, other_score_samples : array-like of shape (n_clips,) or (n_seeds, n_clips)
-        High = normal, of each detector; the numbers of seeds may differ.
+        Scores of the two detectors, high = normal. The numbers of seeds may differ.
     table : DataFrame of n_clips rows or None, default=None
-        Clip table; its rows belong to `y_true` by position. Without it clips are drawn per class.
+        Clip table with rows in the order of `y_true`. Without it, clips are drawn within each class.
     n_resamples : int, default=1000
         Number of resamples, at least 2.
     level : float, default=0.95
         Share of resamples inside the interval, dimensionless, in (0, 1).
     random_state : int, RandomState instance or None, default=None
-        Seeds the draws; the global generator of NumPy stays untouched, also with None.
+        Seeds the draws. NumPy's global generator stays untouched, even with None.
 
     Returns
     -------
@@ -167,16 +169,16 @@ def paired_bootstrap(
     Raises
     ------
     ValueError
-        If `level` is outside (0, 1), or labels, scores or table do not fit.
+        If `level` is outside (0, 1), or if labels, scores and table do not match.
 
     See Also
     --------
-    bootstrap_interval : Of one detector.
+    bootstrap_interval : Bootstrap interval of the metric of one detector.
 
     Notes
     -----
-    It speaks of the choice of test clips. Seeds are averaged over and not drawn: with three of them the spread between seeds
-    has to be looked at beside it.
+    The interval covers the choice of test clips only. Seeds are averaged, not resampled: with as few as three seeds, report
+    the spread between seeds as well.
 
     References
     ----------
@@ -198,7 +200,7 @@ def paired_bootstrap(
     for name, scores in (("score_samples", score_samples), ("other_score_samples", other_score_samples)):
         scores = np.atleast_2d(np.asarray(scores, dtype=np.float64))
         if scores.ndim != 2:
-            raise ValueError(f"{name} has shape {scores.shape}; (n_clips,) or (n_seeds, n_clips) is expected.")
+            raise ValueError(f"{name} has shape {scores.shape}; expected (n_clips,) or (n_seeds, n_clips).")
         sides.append([check_inputs(y_true, score, table)[1] for score in scores])
     y_true, _ = check_inputs(y_true, sides[0][0], table)
 
@@ -219,12 +221,12 @@ def _checked_draws(n_resamples: int, level: float, random_state: Any) -> np.rand
     check_integer("n_resamples", n_resamples, low=2)
     check_number("level", level, low=0, high=1, above=True)
     if level == 1:
-        raise ValueError("level=1 has no interval; a share below 1, such as 0.95, is expected.")
+        raise ValueError("level=1 gives no bootstrap interval; expected a share below 1, such as 0.95.")
     return np.random.RandomState() if random_state is None else check_random_state(random_state)
 
 
 def _strata(y_true: np.ndarray, table: pd.DataFrame | None) -> list[np.ndarray]:
-    """Row positions of each machine type, section, domain and class; a missing cell is a value like any other."""
+    """Row positions of each machine type, section, domain and class; missing cells form a group of their own."""
     names = [] if table is None else [name for name in ("machine_type", "section", "domain") if name in table.columns]
     frame = pd.DataFrame({name: table[name].to_numpy() for name in names} if table is not None else {}).assign(y=y_true)
     code = frame.groupby(list(frame.columns), dropna=False, observed=True).ngroup().to_numpy()

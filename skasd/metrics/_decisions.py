@@ -1,4 +1,4 @@
-"""Precision, recall and F1 at the decisions, as the challenge prints them beside its score."""
+"""Precision, recall and F1 of decisions, which the challenge reports next to its score."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -14,10 +14,10 @@ from skasd.metrics._units import split_units
 class DecisionScores(NamedTuple):
     """Precision, recall and F1 of decisions, with the anomaly as the positive class.
 
-    Attributes
+    Parameters
     ----------
     precision, recall, f1 : float
-        In [0, 1], dimensionless.
+        Values in [0, 1], dimensionless.
     """
 
     precision: float
@@ -26,20 +26,20 @@ class DecisionScores(NamedTuple):
 
 
 def decision_scores(y_true: Any, y_pred: Any) -> DecisionScores:
-    """Precision, recall and F1 at decisions, with the anomaly as the positive class.
+    """Compute precision, recall and F1 of decisions, with the anomaly as the positive class.
 
     Parameters
     ----------
     y_true : array-like of shape (n_clips,)
         +1 for normal clips, -1 for anomalies.
     y_pred : array-like of shape (n_clips,)
-        What ``predict`` of a detector gave: +1 or -1.
+        Decisions returned by ``predict`` of a detector: +1 or -1.
 
     Returns
     -------
     scores : DecisionScores
-        Named tuple ``(precision, recall, f1)``, dimensionless. Denominators are floored at 2.2e-16 as in the official
-        programs: without a decision for an anomaly the precision is 0, without an anomaly the recall is 0.
+        Named tuple ``(precision, recall, f1)``, dimensionless. Denominators are at least 2.2e-16, as in the official
+        programs: if no clip is predicted as an anomaly the precision is 0, and if there is no anomaly the recall is 0.
 
     Raises
     ------
@@ -68,34 +68,34 @@ def decision_table(
 ) -> pd.DataFrame:
     """Precision, recall and F1 per machine type, section and domain.
 
-    Each row counts the clips of its own domain only, normal and anomalous, in every year; in this the domain columns
-    differ from the AUC of a domain since 2022.
+    Each row counts only the normal and anomalous clips of its own domain, in every year. This differs from the AUC of a
+    domain since 2022, which uses the anomalies of both domains.
 
     Parameters
     ----------
     y_true : array-like of shape (n_clips,)
         +1 for normal clips, -1 for anomalies.
     y_pred : array-like of shape (n_clips,)
-        +1 or -1.
+        Decisions, +1 or -1.
     table : DataFrame of n_clips rows or None, default=None
-        Clip table; its rows belong to `y_true` by position.
+        Clip table with rows in the order of `y_true`.
     by : str or tuple of str, default=("machine_type", "section", "domain")
-        Columns of which each distinct value gets a row. One that the table lacks, or knows of no clip, is None.
+        Columns to group the clips by. A column that is absent or empty in the table is None in every row.
 
     Returns
     -------
     scores : DataFrame
-        The columns `by`, ``n_normal``, ``n_anomaly``, ``n_false_alarms``, ``n_missed``, ``precision``, ``recall``,
-        ``f1``.
+        One row per group, with the columns `by`, ``n_normal``, ``n_anomaly``, ``n_false_alarms``, ``n_missed``,
+        ``precision``, ``recall`` and ``f1``.
 
     Raises
     ------
     ValueError
-        If a column does not exist or is not known of every clip, a label is neither +1 nor -1, or the lengths differ.
+        If a column does not exist or is not known for every clip, a label is neither +1 nor -1, or the lengths differ.
 
     See Also
     --------
-    decision_scores : The same over all clips.
+    decision_scores : The same metrics over all clips.
 
     Examples
     --------
@@ -128,6 +128,6 @@ def _check_decisions(y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
     y_true, y_pred = check_truth(y_true), check_truth(y_pred, "y_pred")
     if len(y_true) != len(y_pred):
         raise ValueError(
-            f"y_true has {len(y_true)} clips and y_pred has {len(y_pred)}; one decision per clip is expected."
+            f"y_true has {len(y_true)} clips and y_pred has {len(y_pred)}; expected one decision per clip."
         )
     return y_true, y_pred

@@ -1,4 +1,4 @@
-"""What every metric checks about its truth, scores and clip table before it counts anything."""
+"""Checks of labels, scores and clip table, which every metric runs first."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ NORMAL, ANOMALY = 1, -1
 
 
 def check_truth(y_true: Any, name: str = "y_true") -> np.ndarray:
-    """Labels as integers of shape (n_clips,), +1 normal and -1 anomaly; anything else is refused."""
+    """Labels as integers of shape (n_clips,), +1 normal and -1 anomaly; raises for any other label."""
     labels = np.asarray(y_true)
     if labels.ndim != 1:
         raise ValueError(f"{name} has shape {labels.shape}; one label per clip, shape (n_clips,), is expected.")
@@ -20,7 +20,7 @@ def check_truth(y_true: Any, name: str = "y_true") -> np.ndarray:
 
 
 def check_scores(score_samples: Any, n_clips: int, y_name: str = "y_true") -> np.ndarray:
-    """Finite scores as float64 of shape (n_clips,), one for each label."""
+    """Scores as float64 of shape (n_clips,); raises unless they are finite and there is one for each label."""
     scores = np.asarray(score_samples)
     if scores.ndim != 1:
         raise ValueError(f"score_samples has shape {scores.shape}; one score per clip, shape (n_clips,), is expected.")
@@ -34,7 +34,7 @@ def check_scores(score_samples: Any, n_clips: int, y_name: str = "y_true") -> np
         row = int(np.flatnonzero(~finite)[0])
         raise ValueError(
             f"{np.count_nonzero(~finite)} of {n_clips} scores are not finite; the first is score_samples[{row}] = "
-            f"{scores[row]}. A clip without a score has no place in a ranking: drop it or find out why."
+            f"{scores[row]}. A clip without a finite score cannot be ranked: drop it, or find out why it has none."
         )
     return scores
 
@@ -68,8 +68,8 @@ def _strange_labels(name: str, labels: np.ndarray, known: np.ndarray) -> str:
     text = f"{name} holds {shown}; +1 (normal) and -1 (anomaly) are expected."
     if labels.dtype == bool or "0" in strange or "0.0" in strange:
         text += (
-            " With labels 0 and 1 one half of the field calls the anomaly 1, the other half calls it 0: say which by"
-            " np.where(labels == 1, -1, 1) or np.where(labels == 1, 1, -1). If 0 marks clips of unknown truth, drop"
+            " One half of the field writes 1 for an anomaly, the other half 0: convert labels 0 and 1 with"
+            " np.where(labels == 1, -1, 1) or np.where(labels == 1, 1, -1). If 0 marks clips with an unknown label, drop"
             " them first: keep = y != 0, then y[keep], score_samples[keep] and table[keep]."
         )
     return text

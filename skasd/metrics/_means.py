@@ -1,4 +1,4 @@
-"""Means of metric values, as the official programs take them."""
+"""Means of metric values, as the official programs compute them."""
 
 from typing import Any
 
@@ -18,11 +18,12 @@ def arithmetic_mean(values: Any) -> float:
     Returns
     -------
     mean : float
+        Arithmetic mean, in the unit of the values.
 
     Raises
     ------
     ValueError
-        If there are no values or one is not finite: a missing value is never averaged over.
+        If there are no values or one is not finite: missing values are never skipped.
 
     Examples
     --------
@@ -34,11 +35,11 @@ def arithmetic_mean(values: Any) -> float:
 
 
 def harmonic_mean(values: Any) -> float:
-    r"""Harmonic mean with the official floor.
+    r"""Harmonic mean of metric values, with the floor of the official programs.
 
     .. math:: H = \frac{n}{\sum_i 1 / \max(v_i, \epsilon)}, \quad \epsilon = 2^{-52}.
 
-    A low value pulls it down much more than the arithmetic mean; an AUC of zero gives about 1e-15 instead of an error.
+    A low value lowers it much more than the arithmetic mean; an AUC of zero gives about 1e-15 instead of an error.
 
     Parameters
     ----------
@@ -48,6 +49,7 @@ def harmonic_mean(values: Any) -> float:
     Returns
     -------
     mean : float
+        Harmonic mean, in the unit of the values.
 
     Raises
     ------
@@ -73,6 +75,6 @@ def _check_values(values: Any) -> np.ndarray:
     if not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values))[0])
         raise ValueError(
-            f"values[{row}] = {values[row]} is not finite; a mean over what is left would be another mean."
+            f"values[{row}] = {values[row]} is not finite; drop it only if a mean over fewer values will do."
         )
     return values

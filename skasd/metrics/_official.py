@@ -1,4 +1,4 @@
-"""The official score of DCASE Task 2, year by year, and the numbers it is made of."""
+"""The official score of DCASE Task 2 for each year, and the metrics it is computed from."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -21,43 +21,43 @@ def official_table(
     expected: Mapping[str, Iterable[str]] | None = None,
     one_class: str = "raise",
 ) -> pd.DataFrame:
-    """Every number that enters the official score of a year, with the clips it was made from.
+    """Metrics that enter the official score of a year, with the number of clips behind each.
 
     Parameters
     ----------
     y_true : array-like of shape (n_clips,)
         +1 for normal clips, -1 for anomalies.
     score_samples : array-like of shape (n_clips,)
-        High = normal.
+        Scores, high = normal.
     table : DataFrame of n_clips rows or None, default=None
-        Clip table; its rows belong to `y_true` by position. Read are ``machine_type``, ``section`` and, since 2021,
-        ``domain``.
+        Clip table with rows in the order of `y_true`. The columns ``machine_type``, ``section`` and, since 2021,
+        ``domain`` are used.
     year : int
-        2020 to 2026: the rules differ, see :func:`official_score`.
+        Year of the challenge, 2020 to 2026, whose rules apply, see :func:`official_score`.
     max_fpr : float, default=0.1
-        Largest false-positive rate of the pAUC, dimensionless, in (0, 1].
+        Highest false positive rate of the pAUC, dimensionless, in (0, 1].
     expected : mapping of str to iterable of str or None, default=None
-        Sections by machine type, for example ``{"fan": ["00", "02"]}``. With it the table must hold exactly these.
+        Sections by machine type, for example ``{"fan": ["00", "02"]}``. If given, the table must hold exactly these.
     one_class : {"raise", "skip"}, default="raise"
-        What to do with a section that lacks a class, or normal clips of a domain: raise, or leave the whole section out
-        and warn.
+        Whether a section that lacks a class, or the normal clips of a domain, raises an error or is left out with a
+        warning.
 
     Returns
     -------
     parts : DataFrame
-        Columns ``machine_type, section, metric, value, n_normal, n_anomaly``. The metric is ``auc`` or ``pauc``, with
-        ``_source`` or ``_target`` where the domain is part of its definition; the pAUC is the standardised one.
+        One row per metric, with the columns ``machine_type, section, metric, value, n_normal, n_anomaly``. The metric is
+        ``auc`` or ``pauc`` (standardised), followed by ``_source`` or ``_target`` if it is defined for a domain.
 
     Raises
     ------
     ValueError
-        If the domain is not known of clips that need it, sections are missing or one-class, or labels and scores are
-        not as :func:`auc_score` wants them.
+        If the domain of a clip is needed but unknown, a section is missing or lacks a class, or labels and scores are
+        not valid for :func:`auc_score`.
 
     See Also
     --------
-    official_score : The one number.
-    official_mean : From these numbers to that one.
+    official_score : Official score computed from these metrics.
+    official_mean : Mean of these metrics that gives the official score.
 
     Examples
     --------
@@ -97,50 +97,50 @@ def official_score(
     y_true : array-like of shape (n_clips,)
         +1 for normal clips, -1 for anomalies.
     score_samples : array-like of shape (n_clips,)
-        High = normal.
+        Scores, high = normal.
     table : DataFrame of n_clips rows or None, default=None
-        Clip table; its rows belong to `y_true` by position. Without the columns ``machine_type`` and ``section`` all
-        clips are one section; since 2021 ``domain`` is needed.
+        Clip table with rows in the order of `y_true`. Without the columns ``machine_type`` and ``section`` all clips
+        are one section; since 2021 the column ``domain`` is required.
     year : int
-        2020 to 2026.
+        Year of the challenge, 2020 to 2026, whose rules apply.
     max_fpr : float, default=0.1
-        Largest false-positive rate of the pAUC, dimensionless, in (0, 1].
+        Highest false positive rate of the pAUC, dimensionless, in (0, 1].
     expected : mapping of str to iterable of str or None, default=None
-        Sections by machine type. With it the table must hold exactly these: nobody else can know what is missing.
+        Sections by machine type. If given, the table must hold exactly these; otherwise missing sections go unnoticed.
     one_class : {"raise", "skip"}, default="raise"
-        What to do with a section that lacks a class, or normal clips of a domain: raise, or leave the whole section out
-        and warn. What is left is not the official score.
+        Whether a section that lacks a class, or the normal clips of a domain, raises an error or is left out with a
+        warning. A mean over the remaining sections is not the official score.
 
     Returns
     -------
     score : float
-        In [0, 1], dimensionless, high = good.
+        Official score, dimensionless, in [0, 1], high = good.
 
     Raises
     ------
     ValueError
-        As for :func:`official_table`.
+        Under the same conditions as :func:`official_table`.
 
     See Also
     --------
-    official_table : The numbers behind it.
-    summary_table : Beside the pooled ROC and the worst section.
+    official_table : Metrics that the score is computed from.
+    summary_table : Compare it with the pooled ROC curve and the worst section.
 
     Notes
     -----
     ==========  ============================================================  ==========================================
-    year        numbers per section                                           score
+    year        metrics of each section                                       score
     ==========  ============================================================  ==========================================
     2020        AUC and pAUC over the section                                 none: systems were ranked by their average
                                                                               rank. Here: the mean over machine types of
                                                                               the mean over sections of AUC and pAUC
-    2021        AUC and pAUC of each domain: its normal clips against its     harmonic mean of all numbers,
+    2021        AUC and pAUC of each domain: its normal clips against its     harmonic mean of all metrics,
                 anomalies                                                     :math:`\Omega`
-    2022-2026   AUC of each domain: its normal clips against all anomalies    harmonic mean of all numbers,
+    2022-2026   AUC of each domain: its normal clips against all anomalies    harmonic mean of all metrics,
                 of the section; pAUC over the section                         :math:`\Omega`
     ==========  ============================================================  ==========================================
 
-    The harmonic mean has the official floor, see :func:`harmonic_mean`; the pAUC is the standardised one.
+    The harmonic mean has the floor of the official programs, see :func:`harmonic_mean`. The pAUC is the standardised one.
 
     Examples
     --------
@@ -160,20 +160,20 @@ def official_score(
 
 
 def official_mean(parts: pd.DataFrame, *, year: int) -> float:
-    """Official score from the numbers it is made of, for example from a printed table.
+    """Compute the official score from its metrics, for example from a printed table.
 
     Parameters
     ----------
     parts : DataFrame
-        Columns ``machine_type``, ``section``, ``metric`` and ``value``, as :func:`official_table` gives them; rows of
-        other metrics are not allowed.
+        Table with the columns ``machine_type``, ``section``, ``metric`` and ``value``, as returned by
+        :func:`official_table`. Rows with other metrics are not allowed.
     year : int
-        2020 to 2026.
+        Year of the challenge, 2020 to 2026, whose rules apply.
 
     Returns
     -------
     score : float
-        In [0, 1], dimensionless.
+        Official score, dimensionless, in [0, 1].
 
     Raises
     ------
@@ -193,8 +193,8 @@ def official_mean(parts: pd.DataFrame, *, year: int) -> float:
     for section, metrics in parts.groupby(["machine_type", "section"], dropna=False)["metric"]:
         if sorted(metrics) != wanted:
             raise ValueError(
-                f"Section {section} has the metrics {', '.join(sorted(metrics))}; the score of {year} is made of "
-                f"{', '.join(wanted)}, once each."
+                f"Section {section} has the metrics {', '.join(sorted(metrics))}; the score of {year} needs "
+                f"{', '.join(wanted)}, each exactly once."
             )
     if year != 2020:
         return harmonic_mean(parts["value"])

@@ -1,4 +1,4 @@
-"""Which clips make which numbers of the official score, year by year."""
+"""Rules of the official score for each year: its metrics, and the clips that each metric is computed from."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -23,21 +23,21 @@ YEARS = tuple(range(2020, 2027))
 
 
 class Part(NamedTuple):
-    """One of the numbers that a section gives to the official score, and the rows (n_rows,) it is made from."""
+    """One metric that a section adds to the official score, and the rows (n_rows,) that it is computed from."""
 
     metric: str
     rows: np.ndarray
 
 
 def check_year(year: Any) -> int:
-    """Year of the challenge, which decides the rules."""
+    """Check the year of the challenge, which determines the rules."""
     check_integer("year", year, low=YEARS[0])
     check_option("year", int(year), YEARS)
     return int(year)
 
 
 def official_metrics(year: int) -> tuple[str, ...]:
-    """Names of the numbers that each section gives to the score of a year."""
+    """Names of the metrics that each section adds to the score of a year."""
     if year == 2020:
         return ("auc", "pauc")
     if year == 2021:
@@ -53,7 +53,7 @@ def official_parts(
     expected: Mapping[str, Iterable[str]] | None = None,
     one_class: str = "raise",
 ) -> list[tuple[Unit, list[Part]]]:
-    """Sections with the rows behind each of their numbers; sections that cannot give them all raise or are skipped."""
+    """Sections with the rows behind each of their metrics; a section that lacks a class for one raises or is skipped."""
     year = check_year(year)
     check_one_class(one_class)
     units = split_units(table, len(y_true))
@@ -73,7 +73,7 @@ def official_parts(
 
 
 def selection(metric: str, y_true: np.ndarray, domain: np.ndarray, year: int) -> np.ndarray:
-    """Which clips of a section, as booleans of shape (n_clips,), a metric is made from."""
+    """Which clips of a section a metric is computed from, as booleans of shape (n_clips,)."""
     name = metric.rpartition("_")[2]
     if name not in DOMAINS:
         return np.ones(len(y_true), dtype=bool)
@@ -95,6 +95,6 @@ def _check_domains_known(y_true: np.ndarray, domain: np.ndarray, year: int) -> N
     unknown = np.flatnonzero(needed & (domain == ""))
     if len(unknown):
         raise ValueError(
-            f"The domain is not known of {len(unknown)} clips, the first in row {unknown[0]}; the score of {year} "
-            "needs a column domain that says 'source' or 'target'. For data without domains use year=2020."
+            f"The domain is not known for {len(unknown)} clips, the first in row {unknown[0]}; the score of {year} "
+            "needs a column 'domain' that holds 'source' or 'target'. For data without domains use year=2020."
         )

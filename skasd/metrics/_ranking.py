@@ -1,4 +1,4 @@
-"""AUC and partial AUC of one ranking of clips; the only place in the metrics where the sign is flipped."""
+"""AUC and partial AUC of one ranking of clips. The metrics flip the sign of the scores only here."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ DEFINITIONS = ("standardized", "area", "printed")
 def auc_score(y_true: Any, score_samples: Any) -> float:
     r"""Area under the ROC curve with the anomaly as the positive class.
 
-    The share of pairs of an anomaly and a normal clip in which the anomaly has the lower ``score_samples``; a tied pair
-    counts one half:
+    The AUC is the share of pairs of an anomaly and a normal clip in which the anomaly has the lower ``score_samples``; a
+    tied pair counts one half:
 
     .. math:: \mathrm{AUC} = \frac{1}{N_- N_+} \sum_{i=1}^{N_-} \sum_{j=1}^{N_+} h(a(x^+_j) - a(x^-_i)),
               \quad h(d) = [d > 0] + \tfrac{1}{2} [d = 0],
@@ -27,12 +27,12 @@ def auc_score(y_true: Any, score_samples: Any) -> float:
     y_true : array-like of shape (n_clips,)
         +1 for normal clips, -1 for anomalies.
     score_samples : array-like of shape (n_clips,)
-        What ``score_samples`` or ``decision_function`` of a detector gave: high = normal.
+        Scores returned by ``score_samples`` or ``decision_function`` of a detector: high = normal.
 
     Returns
     -------
     auc : float
-        In [0, 1], dimensionless: 1 for a perfect ranking, 0.5 for chance.
+        Area under the ROC curve, dimensionless, in [0, 1]: 1 for a perfect ranking, 0.5 for chance.
 
     Raises
     ------
@@ -41,13 +41,13 @@ def auc_score(y_true: Any, score_samples: Any) -> float:
 
     See Also
     --------
-    partial_auc_score : The same at low false-alarm rates only.
-    score_table : One ROC per machine type and section.
+    partial_auc_score : Area at low false positive rates only.
+    score_table : AUC of every machine type and section.
 
     Notes
     -----
-    The sum is over whole numbers and divided once, so ties and large scores cost no precision. The task descriptions of
-    DCASE [1]_ print :math:`h = 0` for ties; their programs, and this function, count 1/2.
+    The sum counts whole pairs and is divided once, so ties and large scores cost no precision. The task descriptions of
+    DCASE [1]_ print :math:`h = 0` for ties; their programs and this function count 1/2.
 
     References
     ----------
@@ -68,33 +68,34 @@ def auc_score(y_true: Any, score_samples: Any) -> float:
 def partial_auc_score(
     y_true: Any, score_samples: Any, *, max_fpr: float = 0.1, definition: str = "standardized"
 ) -> float:
-    r"""Area under the ROC curve up to a false-positive rate: pAUC.
+    r"""Area under the ROC curve up to a maximum false positive rate (pAUC).
 
-    Asks how many anomalies are found when false alarms are rare. With :math:`A_p` the area under the ROC curve for
-    false-positive rates in :math:`[0, p]` (trapezoids through one point per distinct score, linear interpolation at
-    :math:`p`), three definitions are in use.
+    It measures how many anomalies are found when false alarms are rare. Let :math:`A_p` be the area under the ROC curve
+    for false positive rates in :math:`[0, p]` (trapezoids through one point per distinct score, linear interpolation at
+    :math:`p`). Three definitions of the pAUC are in use.
 
     Parameters
     ----------
     y_true : array-like of shape (n_clips,)
         +1 for normal clips, -1 for anomalies.
     score_samples : array-like of shape (n_clips,)
-        High = normal.
+        Scores, high = normal.
     max_fpr : float, default=0.1
-        Largest false-positive rate :math:`p`, dimensionless, in (0, 1].
+        Highest false positive rate :math:`p`, dimensionless, in (0, 1].
     definition : {"standardized", "area", "printed"}, default="standardized"
-        - ``"standardized"``: that of McClish [1]_, :math:`\frac{1}{2} (1 + (A_p - p^2/2) / (p - p^2/2))`; worst
-          :math:`(1 - p) / (2 - p)`, which is 9/19 at p = 0.1, chance 0.5, best 1. The official programs of DCASE
-          Task 2 and all its published tables use it, and so does ``roc_auc_score(max_fpr=p)`` of scikit-learn.
-        - ``"area"``: :math:`A_p / p`; chance :math:`p / 2`, best 1.
-        - ``"printed"``: the formula of the task descriptions [2]_. With :math:`k = \lfloor p N_- \rfloor`, the share of
-          pairs of an anomaly and one of the :math:`k` most anomalous normal clips in which the anomaly is strictly more
-          anomalous. It equals ``"area"`` where :math:`p N_-` is a whole number and no scores are tied.
+        - ``"standardized"``: the definition of McClish [1]_, :math:`\frac{1}{2} (1 + (A_p - p^2/2) / (p - p^2/2))`. The
+          worst value is :math:`(1 - p) / (2 - p)`, which is 9/19 at p = 0.1; chance gives 0.5, and the best value is 1.
+          The official programs of DCASE Task 2, all its published tables, and ``roc_auc_score(max_fpr=p)`` of
+          scikit-learn use it.
+        - ``"area"``: :math:`A_p / p`. Chance gives :math:`p / 2`, and the best value is 1.
+        - ``"printed"``: the formula of the task descriptions [2]_. With :math:`k = \lfloor p N_- \rfloor`, it is the
+          share of pairs of an anomaly and one of the :math:`k` most anomalous normal clips in which the anomaly is
+          strictly more anomalous. It equals ``"area"`` if :math:`p N_-` is a whole number and no scores are tied.
 
     Returns
     -------
     pauc : float
-        Dimensionless.
+        Partial area under the ROC curve, dimensionless.
 
     Raises
     ------
@@ -104,12 +105,12 @@ def partial_auc_score(
 
     See Also
     --------
-    auc_score : The whole area.
+    auc_score : Whole area under the ROC curve.
 
     Notes
     -----
-    A partial area depends on which class is called positive: unlike an AUC it cannot be repaired by ``1 - pauc`` when
-    the scores have the wrong sign.
+    A partial area depends on which class is positive. If the scores have the wrong sign, ``1 - auc`` corrects an AUC, but
+    ``1 - pauc`` does not correct a pAUC.
 
     References
     ----------
@@ -156,7 +157,7 @@ def _anomaly_score(score_samples: np.ndarray) -> np.ndarray:
 
 
 def _roc_counts(y_true: np.ndarray, score_samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """False alarms and hits of shape (n_thresholds + 1,), as the threshold on the anomaly score falls."""
+    """False alarms and hits of shape (n_thresholds + 1,), for a decreasing threshold on the anomaly score."""
     threshold, group = np.unique(_anomaly_score(score_samples), return_inverse=True)  # ascending; ties share a group
     false_alarms, hits = (
         np.cumsum(np.bincount(group[y_true == label], minlength=len(threshold))[::-1]) for label in (NORMAL, ANOMALY)
@@ -165,7 +166,7 @@ def _roc_counts(y_true: np.ndarray, score_samples: np.ndarray) -> tuple[np.ndarr
 
 
 def _area(false_alarms: np.ndarray, hits: np.ndarray, stop: float) -> float:
-    """Area under hits over false alarms in [0, stop], in pairs of clips."""
+    """Area under the curve of hits over false alarms in [0, stop], in pairs of clips."""
     inside = false_alarms <= stop
     x = np.append(false_alarms[inside], stop)
     y = np.append(hits[inside], np.interp(stop, false_alarms, hits))
@@ -179,7 +180,8 @@ def _printed_partial_auc(y_true: np.ndarray, score_samples: np.ndarray, max_fpr:
     if not n_worst:
         raise ValueError(
             f"The printed pAUC is undefined: floor(max_fpr * n_normal) = floor({max_fpr:g} * {len(normal)}) = 0 normal "
-            f"clips to compare with. Use definition='standardized', or {int(np.ceil(1 / max_fpr - 1e-9))} normal clips."
+            "clips to compare with. Use definition='standardized', or at least "
+            f"{int(np.ceil(1 / max_fpr - 1e-9))} normal clips."
         )
     above = len(anomaly) - np.searchsorted(anomaly, normal[-n_worst:], side="right")
     return float(above.sum() / (n_worst * len(anomaly)))

@@ -1,4 +1,4 @@
-"""The result files of the official baselines, written and read as text."""
+"""Write and read the result files of the official baselines as text."""
 
 import csv
 import io
@@ -37,42 +37,43 @@ def format_result_csv(
     y_pred: Any = None,
     max_fpr: float = 0.1,
 ) -> str:
-    """Result file of the official baseline of a year, as text.
+    """Format the result file of the official baseline of a year.
 
-    2020: for each machine type a line with its name, the header ``id,AUC,pAUC``, a row per section and ``Average``.
-    2022: a line with its name, the header ``section,AUC (source),AUC (target),pAUC,precision (source),...``, a row per
-    section, ``arithmetic mean`` and ``harmonic mean``. Since 2023: one file per machine type, without its name, and
-    with the columns ``pAUC (source),pAUC (target)``, in which a domain has its own anomalies only.
+    In 2020 there is, for each machine type, a line with its name, the header ``id,AUC,pAUC``, a row per section and a row
+    ``Average``. In 2022 there is a line with its name, the header ``section,AUC (source),AUC (target),pAUC,precision
+    (source),...``, a row per section, and the rows ``arithmetic mean`` and ``harmonic mean``. Since 2023 there is one
+    file per machine type, without its name, with additional columns ``pAUC (source),pAUC (target)``, which use only the
+    anomalies of their own domain.
 
     Parameters
     ----------
     y_true : array-like of shape (n_clips,)
         +1 for normal clips, -1 for anomalies.
     score_samples : array-like of shape (n_clips,)
-        High = normal.
+        Scores, high = normal.
     table : DataFrame of n_clips rows
         Clip table with ``machine_type``, ``section`` and, since 2022, ``domain``.
     year : int
-        2020 or 2022 to 2026.
+        Year of the challenge, 2020 or 2022 to 2026.
     y_pred : array-like of shape (n_clips,) or None, default=None
-        Decisions, +1 or -1; needed since 2022.
+        Decisions, +1 or -1, which are required since 2022.
     max_fpr : float, default=0.1
-        Largest false-positive rate of the pAUC, dimensionless, in (0, 1].
+        Highest false positive rate of the pAUC, dimensionless, in (0, 1].
 
     Returns
     -------
     text : str
-        Comma separated, one line feed per line.
+        Comma-separated values, with a line feed at the end of each line.
 
     Raises
     ------
     ValueError
-        If the layout of that year is not offered, decisions or domains are missing, or the file would hold several
-        machine types and the year has one file for each.
+        If the layout of that year is not supported, decisions or domains are missing, or the clips belong to several
+        machine types although the year has one file for each.
 
     See Also
     --------
-    parse_result_csv : The way back.
+    parse_result_csv : Parse such a file.
 
     Examples
     --------
@@ -89,7 +90,7 @@ def format_result_csv(
     <BLANKLINE>
     """
     if check_year(year) == 2021:
-        raise ValueError("year=2021: the layout of that year is not offered; 2020 and 2022 to 2026 are.")
+        raise ValueError("year=2021: the layout of that year is not supported; expected 2020 or 2022 to 2026.")
     if year == 2020:
         scores = score_table(y_true, score_samples, table, year=2020, max_fpr=max_fpr)
         columns = {"AUC": "auc", "pAUC": "pauc"}
@@ -102,12 +103,12 @@ def format_result_csv(
         columns = {name: column for name, column in _DOMAIN_COLUMNS.items() if not name.startswith("pAUC (")}
         return _write(line for block in _types(scores) for line in _block(*block, "section", columns, means))
     if len(scores["machine_type"].unique()) > 1:
-        raise ValueError(f"year={year} has one file per machine type; give the clips of one machine type at a time.")
+        raise ValueError(f"year={year} has one file per machine type; pass the clips of one machine type at a time.")
     return _write(_block(None, scores, "section", _DOMAIN_COLUMNS, means))
 
 
 def parse_result_csv(text: str) -> pd.DataFrame:
-    r"""Rows of single sections from a result file of a baseline or evaluator.
+    r"""Parse the rows of sections in a result file of a baseline or evaluator.
 
     Parameters
     ----------
@@ -117,13 +118,17 @@ def parse_result_csv(text: str) -> pd.DataFrame:
     Returns
     -------
     results : DataFrame
-        One row per section: ``machine_type`` (None where the file does not say), ``section`` and the columns of the
-        file, named as there, as float; ``domain`` is text. Rows of means are left out.
+        One row per section with ``machine_type`` (None if the file does not give it), ``section`` and the columns of the
+        file under their own names, as float; ``domain`` is text. Rows with means are left out.
 
     Raises
     ------
     ValueError
         If the text holds no row of a section below a header.
+
+    See Also
+    --------
+    format_result_csv : Format such a file.
 
     Examples
     --------
@@ -152,9 +157,9 @@ def parse_result_csv(text: str) -> pd.DataFrame:
 def _with_decisions(
     y_true: Any, score_samples: Any, table: pd.DataFrame, year: int, y_pred: Any, max_fpr: float
 ) -> pd.DataFrame:
-    """One row per section: AUC, pAUC, pAUC within a domain, and decisions per domain."""
+    """One row per section: AUC, pAUC, pAUC within each domain, and precision, recall and F1 of each domain."""
     if y_pred is None:
-        raise ValueError(f"year={year} prints precision, recall and F1; give the decisions of predict as y_pred.")
+        raise ValueError(f"year={year} needs precision, recall and F1; pass the decisions of predict as y_pred.")
     scores = score_table(y_true, score_samples, table, year=year, max_fpr=max_fpr)
     within = score_table(y_true, score_samples, table, year=2021, max_fpr=max_fpr)
     decisions = decision_table(y_true, y_pred, table)
@@ -177,7 +182,7 @@ def _types(scores: pd.DataFrame) -> Iterable[tuple[Any, pd.DataFrame]]:
 def _block(
     machine_type: Any, scores: pd.DataFrame, first: str, columns: dict[str, str], means: dict[str, Any]
 ) -> Iterable[list[Any]]:
-    """Lines of one machine type."""
+    """Yield the lines of one machine type."""
     if machine_type is not None:
         yield [machine_type]
     yield [first, *columns]

@@ -25,50 +25,50 @@ def score_table(
     definition: str = "standardized",
     one_class: str = "raise",
 ) -> pd.DataFrame:
-    """AUC and pAUC of every section, and of its domains where they are known.
+    """AUC and pAUC of every section, and of its domains if they are known.
 
     Parameters
     ----------
     y_true : array-like of shape (n_clips,)
         +1 for normal clips, -1 for anomalies.
     score_samples : array-like of shape (n_clips,)
-        High = normal.
+        Scores, high = normal.
     table : DataFrame of n_clips rows or None, default=None
-        Clip table; its rows belong to `y_true` by position. Without it all clips are one section.
+        Clip table with rows in the order of `y_true`. Without it, all clips are one section.
     year : int or None, default=None
-        2020 to 2026: whose definition of the domain columns to use. 2020 has none; 2021 sets the normal clips of a
-        domain against its own anomalies; since 2022 they are set against all anomalies of the section. None follows
-        2022 where the table knows domains.
+        Year of the challenge, 2020 to 2026, which defines the domain columns. There are none in 2020; in 2021 the normal
+        clips of a domain are compared with the anomalies of that domain; since 2022 they are compared with all anomalies
+        of the section. None uses 2022 if the table has domains.
     by : str or tuple of str, default=("machine_type", "section")
-        Columns of which each distinct value gets a ROC curve of its own.
+        Columns to group the clips by. Each group has its own ROC curve.
     max_fpr : float, default=0.1
-        Largest false-positive rate of the pAUC, dimensionless, in (0, 1].
+        Highest false positive rate of the pAUC, dimensionless, in (0, 1].
     definition : {"standardized", "area", "printed"}, default="standardized"
-        Definition of the pAUC, see :func:`partial_auc_score`; it names the column: ``pauc``, ``pauc_area`` or
-        ``pauc_printed``.
+        Definition of the pAUC, see :func:`partial_auc_score`. It determines the name of the column: ``pauc``,
+        ``pauc_area`` or ``pauc_printed``.
     one_class : {"raise", "skip"}, default="raise"
-        What to do with a section that holds one class only: raise, or skip it and warn.
+        Whether a section with only one class raises an error or is skipped with a warning.
 
     Returns
     -------
     scores : DataFrame
-        One row per section: the columns `by`, ``n_normal``, ``n_anomaly``, ``auc`` and ``pauc`` over the whole section
-        and, with domains, ``auc_source`` and ``auc_target`` (in 2021 also ``pauc_source`` and ``pauc_target``). A
-        column that the table lacks is None, and the AUC of a domain that a section lacks is NaN.
+        One row per section, with the columns `by`, ``n_normal``, ``n_anomaly``, ``auc`` and ``pauc`` over the whole
+        section and, with domains, ``auc_source`` and ``auc_target`` (in 2021 also ``pauc_source`` and ``pauc_target``).
+        Columns `by` that the table lacks are None, and the AUC of a domain that a section lacks is NaN.
 
     Raises
     ------
     ValueError
-        If a column does not exist or is not known of every clip, a section holds one class only, a `year` since 2021 is
-        given and no domain is known, or labels and scores are not as :func:`auc_score` wants them.
+        If a column does not exist or is not known for every clip, a section has only one class, `year` is 2021 or later
+        and no domain is known, or labels and scores are not valid for :func:`auc_score`.
 
     See Also
     --------
-    summary_table : From sections to machine types.
+    summary_table : Aggregate sections to machine types.
 
     Notes
     -----
-    The AUC over a section is the mean of its domain AUCs of 2022, weighted by the number of their normal clips.
+    The AUC over a section is the mean of its domain AUCs as defined in 2022, weighted by their numbers of normal clips.
 
     Examples
     --------
@@ -106,20 +106,20 @@ def _start_row(unit: Unit, y_true: np.ndarray) -> dict[str, Any]:
 
 
 def _domain_metrics(domain: np.ndarray, year: int | None) -> list[str]:
-    """Metrics that a table has besides those over whole sections."""
+    """Metrics of domains, which a table has in addition to those over whole sections."""
     known = bool((domain != "").any())
     if year is None:
         year = 2022 if known else 2020
     metrics = [metric for metric in official_metrics(check_year(year)) if metric not in ("auc", "pauc")]
     if metrics and not known:
         raise ValueError(
-            f"year={year} asks for AUCs of domains, and the domain of no clip is known. Use year=None or 2020."
+            f"year={year} needs the AUC of each domain, but no clip has a known domain. Use year=None or year=2020."
         )
     return metrics
 
 
 def _value_or_nan(metric: str, y_true: np.ndarray, score_samples: np.ndarray, max_fpr: float, definition: str) -> float:
-    """A metric over clips of one domain, NaN where there is none of a class."""
+    """A metric over the clips of one domain, or NaN if one class is absent."""
     if min(count_classes(y_true)) == 0:
         return np.nan
     if metric.startswith("pauc"):

@@ -1,4 +1,4 @@
-"""Scorers for scikit-learn's model selection: one ROC curve per machine type and section, never a silent pooling."""
+"""Scorers for scikit-learn's model selection, with one ROC curve per machine type and section unless told otherwise."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,37 +22,44 @@ from skasd.metrics._units import check_one_class
 class ClipScorer:
     """Scorer of a fitted detector: ``scorer(estimator, X, y)`` returns a float, high = good.
 
-    Made by :func:`make_clip_scorer` and :func:`official_scorer`; picklable, so that it works in parallel.
+    :func:`make_clip_scorer` and :func:`official_scorer` make scorers. They can be pickled, so they work in parallel.
 
     Parameters
     ----------
     metric : callable
-        Called as ``metric(y_true, score_samples, table)``; picklable.
+        Metric, called as ``metric(y_true, score_samples, table)``; it must be picklable.
     name : str
-        What ``repr`` prints.
+        Text that ``repr`` returns.
     """
 
     metric: Callable[..., float] = field(compare=False)
     name: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "__doc__", type(self).__call__.__doc__)  # documents what a scorer is called with
+
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
-        """Score clips of known truth.
+        """Evaluate a fitted detector on labelled clips.
 
         Parameters
         ----------
         estimator : object
-            Fitted, with ``score_samples`` or else ``decision_function``, high = normal.
+            Fitted detector with ``score_samples`` or, if it has none, ``decision_function``: high = normal.
         X : array, list of paths or DataFrame
-            Clips. Of a DataFrame the columns ``machine_type``, ``section`` and ``domain`` are read.
+            Clips. The columns ``machine_type``, ``section`` and ``domain`` of a DataFrame group them.
         y : array-like of shape (n_clips,)
-            +1 normal, -1 anomaly; clips of unknown truth, 0, are left out.
+            +1 normal, -1 anomaly. Clips with an unknown label, 0, are left out.
 
         Returns
         -------
         score : float
+            Value of the metric, high = good.
         """
         if y is None:
-            raise ValueError(f"{self!r} needs y: +1 for normal clips, -1 for anomalies; got y=None. Pass y to fit.")
+            raise ValueError(
+                f"{self!r} needs y: +1 for normal clips, -1 for anomalies; got y=None. Pass y to the search or to the "
+                "cross-validation."
+            )
         y = np.asarray(y)
         score_samples = check_scores(_score(estimator, X), len(y), "y")
         known = _known_truth(y)
@@ -71,26 +78,26 @@ def make_clip_scorer(
     definition: str = "standardized",
     one_class: str = "raise",
 ) -> ClipScorer:
-    """Make a scorer from an AUC or pAUC and a way to aggregate it over sections.
+    """Make a scorer of the AUC or pAUC, aggregated over sections.
 
     Parameters
     ----------
     metric : {"auc", "partial_auc"}, default="auc"
-        What to measure.
+        Metric to compute.
     aggregation : {"mean_of_sections", "official", "pooled", "worst_section"}, default="mean_of_sections"
-        How sections become one number, see :func:`aggregate_score`. Where X is not a DataFrame with ``machine_type`` or
-        ``section`` there is one ROC curve and they agree.
+        How the values of sections are aggregated, see :func:`aggregate_score`. If X is not a DataFrame with
+        ``machine_type`` or ``section``, there is a single ROC curve and all aggregations give the same value.
     max_fpr : float, default=0.1
-        Largest false-positive rate of the pAUC, dimensionless, in (0, 1].
+        Highest false positive rate of the pAUC, dimensionless, in (0, 1].
     definition : {"standardized", "area", "printed"}, default="standardized"
         Definition of the pAUC, see :func:`partial_auc_score`.
     one_class : {"raise", "skip"}, default="raise"
-        What to do with a section of which a fold holds one class only: raise, or skip it and warn.
+        Whether a section with only one class in a fold raises an error or is skipped with a warning.
 
     Returns
     -------
     scorer : ClipScorer
-        For ``scoring=``.
+        Scorer to pass as ``scoring=``.
 
     Raises
     ------
@@ -99,12 +106,12 @@ def make_clip_scorer(
 
     See Also
     --------
-    official_scorer : The official score of a year.
+    official_scorer : Make a scorer of the official score of a year.
 
     Notes
     -----
-    `GridSearchCV` and `cross_validate` turn an error of a scorer into a warning and a score of NaN; with
-    ``error_score="raise"`` they pass it on.
+    `GridSearchCV` and `cross_validate` turn an error in a scorer into a warning and a score of NaN, unless
+    ``error_score="raise"`` is set.
 
     Examples
     --------
@@ -139,23 +146,27 @@ def official_scorer(
     Parameters
     ----------
     year : int
-        2020 to 2026, see :func:`official_score`. Since 2021 X must be a clip table that knows domains.
+        Year of the challenge, 2020 to 2026, see :func:`official_score`. Since 2021, X must be a clip table with domains.
     max_fpr : float, default=0.1
-        Largest false-positive rate of the pAUC, dimensionless, in (0, 1].
+        Highest false positive rate of the pAUC, dimensionless, in (0, 1].
     expected : mapping of str to iterable of str or None, default=None
-        Sections by machine type that every fold must hold.
+        Sections that every fold must hold, by machine type.
     one_class : {"raise", "skip"}, default="raise"
-        What to do with a section that cannot give all numbers of that year: raise, or skip it and warn.
+        Whether a section that lacks a class for one of the year's metrics raises an error or is skipped with a warning.
 
     Returns
     -------
     scorer : ClipScorer
-        For ``scoring=``.
+        Scorer to pass as ``scoring=``.
 
     Raises
     ------
     ValueError
         If an option is unknown.
+
+    See Also
+    --------
+    make_clip_scorer : Make a scorer of the AUC or pAUC.
 
     Examples
     --------
@@ -172,18 +183,18 @@ def official_scorer(
 
 
 def _call_text(factory: Callable[..., ClipScorer], first: Any, options: dict[str, Any]) -> str:
-    """The call that makes a scorer, without what is left at its default."""
+    """Text of the call that makes a scorer, without options that have their default."""
     default = signature(factory).parameters
     changed = [f"{name}={value!r}" for name, value in options.items() if value != default[name].default]
     return f"{factory.__name__}({', '.join([repr(first), *changed])})"
 
 
 def _known_truth(y: np.ndarray) -> np.ndarray:
-    """Positions of the clips whose truth is known."""
+    """Positions of the clips with a known label."""
     if y.dtype.kind not in "iuf" or y.ndim != 1:
         return np.arange(len(y))
     if np.any(y == 0) and not np.any(y == -1):
-        raise ValueError("y holds 0 and no -1; here 0 means unknown truth, +1 is normal and an anomaly is -1.")
+        raise ValueError("y holds 0 but no -1; expected +1 for normal, -1 for an anomaly and 0 for an unknown label.")
     return np.flatnonzero(y != 0)
 
 
@@ -192,8 +203,8 @@ def _score(estimator: Any, X: Any) -> Any:
         if hasattr(estimator, method):
             return getattr(estimator, method)(X)
     raise TypeError(
-        f"{type(estimator).__name__} has neither score_samples nor decision_function; a clip scorer needs one "
-        "number per clip, high = normal."
+        f"{type(estimator).__name__} has neither score_samples nor decision_function; a clip scorer needs one score per "
+        "clip, high = normal."
     )
 
 

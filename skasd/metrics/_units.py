@@ -1,4 +1,4 @@
-"""Units: the groups of clips that get a ROC curve of their own, normally one machine type and section."""
+"""Units: groups of clips with a ROC curve of their own, usually one machine type and section."""
 
 import warnings
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ _MAY_BE_ABSENT = ("machine_type", "section", "domain")
 
 
 class Unit(NamedTuple):
-    """Clips that belong together: the value of each column that made the unit, and row positions (n_rows,)."""
+    """A group of clips: the value of each column that they were grouped by, and their row positions (n_rows,)."""
 
     key: dict[str, Any]
     rows: np.ndarray
@@ -27,7 +27,7 @@ class Unit(NamedTuple):
 
 
 def split_units(table: pd.DataFrame | None, n_clips: int, by: str | Iterable[str] = SECTION) -> list[Unit]:
-    """One unit per distinct value of the columns `by`, sorted; a column that is absent or empty does not split."""
+    """Group clips by the columns `by`: one unit per distinct value, sorted; absent and empty columns are ignored."""
     by = (by,) if isinstance(by, str) else tuple(by)
     known = _known_columns(table, by)
     if table is None or not known:
@@ -43,14 +43,14 @@ def split_units(table: pd.DataFrame | None, n_clips: int, by: str | Iterable[str
 
 
 def known_domains(table: pd.DataFrame | None, n_clips: int) -> np.ndarray:
-    """Domain of every clip as text of shape (n_clips,), "" where it is not known."""
+    """Domain of every clip as text of shape (n_clips,), "" if unknown."""
     if table is None or "domain" not in table.columns:
         return np.full(n_clips, "", dtype="<U6")
     domain = np.where(table["domain"].isna(), "", table["domain"].to_numpy(dtype=object)).astype(str)
     strange = sorted(set(domain.tolist()) - {"", *DOMAINS})
     if strange:
         raise ValueError(
-            f"The column domain holds {', '.join(map(repr, strange))}; 'source' and 'target' are expected."
+            f"The column domain holds {', '.join(map(repr, strange))}; expected 'source', 'target' or an empty cell."
         )
     return domain
 
@@ -65,12 +65,12 @@ def check_expected(units: Iterable[Unit], expected: Mapping[Any, Iterable[Any]] 
         if pairs:
             named = ", ".join(f"{machine_type} {section}" for machine_type, section in sorted(pairs, key=str))
             raise ValueError(
-                f"{len(pairs)} sections are {what}: {named}. A mean over other sections is another number."
+                f"{len(pairs)} sections are {what}: {named}. Means over different sections cannot be compared."
             )
 
 
 def with_both_classes(units: list[Unit], y_true: np.ndarray, one_class: str) -> list[Unit]:
-    """Units that hold normal and anomalous clips; the others raise, or are skipped with a warning."""
+    """Units with both normal and anomalous clips; the others raise, or are skipped with a warning."""
     kept = []
     for unit in units:
         n_normal, n_anomaly = count_classes(y_true[unit.rows])
@@ -82,11 +82,11 @@ def with_both_classes(units: list[Unit], y_true: np.ndarray, one_class: str) -> 
 
 
 def refuse_unit(unit: Unit, what: str, one_class: str) -> None:
-    """Raise for a unit without a ROC curve, or say in a warning that it is skipped."""
-    text = f"No ROC curve for {unit}: {what}, and at least one of each is needed."
+    """Raise for a unit without a ROC curve, or warn that it is skipped."""
+    text = f"No ROC curve for {unit}: {what}, but at least one of each is needed."
     if one_class == "raise":
         raise ValueError(
-            f"{text} Leave these clips out, or pass one_class='skip' where a mean over fewer sections will do."
+            f"{text} Leave these clips out, or pass one_class='skip' if a mean over fewer sections will do."
         )
     warnings.warn(f"{text} It is skipped.", stacklevel=2)
 
@@ -94,9 +94,7 @@ def refuse_unit(unit: Unit, what: str, one_class: str) -> None:
 def some_left(units: list[Any]) -> list[Any]:
     """Raise if every unit was skipped."""
     if not units:
-        raise ValueError(
-            "Every section was skipped: none holds both normal and anomalous clips of what it is scored on."
-        )
+        raise ValueError("Every section was skipped: none has both normal and anomalous clips for each of its metrics.")
     return units
 
 
@@ -106,7 +104,7 @@ def check_one_class(one_class: str) -> None:
 
 
 def _known_columns(table: pd.DataFrame | None, by: tuple[str, ...]) -> list[str]:
-    """Those of the columns `by` that are known of every clip; an unknown name or a column with holes raises."""
+    """Columns among `by` that are known for every clip; raises for an unknown name or a column with empty cells."""
     present = [] if table is None else list(table.columns)
     unknown = [column for column in by if column not in present and column not in _MAY_BE_ABSENT]
     if unknown:
@@ -119,7 +117,7 @@ def _known_columns(table: pd.DataFrame | None, by: tuple[str, ...]) -> list[str]
     for column, hole in missing.items():
         if hole.any() and not hole.all():
             raise ValueError(
-                f"The column {column} is not known of {hole.sum()} of {len(table)} clips, the first in row "
+                f"The column {column} is not known for {hole.sum()} of {len(table)} clips, the first in row "
                 f"{int(np.flatnonzero(hole)[0])}; fill it in, or drop these clips."
             )
     return [column for column, hole in missing.items() if not hole.all()]

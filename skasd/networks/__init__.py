@@ -1,4 +1,4 @@
-"""Networks: tensors in, tensors out."""
+"""Networks: torch modules that map tensors to tensors."""
 
 from skasd.networks._autoencoder import DenseAutoencoder
 from skasd.networks._byol_a import BYOLANet

@@ -1,12 +1,13 @@
-"""BYOLANet: a small convolutional network on frames, pooled over time.
+"""BYOLANet: a small convolutional network whose frame embeddings are pooled over time.
 
-D. Niizumi et al., "BYOL for audio", IJCNN 2021, arXiv:2103.06695; its layer table, written anew.
+D. Niizumi et al., "BYOL for audio", IJCNN 2021, arXiv:2103.06695; implemented from the table of layers in the paper.
 
-Axes: B spectrograms, C channels, F mel bands, T frames, D dimensions of the embedding.
+Axes: B clips, F bands, T frames, D dim of the embedding.
 """
 
 from torch import Tensor, nn
 
+from skasd._typing import Float
 from skasd.networks._cpu_layers import NormActivation
 
 _CHANNELS = 64
@@ -14,14 +15,14 @@ _DROPOUT = 0.3
 
 
 class BYOLANet(nn.Module):
-    """Images of one channel to embeddings.
+    """Encoder of BYOL-A: spectrograms to embeddings.
 
     Parameters
     ----------
     n_bands : int
-        F, at least 8.
+        Number of mel bands, at least 8.
     embedding_dim : int, default=128
-        D; 2048 as published.
+        Length of the embedding; 2048 in the paper.
     """
 
     def __init__(self, n_bands: int, embedding_dim: int = 128) -> None:
@@ -35,8 +36,8 @@ class BYOLANet(nn.Module):
             nn.ReLU(),
         )
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Embeddings (B, D) of images (B, 1, F, T), of at least 8 frames."""
+    def forward(self, image: Float[Tensor, "clips 1 bands frames"]) -> Float[Tensor, "clips dim"]:
+        """Embeddings of one-channel images with at least 8 frames."""
         x = self.convolutions(image)  # (B, 64, F / 8, T / 8)
         x = self.of_frame(x.permute(0, 3, 2, 1).flatten(2))  # (B, T / 8, D)
         return x.amax(dim=1) + x.mean(dim=1)

@@ -1,10 +1,10 @@
 """Layers of convolutional networks whose gradients are fast on a CPU too.
 
-In bfloat16 and channels-last, torch's own gradients of two layers take most of a training step on a CPU: of PReLU, and of
-depthwise convolutions with a stride. Here they are the same sums, in another order. On other devices, and outside of
-training, torch's own operations run.
+With bfloat16 and channels-last memory on a CPU, torch spends most of a training step on the gradients of two layers: PReLU
+and strided depthwise convolutions. The layers in this file compute the same sums in another order. On other devices and
+outside of training they run torch's own operations.
 
-Axes: B clips, C channels, F mel bands, T frames.
+Axes: B clips, C channels, F bands, T frames.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,18 +15,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.grad import conv2d_weight
 
-_ELEMENTS_IN_CACHE = 2**20  # of a gradient that is worked on at a time
+from skasd._typing import Float
+
+_ELEMENTS_IN_CACHE = 2**20  # size of the part of a gradient that is processed at a time
 
 
 class NormActivation(nn.Module):
-    r"""Batch normalisation, then an activation.
+    r"""Batch normalisation followed by an activation.
 
     Parameters
     ----------
     n_channels : int
-        Channels of the input (B, C, F, T).
+        Number of channels of the input.
     activation : {"prelu", "relu", "relu6", "silu", None}, default="prelu"
-        PReLU with a slope for each channel; :math:`\max(u, 0)`; :math:`\min(\max(u, 0), 6)`; :math:`u \sigma(u)`; or none.
+        Activation: PReLU with one slope per channel, ReLU :math:`\max(u, 0)`, ReLU6 :math:`\min(\max(u, 0), 6)`, SiLU
+        :math:`u \sigma(u)`, or none.
     """
 
     def __init__(self, n_channels: int, activation: str | None = "prelu") -> None:
@@ -41,8 +44,8 @@ class NormActivation(nn.Module):
         }
         self.activation = makers[activation]()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalised and activated input, of the shape of the input."""
+    def forward(self, x: Float[Tensor, "clips channels bands frames"]) -> Float[Tensor, "clips channels bands frames"]:
+        """Normalised and activated input."""
         u = self.norm(x)
         if not isinstance(self.activation, nn.PReLU):
             return self.activation(u)
@@ -51,15 +54,15 @@ class NormActivation(nn.Module):
 
 
 def _is_own(x: Tensor) -> bool:
-    """Whether the gradients of this file are taken."""
+    """Whether the gradients defined in this file are used for this input."""
     fits = x.device.type == "cpu" and x.is_contiguous(memory_format=torch.channels_last)
     return fits and torch.is_grad_enabled() and not torch.compiler.is_compiling()
 
 
 class _ChannelPReLU(torch.autograd.Function):
-    r""":math:`\max(u, 0) + a \min(u, 0)` with a slope for each channel.
+    r""":math:`\max(u, 0) + a \min(u, 0)` with one slope per channel.
 
-    The gradients are taken part by part, while the parts are in the cache.
+    The backward pass works on parts that fit into the cache.
     """
 
     @staticmethod
@@ -85,34 +88,36 @@ def _rows(x: Tensor) -> Tensor:
 
 
 def _parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Parts of the rows of tensors (B * F * T, C) that fit into the cache."""
+    """Split tensors (B * F * T, C) into blocks of rows that fit into the cache."""
     n_rows = max(1, _ELEMENTS_IN_CACHE // tensors[0].shape[1])
     return zip(*(tensor.split(n_rows) for tensor in tensors), strict=True)
 
 
 def _column_sums(rows: Tensor) -> Tensor:
-    """Sums (C,) over rows, in float32 or better: of parts of a bfloat16 tensor, so that no rounding adds up."""
+    """Sums (C,) over rows in at least float32, so that rounding errors of bfloat16 parts do not accumulate."""
     return rows.sum(dim=0).to(torch.promote_types(rows.dtype, torch.float32))
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """One square filter for each channel, without bias.
+    """Depthwise convolution with one square filter per channel, without bias.
 
     Parameters
     ----------
     n_channels : int
-        Channels of input and output.
+        Number of channels of input and output.
     stride : int
-        Step in frequency and time.
+        Stride in frequency and time.
     size : int, default=3
-        Places of the filter in frequency and time; odd.
+        Side length of the filter; odd.
     """
 
     def __init__(self, n_channels: int, stride: int, size: int = 3) -> None:
         super().__init__(n_channels, n_channels, size, stride, size // 2, groups=n_channels, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Filtered input (B, C, ceil(F / stride), ceil(T / stride))."""
+    def forward(
+        self, x: Float[Tensor, "clips channels bands frames"]
+    ) -> Float[Tensor, "clips channels bands_out frames_out"]:
+        """Filtered input with ceil(F / stride) bands and ceil(T / stride) frames."""
         if self.stride[0] == 1 or not _is_own(x):
             return super().forward(x)
         weight = self.weight
@@ -122,9 +127,10 @@ class DepthwiseConv2d(nn.Conv2d):
 
 
 class _StridedDepthwise(torch.autograd.Function):
-    """The gradient of the input is that of a stride of 1, with zeros where the stride had passed over.
+    """Depthwise convolution with a stride, whose input gradient is computed as a convolution of stride 1.
 
-    It is filtered as forward, with the filter turned by half a circle; torch's own gradients take several times as long.
+    The output gradient is spread over the input grid, with zeros at the places that the stride skipped, and convolved with
+    the filter rotated by 180 degrees. torch's own gradients take several times as long.
     """
 
     @staticmethod
@@ -145,20 +151,20 @@ class _StridedDepthwise(torch.autograd.Function):
 
 
 class GlobalDepthwiseConv2d(nn.Module):
-    """One filter for each channel as large as the map: a weighted sum over frequency and time.
+    """Depthwise convolution whose filters are as large as the map: a weighted sum over frequency and time.
 
     Parameters
     ----------
     n_channels : int
-        Channels of input and output.
+        Number of channels of input and output.
     size : tuple of int
-        Mel bands and frames of the map.
+        Number of bands and frames of the map.
     """
 
     def __init__(self, n_channels: int, size: tuple[int, int]) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(n_channels, *size))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Sums (B, C) of a map (B, C, F, T)."""
+    def forward(self, x: Float[Tensor, "clips channels bands frames"]) -> Float[Tensor, "clips channels"]:
+        """Weighted sum of each channel."""
         return (x * self.weight.to(x.dtype)).sum(dim=(2, 3))

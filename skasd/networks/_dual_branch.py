@@ -1,10 +1,10 @@
-"""The two branches of a self-supervised classifier: the spectrum of a whole clip, and its magnitude spectrogram.
+"""Two-branch encoder: one branch for the spectrum of the whole clip, one for its magnitude spectrogram.
 
-K. Wilkinghoff, "Self-supervised learning for anomalous sound detection", ICASSP 2024, arXiv:2312.09578, in the sizes of
-T. Fujimura et al., ASDKit, arXiv:2507.10264: no bias and no affine batch normalisation, with which a network could map
-everything to one place; but for the attention over bands that can be added.
+K. Wilkinghoff, "Self-supervised learning for anomalous sound detection", ICASSP 2024, arXiv:2312.09578, with the layer sizes
+of T. Fujimura et al., ASDKit, arXiv:2507.10264. The layers have no biases and no affine batch normalisation, because these
+would let the network map all clips to a single point; the exception is the optional `FrequencyAttention`.
 
-Axes: B clips, C channels, N time points, K frequency bins, T frames, D dimensions of the embedding.
+Axes: B clips, C channels, N timepoints, K bins (of frequency), T frames, D dim of the embedding.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,27 +13,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skasd._typing import Float
 from skasd.networks._frequency_attention import FrequencyAttention, FrequencyGate
 from skasd.networks._squeeze_excitation import SqueezeExcitation
 
-_CHANNELS = 128  # of the convolutions over the spectrum
-_KERNELS = ((256, 64), (64, 32), (16, 4))  # size and stride of each
+_CHANNELS = 128  # output channels of each convolution over the spectrum
+_KERNELS = ((256, 64), (64, 32), (16, 4))  # (size, stride) of these convolutions
 _SMALLEST_KERNEL = 4
 _HIDDEN_LAYERS = 5
-_STAGES = (16, 32, 64, 128)  # channels of the residual stages, of two blocks each
+_STAGES = (16, 32, 64, 128)  # channels of the residual stages, which have two blocks each
 _FROM_HZ = 200.0
 _NARROW = 2
-_FEWEST_FRAMES = 11  # and bins, of which the stem leaves one
+_FEWEST_FRAMES = 11  # also the fewest bins: the stem reduces 11 to 1
 FREQUENCY_ATTENTIONS = ("off", "gate", "token")
 
 
 def kernels(n_bins: int) -> list[tuple[int, int]]:
-    """Size and stride of the convolutions over a spectrum: as published, or halved until they fit into a short one.
+    """Size and stride of the convolutions over a spectrum: the published ones, halved until they fit a short spectrum.
 
     Parameters
     ----------
     n_bins : int
-        Of the spectrum: half the time points of the clip, and one.
+        Number of bins of the spectrum: half the number of time points of the clip, plus one.
+
+    Returns
+    -------
+    kernels : list of tuple of int
+        Size and stride of each convolution, in bins.
 
     Examples
     --------
@@ -51,7 +57,7 @@ def _halved(times: int) -> list[tuple[int, int]]:
 
 
 def _needed(sizes: Sequence[tuple[int, int]]) -> int:
-    """Bins that leave one place after the last convolution."""
+    """Number of bins that the convolutions reduce to a single position."""
     n_bins = 1
     for size, stride in reversed(sizes):
         n_bins = (n_bins - 1) * stride + size
@@ -59,14 +65,14 @@ def _needed(sizes: Sequence[tuple[int, int]]) -> int:
 
 
 class SpectrumBranch(nn.Module):
-    """Magnitude spectrum of a whole clip to an embedding.
+    """Encoder of the magnitude spectrum of a whole clip.
 
     Parameters
     ----------
     n_timepoints : int
-        Length of the clips, at least 18.
+        Length of the clips in time points, at least 18.
     embedding_dim : int, default=128
-        Length of the embedding, and of the hidden layers.
+        Length of the embedding and number of units in each hidden layer.
     """
 
     def __init__(self, n_timepoints: int, embedding_dim: int = 128) -> None:
@@ -80,10 +86,10 @@ class SpectrumBranch(nn.Module):
         self.hidden = nn.Sequential(*map(_hidden_layer, widths[:-1], widths[1:]))
         self.project = nn.Linear(embedding_dim, embedding_dim, bias=False)
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Embeddings (B, D) of waveforms (B, N)."""
+    def forward(self, waveform: Float[Tensor, "clips timepoints"]) -> Float[Tensor, "clips dim"]:
+        """Embeddings of waveforms."""
         spectrum = torch.fft.rfft(waveform.to(torch.promote_types(waveform.dtype, torch.float32))).abs()  # (B, K)
-        x = self.convolutions(spectrum[:, None])  # (B, C, places)
+        x = self.convolutions(spectrum[:, None])  # (B, C, positions)
         return self.project(self.hidden(x.flatten(1)))
 
 
@@ -92,20 +98,21 @@ def _hidden_layer(n_in: int, n_out: int) -> nn.Module:
 
 
 class SpectrogramBranch(nn.Module):
-    """Magnitude spectrogram to an embedding: a small residual network, and the maximum over time.
+    """Encoder of the magnitude spectrogram: a small residual network with max pooling over time.
 
     Parameters
     ----------
     sample_rate : int
-        In Hz.
+        Sample rate in Hz.
     n_fft : int, default=1024
-        Window, in samples; it moves by half of itself.
+        Window length in samples; the hop length is half of it.
     embedding_dim : int, default=128
         Length of the embedding.
     frequency_attention : {"off", "gate", "token"}, default="off"
-        Whether bands are weighted by :class:`FrequencyGate`, or :class:`FrequencyAttention` makes a second image.
+        Attention over frequency: ``"gate"`` weights the bins with a :class:`FrequencyGate`; ``"token"`` adds the output of a
+        :class:`FrequencyAttention` as a second image.
     n_timepoints : int or None, default=None
-        Length of the clips, which ``"token"`` needs.
+        Length of the clips in time points; required by ``"token"``.
     """
 
     window: Tensor
@@ -141,31 +148,35 @@ class SpectrogramBranch(nn.Module):
             nn.Linear(_STAGES[-1] * n_left, embedding_dim, bias=False),
         )
 
-    def forward(self, waveform: Tensor, change: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-        """Embeddings (B, D) of waveforms (B, N), whose spectrograms (B, K, T) may be changed before."""
+    def forward(
+        self, waveform: Float[Tensor, "clips timepoints"], change: Callable[[Tensor], Tensor] | None = None
+    ) -> Float[Tensor, "clips dim"]:
+        """Embeddings of waveforms; `change`, if given, modifies the spectrograms (B, K, T) first."""
         spectrogram = self.spectrogram(waveform)
         x = self.images(spectrogram if change is None else change(spectrogram))
         x = self._through_stages(self.stem(x))  # (B, C, T / 32, K / 32)
         return self.project(x.amax(dim=2).flatten(1))
 
-    def _through_stages(self, x: Tensor) -> Tensor:
-        """Maps of the last stage; in full precision where they are one or two bins wide.
+    def _through_stages(
+        self, x: Float[Tensor, "clips channels frames bins"]
+    ) -> Float[Tensor, "clips channels_out frames_out bins_out"]:
+        """Output of the last stage, computed in full precision if it is only one or two bins wide.
 
-        On a CPU, bfloat16 convolutions of so narrow maps read memory that nobody wrote, in torch 2.13 at least.
+        On a CPU, bfloat16 convolutions of such narrow maps read uninitialised memory, at least in torch 2.13.
         """
         if not self.is_narrow:
             return self.stages(x)
         with torch.autocast(x.device.type, enabled=False):
             return self.stages(x.to(next(self.stages.parameters()).dtype))
 
-    def images(self, spectrogram: Tensor) -> Tensor:
-        """Images (B, 1 or 2, T, K) of spectrograms (B, K, T)."""
+    def images(self, spectrogram: Float[Tensor, "clips bins frames"]) -> Float[Tensor, "clips images frames bins"]:
+        """One or two images of each spectrogram, with time before frequency."""
         x = self.gate(self.norm(spectrogram))
         images = [x] if self.second_image is None else [x, self.second_image(x)]
         return torch.stack(images, dim=1).transpose(2, 3)
 
-    def spectrogram(self, waveform: Tensor) -> Tensor:
-        """Magnitudes (B, K, T) above 200 Hz of waveforms (B, N), a sine of amplitude 1 about 13 for 1024 samples."""
+    def spectrogram(self, waveform: Float[Tensor, "clips timepoints"]) -> Float[Tensor, "clips bins frames"]:
+        """Magnitude spectrogram above 200 Hz; a sine of amplitude 1 has a peak of about 13 with a window of 1024 samples."""
         waveform = waveform.to(torch.promote_types(waveform.dtype, torch.float32))
         window = self.window.to(waveform.dtype)
         transform = torch.stft(
@@ -188,7 +199,7 @@ def _blocks(stages: Sequence[int]) -> list[nn.Module]:
 
 
 def _left_of(n_bins: int) -> int:
-    """Places along frequency after stem and stages."""
+    """Number of positions along frequency after the stem and the stages."""
     n_left = ((n_bins - 7) // 2 + 1 - 3) // 2 + 1
     for _ in _STAGES[1:]:
         n_left = -(-n_left // 2)
@@ -196,14 +207,14 @@ def _left_of(n_bins: int) -> int:
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions that are normalised before, weighted by squeeze and excitation, and added to their input.
+    """Residual block with pre-activation: two convolutions, squeeze and excitation, and a skip connection.
 
     Parameters
     ----------
     n_in, n_out : int
-        Channels.
+        Number of input and output channels.
     stride : int
-        Step in time and frequency.
+        Stride in time and frequency.
     """
 
     def __init__(self, n_in: int, n_out: int, stride: int) -> None:
@@ -221,27 +232,30 @@ class ResidualBlock(nn.Module):
         smaller = [nn.MaxPool2d(3, stride, 1), nn.Conv2d(n_in, n_out, 1, bias=False)] if self.is_smaller else []
         self.skip = nn.Sequential(*smaller)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, n_out, ceil(T / stride), ceil(K / stride)) of a map (B, n_in, T, K)."""
+    def forward(
+        self, x: Float[Tensor, "clips channels frames bins"]
+    ) -> Float[Tensor, "clips channels_out frames_out bins_out"]:
+        """Map with ceil(T / stride) frames and ceil(K / stride) bins."""
         normalised = self.norm(x)
         return self.layers(normalised) + self.skip(normalised if self.is_smaller else x)
 
 
 class SpectrumNet(nn.Module):
-    """Embeddings of the spectrum and of one or several spectrograms of a clip, side by side.
+    """Encoder with one branch for the spectrum and one for each spectrogram; their embeddings are concatenated.
 
     Parameters
     ----------
     n_timepoints : int
-        Length of the clips; those of fewer than eleven frames of the longest window are filled up with zeros to that.
+        Length of the clips in time points. Clips with fewer than eleven frames of the longest window are padded with zeros
+        to eleven frames.
     sample_rate : int, default=16000
-        In Hz.
+        Sample rate in Hz.
     n_ffts : sequence of int, default=(1024,)
-        Windows of the spectrograms, in samples; several resolve both time and frequency.
+        Window lengths of the spectrograms in samples. Several windows resolve both time and frequency.
     embedding_dim : int, default=128
         Length of the embedding of each branch.
     frequency_attention : {"off", "gate", "token"}, default="off"
-        Of the spectrograms, see :class:`SpectrogramBranch`.
+        Attention over frequency in the spectrogram branches, see :class:`SpectrogramBranch`.
     """
 
     def __init__(
@@ -267,12 +281,14 @@ class SpectrumNet(nn.Module):
         ]
         self.branches = nn.ModuleList([SpectrumBranch(self.n_timepoints, embedding_dim), *spectrograms])
 
-    def parts(self, waveform: Tensor, change: Callable[[Tensor], Tensor] | None = None) -> list[Tensor]:
-        """Embedding (B, D) of each branch, of waveforms (B, N), whose spectrograms (B, K, T) may be changed before."""
+    def parts(
+        self, waveform: Float[Tensor, "clips timepoints"], change: Callable[[Tensor], Tensor] | None = None
+    ) -> list[Float[Tensor, "clips dim"]]:
+        """Embeddings of all branches; `change`, if given, modifies the spectrograms (B, K, T) first."""
         waveform = functional.pad(waveform, (0, self.n_timepoints - waveform.shape[1]))
         of_spectrum, *of_spectrograms = self.branches
         return [of_spectrum(waveform), *(branch(waveform, change) for branch in of_spectrograms)]
 
-    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Embeddings (B, branches x D) of unit length, of `waveform` (B, N)."""
+    def forward(self, inputs: dict[str, Tensor]) -> Float[Tensor, "clips dim"]:
+        """Embeddings of unit length of the input `waveform` (B, N): those of all branches side by side."""
         return functional.normalize(torch.cat(self.parts(inputs["waveform"]), dim=1))

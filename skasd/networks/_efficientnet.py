@@ -1,16 +1,16 @@
-"""EfficientNet-B0: inverted residual blocks with larger filters and weighted channels.
+"""EfficientNet-B0: inverted residual blocks with larger filters and squeeze and excitation.
 
 M. Tan, Q. Le, "EfficientNet: rethinking model scaling for convolutional neural networks", ICML 2019, arXiv:1905.11946,
-Table 1; trained from nothing, without the random depth of the paper.
+Table 1; trained from scratch, without the stochastic depth of the paper.
 
-Axes: B images, C channels, F mel bands, T frames.
+Axes: B images, C channels, F bands, T frames.
 """
 
 from torch import nn
 
 from skasd.networks._mobilenet import LAST_CHANNELS, InvertedResidual, convolution
 
-# (expansion, channels, blocks, stride of the first block, size of the filters)
+# (expansion, channels, number of blocks, stride of the first block, filter size)
 _STAGES = (
     (1, 16, 1, 1, 3),
     (6, 24, 2, 2, 3),
@@ -24,12 +24,12 @@ _STEM_CHANNELS = 32
 
 
 class EfficientNetB0(nn.Sequential):
-    """Images (B, C, F, T) to maps of features (B, 1280, F / 32, T / 32), rounded up.
+    """EfficientNet-B0 up to its last feature map: images (B, C, F, T) to maps (B, 1280, ceil(F / 32), ceil(T / 32)).
 
     Parameters
     ----------
     n_channels : int, default=1
-        Of the images.
+        Number of channels of the images.
     """
 
     def __init__(self, n_channels: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolutions before it, for networks that only evaluate."""
+"""Folding of batch normalisation into the preceding convolutions, for networks that are used for inference only."""
 
 from copy import deepcopy
 from itertools import pairwise
@@ -10,17 +10,17 @@ from skasd.networks._cpu_layers import NormActivation
 
 
 def folded(network: nn.Module) -> nn.Module:
-    """Copy of a network that gives the same output in evaluation mode with fewer passes over its maps.
+    """Copy of a network that gives the same output in evaluation mode, up to rounding, but faster.
 
     Parameters
     ----------
     network : nn.Module
-        Whose convolutions are followed by batch normalisation in an ``nn.Sequential``.
+        Network in which batch normalisation follows a convolution within an ``nn.Sequential``.
 
     Returns
     -------
     copy : nn.Module
-        In evaluation mode; it cannot be trained.
+        Network in evaluation mode; it cannot be trained.
     """
     copy = deepcopy(network).eval().requires_grad_(False)
     for module in copy.modules():

@@ -1,7 +1,8 @@
-"""Attention over frequency, which finds the bands that tell machines apart.
+"""Attention over frequency, which learns the bands that distinguish machines.
 
 H. Zhang et al., "Anomalous sound detection using self-attention-based frequency pattern analysis of machine sounds",
-Interspeech 2023, arXiv:2308.14063. The paper does not tell sizes; these are ours, and so is the gate.
+Interspeech 2023, arXiv:2308.14063. The paper does not give layer sizes; the sizes here are our choice. The gate is our
+addition.
 
 Axes: B clips, F bands, T frames.
 """
@@ -9,17 +10,19 @@ Axes: B clips, F bands, T frames.
 import torch
 from torch import Tensor, nn
 
+from skasd._typing import Float
+
 _WIDTH, _HEADS = 64, 4
-_REDUCTION = 16  # of the gate
+_REDUCTION = 16  # bands per hidden unit of the gate
 
 
 class FrequencyAttention(nn.Module):
-    """An image of the size of a spectrogram in which each band has looked at all others.
+    """Self-attention between the bands of a spectrogram, which gives an image of the same size.
 
     Parameters
     ----------
     n_frames : int
-        Frames of the spectrogram; its bands may be any number.
+        Number of frames of the spectrogram. The number of bands is arbitrary.
     """
 
     def __init__(self, n_frames: int) -> None:
@@ -29,20 +32,20 @@ class FrequencyAttention(nn.Module):
         self.norm = nn.LayerNorm(_WIDTH)
         self.widen = nn.Linear(_WIDTH, n_frames)
 
-    def forward(self, spectrogram: Tensor) -> Tensor:
-        """Image (B, F, T) of a spectrogram (B, F, T)."""
+    def forward(self, spectrogram: Float[Tensor, "clips bands frames"]) -> Float[Tensor, "clips bands frames"]:
+        """Image of the size of the spectrogram."""
         band = self.narrow(spectrogram)  # (B, F, 64)
         attended, _ = self.attention(band, band, band, need_weights=False)
         return self.widen(self.norm(band + attended))
 
 
 class FrequencyGate(nn.Module):
-    """Weights in (0, 1) for the bands of a spectrogram, made of mean and spread over time of all of them; without biases.
+    """Weights in (0, 1) for the bands, computed from mean and standard deviation over time of all bands; no biases.
 
     Parameters
     ----------
     n_bands : int
-        Bands of the spectrogram.
+        Number of bands of the spectrogram.
     """
 
     def __init__(self, n_bands: int) -> None:
@@ -55,7 +58,7 @@ class FrequencyGate(nn.Module):
             nn.Sigmoid(),
         )
 
-    def forward(self, spectrogram: Tensor) -> Tensor:
-        """Spectrogram (B, F, T) with its bands weighted."""
+    def forward(self, spectrogram: Float[Tensor, "clips bands frames"]) -> Float[Tensor, "clips bands frames"]:
+        """Spectrogram with weighted bands."""
         mean, spread = spectrogram.mean(dim=2), spectrogram.std(dim=2, correction=0)
         return spectrogram * self.weigh(torch.cat([mean, spread], dim=1))[:, :, None]

@@ -1,8 +1,8 @@
-"""JointNet: a convolutional classifier of patches, and an autoencoder of the same patches that it is tied to.
+"""JointNet: a convolutional classifier of patches, coupled with an autoencoder of the same patches.
 
 X. Cai et al., "A contrastive semi-supervised learning framework for anomaly sound detection", DCASE Workshop 2021.
 
-Axes: B patches, F mel bands, P frames, C channels, D dimensions, K classes.
+Axes: B patches, F bands, P frames, C channels, D dim of the features, K classes.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
+from skasd._typing import Float
 from skasd.networks._autoencoder import DenseAutoencoder
 from skasd.networks._efficientnet import EfficientNetB0
 from skasd.networks._mobilenet import MobileNetV2
@@ -26,28 +27,29 @@ _PROJECTION_DIM = 256
 
 
 class JointNet(nn.Module):
-    """Patches to logits of classes, and views of them to be contrasted.
+    """Patches to class logits, and to two views for a contrastive loss.
 
     Parameters
     ----------
     n_bands, n_frames : int
-        Of the patches.
+        Size of the patches.
     n_classes : int
-        Classes.
+        Number of classes.
     backbone : {"mobilenet_v2", "efficientnet_b0"}, default="mobilenet_v2"
-        Network of the images.
+        Convolutional network of the classifier.
     width : float, default=1.0
-        Of MobileNetV2.
+        Width multiplier of MobileNetV2, dimensionless. EfficientNet-B0 ignores it.
     image_channels : int, default=1
-        How often the patch is repeated as a channel of its image.
+        Number of image channels; each is a copy of the patch.
     pooling : {"gamp", "mean"}, default="gamp"
-        Of the map of features: its mean over frequency, and of that the mean and the maximum over time, added; or the mean.
+        Pooling of the feature map. ``"gamp"`` averages over frequency and adds the mean and the maximum over time;
+        ``"mean"`` averages over both.
     dropout : float, default=0.5
-        Share of the features that the classifier is not given, in training.
+        Dropout probability of the classifier's input features.
     has_autoencoder : bool, default=True
-        Whether there is one, and the projections of both.
+        Whether the network has the autoencoder and the projections to the two views.
     channels_last : bool, default=True
-        Whether the channels of a place lie together in memory.
+        Whether the channels of a place are next to each other in memory.
     """
 
     def __init__(
@@ -83,37 +85,39 @@ class JointNet(nn.Module):
                 nn.Linear(_PROJECTION_DIM, _PROJECTION_DIM), nn.ReLU(), nn.Linear(_PROJECTION_DIM, _PROJECTION_DIM)
             )
 
-    def features(self, patch: Tensor) -> Tensor:
-        """Features (B, D) of patches (B, P, F)."""
+    def features(self, patch: Float[Tensor, "patches frames bands"]) -> Float[Tensor, "patches dim"]:
+        """Pooled features of the backbone."""
         image = patch.transpose(1, 2)[:, None].expand(-1, self.image_channels, -1, -1)  # (B, C, F, P)
         x = self.backbone(image.contiguous(memory_format=self.memory_format))
         return gamp(x) if self.pooling == "gamp" else x.mean(dim=(2, 3))
 
-    def logits(self, features: Tensor) -> Tensor:
-        """Logits (B, K) of features (B, D)."""
+    def logits(self, features: Float[Tensor, "patches dim"]) -> Float[Tensor, "patches classes"]:
+        """Class logits of features."""
         return self.to_logits(self.dropout(features))
 
-    def views(self, features: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
-        """Views (B, 256) of what classifier (B, D) and autoencoder (B, 8) make of patches; lengths do not count."""
+    def views(
+        self, features: Float[Tensor, "patches dim"], code: Float[Tensor, "patches code_dim"]
+    ) -> tuple[Float[Tensor, "patches view_dim"], Float[Tensor, "patches view_dim"]]:
+        """Views of each patch, from the classifier's features and the autoencoder's code scaled to unit length."""
         units = [functional.normalize(x.to(torch.promote_types(x.dtype, torch.float32))) for x in (features, code)]
         return self.shared(self.project_features(units[0])), self.shared(self.project_code(units[1]))
 
 
-def gamp(x: Tensor) -> Tensor:
-    """Global average and maximum pooling (B, C) of maps (B, C, F, T): both over time, of means over frequency, added."""
+def gamp(x: Float[Tensor, "patches channels bands frames"]) -> Float[Tensor, "patches channels"]:
+    """Global average and max pooling: mean over frequency, then the sum of mean and maximum over time."""
     over_frequency = x.mean(dim=2)
     return over_frequency.mean(dim=2) + over_frequency.amax(dim=2)
 
 
-def flattened(patch: Tensor) -> Tensor:
-    """Values (B, F P) of patches (B, P, F), the frames of a band together."""
+def flattened(patch: Float[Tensor, "patches frames bands"]) -> Float[Tensor, "patches values"]:
+    """Flatten patches band by band, so that the frames of a band are contiguous."""
     return patch.transpose(1, 2).flatten(1)
 
 
-def running_median(patch: Tensor, size: int) -> Tensor:
-    """Median over so many frames of each band of patches (B, P, F), which are reflected at their ends.
+def running_median(patch: Float[Tensor, "patches frames bands"], size: int) -> Float[Tensor, "patches frames bands"]:
+    """Median filter over `size` frames, an odd number, in each band; patches are reflected at their ends.
 
-    As ``scipy.ndimage.median_filter`` with ``mode="mirror"`` does it; `size` is odd.
+    Equal to ``scipy.ndimage.median_filter`` along time with ``mode="mirror"``.
     """
     n_frames = patch.shape[1]
     place = torch.arange(-(size // 2), n_frames + size // 2, device=patch.device)

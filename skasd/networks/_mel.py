@@ -1,6 +1,6 @@
-"""Log-mel spectrogram as a network layer: the definition of `skasd._mel` in torch, on any device.
+"""Log-mel spectrogram as a network layer: the definition in `skasd._mel`, implemented in torch for any device.
 
-Axes: B clips, F mel bands, T frames.
+Axes: B clips, F bands, T frames.
 """
 
 import numpy as np
@@ -8,23 +8,25 @@ import torch
 from torch import Tensor, nn
 
 from skasd._mel import MelDefinition
+from skasd._typing import Float
 
 
 class LogMelNet(nn.Module):
-    """Waveforms to log-mel spectrograms, differentiable.
+    """Differentiable log-mel spectrogram of waveforms.
 
     Parameters
     ----------
     definition : MelDefinition
-        Window, filters, framing and logarithm.
+        Window, filterbank, framing and logarithm.
     dtype : torch.dtype, default=torch.float32
-        Of window and filters; waveforms are brought to it.
+        Data type of window and filterbank; waveforms are converted to it.
 
     Notes
     -----
-    Equal to the CPU path of :class:`skasd.features.LogMelTransformer`: within 1e-9 dB in float64; in float32 within 1e-4 dB
-    for bands no more than 60 dB below the loudest of their frame, below which both are rounding. `top_db` refers to the
-    maximum of each clip, never of the batch, so that a clip does not depend on its batch mates.
+    The result equals that of the CPU path of :class:`skasd.features.LogMelTransformer` within 1e-9 dB in float64. In float32
+    it agrees within 1e-4 dB for bands at most 60 dB below the loudest band of their frame; rounding errors dominate below
+    that. `top_db` refers to the maximum of each clip, never of the batch, so a clip's result does not depend on the other
+    clips of the batch.
     """
 
     window: Tensor
@@ -36,8 +38,8 @@ class LogMelNet(nn.Module):
         self.register_buffer("window", torch.from_numpy(definition.window()).to(dtype), persistent=False)
         self.register_buffer("filterbank", torch.from_numpy(definition.filterbank()).to(dtype), persistent=False)
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Log-mel spectrograms (B, F, T) of waveforms (B, n_timepoints)."""
+    def forward(self, waveform: Float[Tensor, "clips timepoints"]) -> Float[Tensor, "clips bands frames"]:
+        """Log-mel spectrograms of waveforms."""
         definition = self.definition
         waveform = self._padded(waveform.to(self.window.dtype))
         frames = waveform.unfold(-1, definition.n_fft, definition.hop_length)  # (B, T, n_fft)
@@ -46,14 +48,14 @@ class LogMelNet(nn.Module):
         magnitude = squared if definition.power == 2 else squared.pow(definition.power / 2)
         return self._logarithm((magnitude @ self.filterbank.T).mT)
 
-    def _padded(self, waveform: Tensor) -> Tensor:
-        # Where each padded time point comes from, counted from 1 so that 0 stands for the zeros that are filled in:
-        # torch's own padding has no reflection beyond the length of a clip.
+    def _padded(self, waveform: Float[Tensor, "clips timepoints"]) -> Float[Tensor, "clips padded"]:
+        # Index of the source of each padded time point, counted from 1; 0 stands for a zero. torch's own padding cannot
+        # reflect by more than the length of a clip.
         source = self.definition.padded(np.arange(1, waveform.shape[-1] + 1))
         with_zero = nn.functional.pad(waveform, (1, 0))
         return with_zero[..., torch.from_numpy(source).to(waveform.device)]
 
-    def _logarithm(self, mel: Tensor) -> Tensor:
+    def _logarithm(self, mel: Float[Tensor, "clips bands frames"]) -> Float[Tensor, "clips bands frames"]:
         value = mel.clamp(min=self.definition.amin).log() * self.definition.log_scale
         if self.definition.top_db is None:
             return value

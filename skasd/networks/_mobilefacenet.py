@@ -1,8 +1,8 @@
-"""MobileFaceNet: a small convolutional network from images to embeddings.
+"""MobileFaceNet: a small convolutional network that maps images to embeddings.
 
 S. Chen et al., "MobileFaceNets", CCBR 2018, arXiv:1804.07573, in the variant of STgram-MFN and OS-SCL.
 
-Axes: B clips, C channels, F mel bands, T frames.
+Axes: B clips, C channels, F bands, T frames.
 """
 
 import math
@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from skasd._parameters import check_option
+from skasd._typing import Float
 from skasd.networks._cpu_layers import DepthwiseConv2d, GlobalDepthwiseConv2d, NormActivation
 
-# (expansion, channels, blocks, stride of the first block)
+# (expansion, channels, number of blocks, stride of the first block)
 BOTTLENECKS = {
     "2023": ((2, 128, 2, 2), (4, 128, 2, 2), (4, 128, 2, 2)),
     "2021": ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1)),
@@ -25,7 +26,7 @@ _LAST_CHANNELS = 512
 
 
 def check_bottlenecks(bottlenecks: Any) -> None:
-    """Raise unless `bottlenecks` are stages of a :class:`MobileFaceNet`, or the name of some."""
+    """Raise unless `bottlenecks` is a valid sequence of stages for :class:`MobileFaceNet` or the name of a known one."""
     if isinstance(bottlenecks, str):
         check_option("bottlenecks", bottlenecks, BOTTLENECKS)
         return
@@ -33,29 +34,29 @@ def check_bottlenecks(bottlenecks: Any) -> None:
     is_stage = [isinstance(stage, list | tuple) and len(stage) == 4 and min(stage) >= 1 for stage in stages]
     if not stages or not all(is_stage):
         raise ValueError(
-            f"bottlenecks={bottlenecks!r}; one of {tuple(BOTTLENECKS)} is expected, or stages of four whole numbers: "
-            "expansion, channels, blocks and stride."
+            f"bottlenecks={bottlenecks!r}; one of {tuple(BOTTLENECKS)} is expected, or stages, each with four positive "
+            "integers: expansion, channels, blocks and stride."
         )
 
 
 class MobileFaceNet(nn.Module):
-    """Images to embeddings.
+    """MobileFaceNet: images to embeddings.
 
     Parameters
     ----------
     n_channels : int
-        Channels of the input.
+        Number of channels of the input.
     size : tuple of int
-        Mel bands and frames of the input, which fix the last, global filter.
+        Number of bands and frames of the input, which determine the size of the global filter.
     embedding_dim : int, default=128
         Length of the embedding.
     bottlenecks : {"2023", "2021"} or sequence of (int, int, int, int), default="2023"
-        Stages as (expansion, channels, blocks, stride of the first block): those of the code of OS-SCL and the newer code
-        of STgram-MFN, or of its older code and CLP-SCF.
+        Stages as (expansion, channels, number of blocks, stride of the first block). ``"2023"`` are those of OS-SCL and the
+        newer code of STgram-MFN, ``"2021"`` those of the older code of STgram-MFN and of CLP-SCF.
 
     Notes
     -----
-    Departure from the reference code: its last linear layer, which nothing uses, is left out.
+    Departure from the reference code: its unused last linear layer is left out.
     """
 
     def __init__(
@@ -85,8 +86,8 @@ class MobileFaceNet(nn.Module):
         )
         self.apply(_initialise)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Embeddings (B, embedding_dim) of images (B, C, F, T)."""
+    def forward(self, image: Float[Tensor, "clips channels bands frames"]) -> Float[Tensor, "clips dim"]:
+        """Embeddings of images."""
         x = self.stem(image)  # (B, 64, F / 2, T / 2)
         x = self.stages(x)  # (B, 128, F / 16, T / 16)
         x = self.widen(x)  # (B, 512, F / 16, T / 16)
@@ -95,16 +96,16 @@ class MobileFaceNet(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Wider by a factor, filtered per channel, and narrower again; added to the input where the shape stays.
+    """Inverted bottleneck: expansion, depthwise convolution and projection; residual where the shape stays the same.
 
     Parameters
     ----------
     n_in, n_out : int
-        Channels.
+        Number of input and output channels.
     expansion : int
-        Factor of the width in between.
+        Ratio of hidden to input channels.
     stride : int
-        Step in frequency and time.
+        Stride in frequency and time.
     """
 
     def __init__(self, n_in: int, n_out: int, expansion: int, stride: int) -> None:
@@ -120,8 +121,10 @@ class Bottleneck(nn.Module):
             NormActivation(n_out, None),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, n_out, ceil(F / stride), ceil(T / stride)) of a map (B, n_in, F, T)."""
+    def forward(
+        self, x: Float[Tensor, "clips channels bands frames"]
+    ) -> Float[Tensor, "clips channels_out bands_out frames_out"]:
+        """Map with ceil(F / stride) bands and ceil(T / stride) frames."""
         return x + self.layers(x) if self.residual else self.layers(x)
 
 
@@ -135,7 +138,7 @@ def _blocks(n_in: int, stages: Sequence[tuple[int, int, int, int]]) -> list[nn.M
 
 
 def _map_size(size: tuple[int, int], stages: Sequence[tuple[int, int, int, int]]) -> tuple[int, int]:
-    """Mel bands and frames that are left before the global filter."""
+    """Number of bands and frames of the map before the global filter."""
     strides = [2, *(stride for *_, stride in stages)]
     n_mels, n_frames = size
     for stride in strides:
@@ -144,8 +147,8 @@ def _map_size(size: tuple[int, int], stages: Sequence[tuple[int, int, int, int]]
 
 
 def _initialise(layer: nn.Module) -> None:
-    """Weights from N(0, 2 / (filter area x output channels)), as the reference code draws them."""
+    """Draw weights from a normal distribution with variance 2 / (filter area x output channels), as the reference code."""
     if isinstance(layer, nn.Conv2d | nn.Linear | GlobalDepthwiseConv2d):
-        place = 1 if isinstance(layer, GlobalDepthwiseConv2d) else 2  # of the filter's axes in the weight
+        place = 1 if isinstance(layer, GlobalDepthwiseConv2d) else 2  # first axis of the filter's area in the weight
         area = math.prod(layer.weight.shape[place:])
         torch.nn.init.normal_(layer.weight, std=math.sqrt(2 / (area * len(layer.weight))))

@@ -1,32 +1,34 @@
-"""MobileNetV2: inverted residual blocks, from an image to a map of features.
+"""MobileNetV2: inverted residual blocks that map an image to a feature map.
 
 M. Sandler et al., "MobileNetV2: inverted residuals and linear bottlenecks", CVPR 2018, arXiv:1801.04381, Table 2.
 
-Axes: B images, C channels, F mel bands, T frames.
+Axes: B images, C channels, F bands, T frames.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skasd._typing import Float
 from skasd.networks._cpu_layers import DepthwiseConv2d, NormActivation
 
-# (expansion, channels, blocks, stride of the first block)
+# (expansion, channels, number of blocks, stride of the first block)
 _STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 _STEM_CHANNELS = 32
-_DIVISOR = 8  # of numbers of channels
+_DIVISOR = 8  # numbers of channels are multiples of it
 LAST_CHANNELS = 1280
 
 
 class MobileNetV2(nn.Sequential):
-    """Images (B, C, F, T) to maps of features (B, 1280, F / 32, T / 32), rounded up.
+    """MobileNetV2 up to its last feature map: images (B, C, F, T) to maps (B, 1280, ceil(F / 32), ceil(T / 32)).
 
     Parameters
     ----------
     n_channels : int, default=1
-        Of the images.
+        Number of channels of the images.
     width : float, default=1.0
-        Factor of all numbers of channels, rounded to multiples of eight; of the last only if it is above 1.
+        Width multiplier, dimensionless: scales the number of channels of every layer, rounded to a multiple of 8. The last
+        layer is only scaled if it is above 1.
     """
 
     def __init__(self, n_channels: int = 1, width: float = 1.0) -> None:
@@ -44,22 +46,22 @@ class MobileNetV2(nn.Sequential):
 
 
 class InvertedResidual(nn.Module):
-    """Wider by a factor, filtered per channel, and narrower again; added to the input where the shape stays.
+    """Inverted residual block: expansion, depthwise convolution and projection; residual where the shape stays the same.
 
     Parameters
     ----------
     n_in, n_out : int
-        Channels.
+        Number of input and output channels.
     expansion : int
-        Factor of the width in between; with 1 the first convolution is left out.
+        Ratio of hidden to input channels; 1 leaves out the expansion.
     stride : int
-        Step in frequency and time.
+        Stride in frequency and time.
     activation : {"relu6", "silu"}, default="relu6"
-        After all convolutions but the last.
+        Activation after every convolution except the last.
     size : int, default=3
-        Places of the filter of each channel in frequency and time.
+        Side length of the depthwise filters.
     squeeze : bool, default=False
-        Whether channels are weighted by their means, through a quarter as many numbers as the input has channels.
+        Whether the block has squeeze and excitation, with a quarter as many hidden units as input channels.
     """
 
     def __init__(
@@ -83,38 +85,52 @@ class InvertedResidual(nn.Module):
             convolution(width, n_out, 1, 1, None),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, n_out, ceil(F / stride), ceil(T / stride)) of a map (B, n_in, F, T)."""
+    def forward(
+        self, x: Float[Tensor, "images channels bands frames"]
+    ) -> Float[Tensor, "images channels_out bands_out frames_out"]:
+        """Map with ceil(F / stride) bands and ceil(T / stride) frames."""
         return x + self.layers(x) if self.is_residual else self.layers(x)
 
 
 class ChannelWeights(nn.Module):
-    """Squeeze and excitation of EfficientNet: weights in (0, 1) of channels from the means of all, with biases.
+    """Squeeze and excitation of EfficientNet: channel weights in (0, 1) from the means of all channels, with biases.
 
     Parameters
     ----------
     n_channels, n_between : int
-        Channels of the map, and numbers in between.
+        Number of channels of the map and number of hidden units.
     """
 
     def __init__(self, n_channels: int, n_between: int) -> None:
         super().__init__()
         self.narrow, self.widen = nn.Linear(n_channels, n_between), nn.Linear(n_between, n_channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, C, F, T) with its channels weighted."""
+    def forward(
+        self, x: Float[Tensor, "images channels bands frames"]
+    ) -> Float[Tensor, "images channels bands frames"]:
+        """Map with weighted channels."""
         weight = torch.sigmoid(self.widen(functional.silu(self.narrow(x.mean(dim=(2, 3))))))  # (B, C)
         return x * weight[:, :, None, None]
 
 
 def convolution(n_in: int, n_out: int, size: int, stride: int, activation: str | None) -> nn.Sequential:
-    """Convolution of a square of so many places, batch normalisation and activation."""
+    """Convolution with a square filter of side length `size`, batch normalisation and activation."""
     filters = nn.Conv2d(n_in, n_out, size, stride, size // 2, bias=False)
     return nn.Sequential(filters, NormActivation(n_out, activation))
 
 
 def rounded(n_channels: float) -> int:
-    """The nearest multiple of eight, at least eight, and not below nine tenths of what was asked for.
+    """Round a number of channels to the nearest multiple of 8, but to at least 8 and at least 90 % of `n_channels`.
+
+    Parameters
+    ----------
+    n_channels : float
+        Requested number of channels.
+
+    Returns
+    -------
+    n_channels : int
+        Multiple of 8.
 
     Examples
     --------
@@ -126,6 +142,6 @@ def rounded(n_channels: float) -> int:
 
 
 def _initialise(layer: nn.Module) -> None:
-    """Convolutions by Xavier's uniform rule, as the joint system draws them."""
+    """Initialise convolutions with Xavier's uniform distribution, as in the joint system."""
     if isinstance(layer, nn.Conv2d):
         nn.init.xavier_uniform_(layer.weight)

@@ -1,9 +1,9 @@
 """OSSCLNet: images of a clip, stacked as channels of one small convolutional network.
 
-S. Huang et al. (OS-SCL), ICASSP 2025, arXiv:2509.13853; with other branches STgram-MFN (arXiv:2201.05510) and Noisy-ArcMix
-(arXiv:2310.06364), and AFPA (arXiv:2308.14063).
+S. Huang et al. (OS-SCL), ICASSP 2025, arXiv:2509.13853. With other branches it is the network of STgram-MFN
+(arXiv:2201.05510), Noisy-ArcMix (arXiv:2310.06364) and AFPA (arXiv:2308.14063).
 
-Axes: B clips, C images, F mel bands, T frames, D dimensions of the embedding.
+Axes: B clips, C images, F bands, T frames, D dim of the embedding.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skasd._typing import Float, Int
 from skasd.networks._frequency_attention import FrequencyAttention
 from skasd.networks._mobilefacenet import MobileFaceNet
 from skasd.networks._perturbation import PerturbationHead
@@ -20,7 +21,7 @@ from skasd.networks._tagram import TAgramNet
 from skasd.networks._tfgram import TFgramNet
 from skasd.networks._tgram import TgramNet
 
-# what each branch is made from
+# the input of each branch
 BRANCH_INPUTS = {
     "log_mel": "log_mel",
     "tgram": "waveform",
@@ -31,26 +32,26 @@ BRANCH_INPUTS = {
 
 
 class OSSCLNet(nn.Module):
-    """Spectrograms and waveforms of clips to embeddings of unit length.
+    """Spectrograms and waveforms to embeddings of unit length.
 
     Parameters
     ----------
     branches : sequence of {"log_mel", "tgram", "tfgram", "tagram", "frequency_attention"}
-        Images, in the order of the channels.
+        Input images of the encoder, in the order of its channels.
     size : tuple of int
-        Mel bands and frames of the spectrograms.
+        Number of bands and frames of the spectrograms.
     hop_length : int, default=512
-        Of the front end, in samples, which the filters of the Tgram follow.
+        Hop length of the front end in samples, which the Tgram uses too.
     embedding_dim : int, default=128
         Length of the embedding.
     perturbation_head : bool, default=True
-        Whether the embedding goes through a :class:`PerturbationHead`.
+        Whether a :class:`PerturbationHead` follows the encoder.
     bottlenecks : {"2023", "2021"} or sequence of tuple of int, default="2023"
         Stages of :class:`MobileFaceNet`.
     channels_last : bool, default=True
-        Whether tensors lie in memory with the channels of a place together: faster on a CPU and on recent accelerators.
+        Whether the memory format is channels-last, which is faster on a CPU and on recent accelerators.
     augmenter : nn.Module or None, default=None
-        What the spectrograms are given to first, with label and generator in training.
+        Module that augments or normalises the spectrograms first; it is called with spectrograms, label and generator.
     """
 
     def __init__(
@@ -78,28 +79,33 @@ class OSSCLNet(nn.Module):
         self.augmenter = augmenter
         self.head = PerturbationHead(embedding_dim) if perturbation_head else nn.Identity()
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        to: Any = self.to  # whose annotations tell of memory_format in some versions of torch
+        to: Any = self.to  # its annotations lack memory_format in some versions of torch
         to(memory_format=self.memory_format)
 
     def forward(
         self,
         inputs: dict[str, Tensor],
-        label: Tensor | None = None,
+        label: Int[Tensor, " clips"] | None = None,
         generator: torch.Generator | None = None,
         mix: Callable[[Tensor], Tensor] | None = None,
-    ) -> Tensor:
-        """Embeddings (B, D) of clips.
+    ) -> Float[Tensor, "clips dim"]:
+        """Embeddings of clips.
 
         Parameters
         ----------
         inputs : dict of str to Tensor
-            `log_mel` (B, F, T) and `waveform` (B, n_timepoints), as far as the branches need them.
-        label : Tensor of shape (B,), int64, or None, default=None
-            Classes, for the augmenter.
+            Those of `log_mel` (B, F, T) and `waveform` (B, n_timepoints) that the branches need.
+        label : Tensor of shape (clips,), int64, or None, default=None
+            Classes of the clips, passed to the augmenter.
         generator : torch.Generator or None, default=None
-            For the augmenter.
+            Random generator, passed to the augmenter.
         mix : callable or None, default=None
-            Mixes the clips of the batch, augmented ones, in each input.
+            Function that mixes the clips of the batch; it is applied to each input after the augmentation.
+
+        Returns
+        -------
+        embedding : Tensor of shape (clips, dim)
+            Embeddings of unit length.
         """
         if self.augmenter is not None and "log_mel" in inputs:
             inputs = {**inputs, "log_mel": self.augmenter(inputs["log_mel"], label, generator)}

@@ -1,15 +1,15 @@
-"""Feature perturbation head: a narrow network on the embedding.
+"""Feature perturbation head: a small bottleneck network after the embedding.
 
 S. Huang et al. (OS-SCL), ICASSP 2025, arXiv:2509.13853.
-
-Axes: B clips, D dimensions of the embedding.
 """
 
 from torch import Tensor, nn
 
+from skasd._typing import Float
+
 
 class PerturbationHead(nn.Module):
-    """Embeddings through a layer of half their length and back.
+    """Bottleneck network on embeddings: two linear layers with a hidden layer of half the length of the embedding.
 
     Parameters
     ----------
@@ -18,8 +18,8 @@ class PerturbationHead(nn.Module):
 
     Notes
     -----
-    Part of the network in training and at test, as in the reference code. Nothing in it is random: what perturbs is
-    learnt.
+    As in the reference code, it is part of the network both in training and at test time. It is deterministic: the
+    perturbation is learned.
     """
 
     def __init__(self, embedding_dim: int = 128) -> None:
@@ -34,6 +34,6 @@ class PerturbationHead(nn.Module):
             nn.BatchNorm1d(embedding_dim),
         )
 
-    def forward(self, embedding: Tensor) -> Tensor:
-        """Embeddings (B, D) of embeddings (B, D)."""
+    def forward(self, embedding: Float[Tensor, "clips dim"]) -> Float[Tensor, "clips dim"]:
+        """Perturbed embeddings."""
         return self.layers(embedding)

@@ -1,4 +1,4 @@
-"""Squeeze and excitation: each channel weighted by what all channels are like on average.
+"""Squeeze and excitation: channels weighted by a function of the means of all channels.
 
 J. Hu et al., "Squeeze-and-excitation networks", CVPR 2018, arXiv:1709.01507; without biases.
 
@@ -7,16 +7,18 @@ Axes: B clips, C channels.
 
 from torch import Tensor, nn
 
+from skasd._typing import Float
+
 _REDUCTION = 16
 
 
 class SqueezeExcitation(nn.Module):
-    """Weights in (0, 1) for the channels of a map.
+    """Squeeze and excitation: weights in (0, 1) for the channels of a map.
 
     Parameters
     ----------
     n_channels : int
-        Channels of the map; a sixteenth of them lies in between.
+        Number of channels of the map. The hidden layer has a sixteenth as many units.
     """
 
     def __init__(self, n_channels: int) -> None:
@@ -29,7 +31,7 @@ class SqueezeExcitation(nn.Module):
             nn.Sigmoid(),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, C, ...) with its channels weighted."""
+    def forward(self, x: Float[Tensor, "clips channels *positions"]) -> Float[Tensor, "clips channels *positions"]:
+        """Map with weighted channels."""
         weight = self.weigh(x.flatten(2).mean(dim=2))  # (B, C)
         return x * weight[(...,) + (None,) * (x.ndim - 2)]

@@ -1,15 +1,16 @@
-"""TFgramNet: a deeper convolutional network of the waveform as a third time-frequency image.
+"""TFgramNet: a deep convolutional network that turns the waveform into a third time-frequency image.
 
 S. Huang et al., "Noise supervised contrastive learning and feature-perturbed for anomalous sound detection" (OS-SCL),
-ICASSP 2025, arXiv:2509.13853, after the Wavegram of Q. Kong et al., "PANNs", 2020, arXiv:1912.10211.
+ICASSP 2025, arXiv:2509.13853, based on the Wavegram of Q. Kong et al., "PANNs", 2020, arXiv:1912.10211.
 
-Axes: B clips, C channels, F mel bands, L time points or frames.
+Axes: B clips, F bands, T frames, L timepoints.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skasd._typing import Float
 from skasd.networks._cpu_layers import NormActivation
 
 _STEM_CHANNELS = 64
@@ -24,13 +25,13 @@ class TFgramNet(nn.Module):
     Parameters
     ----------
     size : tuple of int
-        Mel bands and frames of the image.
+        Number of bands and frames of the image.
 
     Notes
     -----
-    The output channels take the place of mel bands, in an order that means nothing. One-dimensional layers are written as
-    two-dimensional ones of height 1, which run channels-last. Departure from the reference code: its class also holds the
-    rest of a PANNs network, about 79.8 million parameters that receive no gradient; they are left out.
+    The output channels take the place of mel bands; their order has no meaning. One-dimensional layers are implemented as
+    two-dimensional layers of height 1, which can run channels-last. Departure from the reference code: its class also
+    contains the rest of a PANNs network, about 79.8 million parameters that receive no gradient. They are left out here.
     """
 
     def __init__(self, size: tuple[int, int]) -> None:
@@ -42,8 +43,8 @@ class TFgramNet(nn.Module):
         self.block3 = nn.Sequential(*_pair(n_mels, n_mels), nn.AdaptiveMaxPool2d((1, n_frames)))
         self.apply(_initialise)
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Image (B, F, T) of waveforms (B, n_timepoints), at least 0 everywhere."""
+    def forward(self, waveform: Float[Tensor, "clips timepoints"]) -> Float[Tensor, "clips bands frames"]:
+        """Nonnegative image of waveforms."""
         if waveform.shape[-1] < _SHORTEST:
             waveform = functional.pad(waveform, (0, _SHORTEST - waveform.shape[-1]))
         x = self.stem(waveform[:, None, None])  # (B, 64, 1, L / 5)

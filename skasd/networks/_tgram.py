@@ -1,13 +1,13 @@
-"""TgramNet: a strided convolution of the waveform as a second time-frequency image.
+"""TgramNet: a strided convolution that turns the waveform into a second time-frequency image.
 
 Y. Liu et al., "Anomalous sound detection using spectral-temporal information fusion" (STgram-MFN), ICASSP 2022,
 arXiv:2201.05510.
-
-Axes: B clips, F mel bands, T frames.
 """
 
 from torch import Tensor, nn
 from torch.nn import functional
+
+from skasd._typing import Float
 
 _SLOPE = 0.2
 _BLOCKS = 3
@@ -19,14 +19,14 @@ class TgramNet(nn.Module):
     Parameters
     ----------
     size : tuple of int
-        Mel bands and frames of the image.
+        Number of bands and frames of the image.
     hop_length : int, default=512
-        From one frame to the next, in samples; the filters are twice as long.
+        Distance between frames in samples; the filters are twice as long.
 
     Notes
     -----
-    The layer normalisation runs over time, as in the reference code, and so fixes the number of frames. Where the
-    convolution gives more or fewer (a front end without centred frames), the last are cut, or zeros follow.
+    As in the reference code, layer normalisation runs over time, which fixes the number of frames. If the convolution gives
+    another number of frames (for front ends without centred frames), its output is cut or padded with zeros at the end.
     """
 
     def __init__(self, size: tuple[int, int], hop_length: int = 512) -> None:
@@ -35,8 +35,8 @@ class TgramNet(nn.Module):
         self.filters = nn.Conv1d(1, n_mels, 2 * hop_length, stride=hop_length, padding=hop_length, bias=False)
         self.blocks = nn.Sequential(*(_block(n_mels, self.n_frames) for _ in range(_BLOCKS)))
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Image (B, F, T) of waveforms (B, n_timepoints)."""
+    def forward(self, waveform: Float[Tensor, "clips timepoints"]) -> Float[Tensor, "clips bands frames"]:
+        """Image of waveforms."""
         x = self.filters(waveform[:, None])
         x = functional.pad(x, (0, self.n_frames - x.shape[-1]))
         return self.blocks(x)

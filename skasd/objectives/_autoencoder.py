@@ -71,11 +71,11 @@ def train_autoencoder(
     label : ndarray of shape (n_clips,), int64
         Clips are held out by the same share of each.
     dtype : dtype
-        Of the network.
+        Precision of the network.
     plan : TrainingPlan
         How it is trained.
     seed : int
-        Of weights and order of patches.
+        Seeds the weights and the order of the patches.
     """
     with seeded(seed):
         network = DenseAutoencoder(store.length * store.n_bands, eps=_EPS)

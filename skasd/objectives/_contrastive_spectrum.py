@@ -160,13 +160,13 @@ def train_contrastive_spectrum(
     size : tuple of int
         Mel bands and frames of the clips.
     dtype : dtype
-        Of the network: float32 or float64.
+        Precision of the network: float32 or float64.
     options : ContrastOptions
         Network and loss.
     plan : TrainingPlan
         How it is trained.
     seed : int
-        Of weights, order of clips and augmentation.
+        Seeds the weights, the order of the clips and the augmentation.
     """
     sizes = options.network
     with seeded(seed):

@@ -118,7 +118,7 @@ class JointObjective(nn.Module):
     options : JointOptions
         Weights, contrast and augmentation.
     augmenter : nn.Module or None, default=None
-        Of spectrograms (B, F, P), and their normalisation.
+        Augments and normalises spectrograms (B, F, P).
     """
 
     def __init__(self, network: JointNet, options: JointOptions, augmenter: nn.Module | None = None) -> None:
@@ -232,15 +232,15 @@ def train_joint(
     label : ndarray of shape (n_clips,), int64
         Classes, counted from 0.
     dtype : dtype
-        Of the networks.
+        Precision of the networks.
     options : JointOptions
         Networks, losses and augmentation.
     plan : TrainingPlan
         How they are trained.
     seed : int
-        Of weights, order of patches and augmentation.
+        Seeds the weights, the order of the patches and the augmentation.
     augmenter : nn.Module or None, default=None
-        Of spectrograms.
+        Augments spectrograms.
     """
     sizes = options.network
     with seeded(seed):

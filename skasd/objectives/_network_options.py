@@ -122,7 +122,7 @@ class JointNetOptions(ParameterGroup):
     width : float, default=1.0
         Factor of the numbers of channels of MobileNetV2, dimensionless.
     image_channels : int, default=1
-        How often a patch is repeated as a channel of its image.
+        Number of channels of the image, all of them copies of the patch.
     pooling : {"gamp", "mean"}, default="gamp"
         Pooling of the features: the mean over frequency, then mean plus maximum over time; or the mean over both.
     dropout : float, default=0.5

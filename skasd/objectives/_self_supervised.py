@@ -191,15 +191,15 @@ def train_self_supervised(
     labels : sequence of str
         Names of the classes.
     sample_rate : int
-        In Hz.
+        Sample rate of the waveforms, in Hz.
     dtype : dtype
-        Of the network: float32 or float64.
+        Precision of the network: float32 or float64.
     options : SelfSupervisedOptions
         Network and loss.
     plan : TrainingPlan
         How it is trained.
     seed : int
-        Of weights, order of clips and augmentation.
+        Seeds the weights, the order of the clips and the augmentation.
     """
     n_timepoints = store.arrays["waveform"].shape[1]
     with seeded(seed):

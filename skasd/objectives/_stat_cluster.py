@@ -100,7 +100,7 @@ class ContrastObjective(nn.Module):
     network : Projector
         Network and projector.
     options : ClusterOptions
-        Of which the temperature counts.
+        Options, of which the temperature is used.
     """
 
     def __init__(self, network: Projector, options: ClusterOptions) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 
 def log_odds(logits: np.ndarray, is_own: np.ndarray) -> np.ndarray:
-    r"""Log-odds (n,) against the labelled classes, :math:`\ln((1 - p) / p)`, from logits, so that they never saturate.
+    r"""Log-odds (n,) against the labelled classes, :math:`\ln((1 - p) / p)`, computed from logits without saturation.
 
     .. math:: A = \ln \sum_{k \notin Y} e^{z_k} - \ln \sum_{k \in Y} e^{z_k}
 
@@ -32,12 +32,17 @@ def log_odds(logits: np.ndarray, is_own: np.ndarray) -> np.ndarray:
 
 
 def cross_entropies(logits: np.ndarray) -> np.ndarray:
-    """Cross-entropy (n, K) of each class, exact however small it is.
+    """Cross-entropy (n, K) of each class, accurate even for tiny values.
 
     Parameters
     ----------
     logits : ndarray of shape (n, K)
         Logits of clips.
+
+    Returns
+    -------
+    cross_entropies : ndarray of shape (n, K)
+        Cross-entropies in nats.
 
     Examples
     --------

@@ -33,7 +33,7 @@ class MahalanobisScorer(BaseScorer):
 
     Notes
     -----
-    With :math:`S_d` the covariance of the :math:`n` clips of a domain, :math:`D` the length of the embeddings and
+    With :math:`S_d` the covariance of the :math:`n` clips of a domain, :math:`D` the dimension of the embeddings and
     :math:`\lambda` the shrinkage,
 
     .. math:: \Sigma_d = (1 - \lambda) S_d + \lambda \frac{\mathrm{tr}\, S_d}{D} I,\quad

@@ -1,4 +1,4 @@
-"""Mahalanobis distance of the residuals of a clip, given their covariance on normal clips.
+"""Mahalanobis distance of the residuals of a clip, with their covariance on normal clips.
 
 N. Harada et al., "First-shot anomaly sound detection for machine condition monitoring: a domain generalization baseline",
 EUSIPCO 2023, arXiv:2303.00455.
@@ -15,16 +15,16 @@ CENTERINGS = ("batch", "global")
 
 
 def covariance_of_batches(batches: Iterable[np.ndarray], *, centering: str = "batch") -> np.ndarray:
-    r"""Covariance (F, F) of the rows of residuals, as in the DCASE baselines or by the textbook.
+    r"""Covariance (F, F) of the rows of residuals, computed as in the DCASE baselines or as the sample covariance.
 
     Parameters
     ----------
     batches : iterable of ndarray of shape (n_patches, P, F)
-        Residuals in the batches used for training.
+        Residuals, in batches as for training.
     centering : {"batch", "global"}, default="batch"
-        ``"batch"`` centres each batch by its own mean and divides the sum of products by the number of *patches* minus one,
-        as in the code of the baselines; this is about P times the covariance, and too small if a batch has few rows.
-        ``"global"`` is the sample covariance of all rows.
+        ``"batch"`` subtracts the mean of each batch and divides the sum of products by the number of *patches* minus one, as
+        the code of the baselines does; the result is about P times the covariance, and too small if batches have few rows.
+        ``"global"`` computes the sample covariance of all rows.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def shrunk_inverse(covariance: np.ndarray, shrinkage: float) -> np.ndarray:
 
 
 def mahalanobis_score(residual: np.ndarray, inverses: np.ndarray, form: str = "clip_mean") -> float:
-    r"""Squared Mahalanobis distance of the residual of a clip, for the domain in which it is smaller.
+    r"""Squared Mahalanobis distance of the residual of a clip, the smaller of the distances in both domains.
 
     Parameters
     ----------

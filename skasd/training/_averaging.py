@@ -1,4 +1,4 @@
-"""What a training keeps: the weights that learn, their running average, and the best average so far."""
+"""State of a training: the trained weights, their exponential moving average (EMA), and the best result so far."""
 
 from copy import deepcopy
 
@@ -8,16 +8,16 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class Learner(nn.Module):
-    """An objective that learns, beside its average; one state that a checkpoint can hold.
+    """Objective together with the moving average of its weights, in one module that a checkpoint can store.
 
     Parameters
     ----------
     objective : nn.Module
-        Learns.
+        Objective to train.
     averaging_decay : float or None
-        Share of the average that is kept at each step; None keeps no average.
+        Decay of the exponential moving average (EMA) of the weights, in [0, 1]; None disables averaging.
     keeps_best : bool
-        Whether the best average so far is kept as well.
+        Whether to keep a copy of the best result so far.
     """
 
     n_steps: Tensor
@@ -34,21 +34,32 @@ class Learner(nn.Module):
 
     @property
     def result(self) -> nn.Module:
-        """What is validated and kept: the average, or the weights that learn if there is none."""
+        """Module that is validated and returned: the moving average, or the trained weights if there is none."""
         return self.student if self.average is None else self.average
 
     def train(self, mode: bool = True) -> "Learner":
-        """Set the mode of the weights that learn; the others are only ever evaluated."""
+        """Set training or evaluation mode of the trained weights; the copies always stay in evaluation mode.
+
+        Parameters
+        ----------
+        mode : bool, default=True
+            Whether to set training mode.
+
+        Returns
+        -------
+        self : Learner
+            The module itself.
+        """
         super().train(False)
         self.student.train(mode)
         return self
 
     @torch.no_grad()
     def update_average(self) -> None:
-        r"""Move the average by one step: :math:`e \leftarrow \alpha_t e + (1 - \alpha_t) p`.
+        r"""Update the moving average after a step: :math:`e \leftarrow \alpha_t e + (1 - \alpha_t) p`.
 
-        :math:`\alpha_t = \min(\alpha, (1 + t) / (10 + t))` after :math:`t` steps, so that a short training forgets its
-        random start. Batch-norm statistics are averaged as the weights are.
+        The decay is :math:`\alpha_t = \min(\alpha, (1 + t) / (10 + t))` after :math:`t` steps, so that the random
+        initialisation does not dominate short trainings. Batch-norm statistics are averaged like the weights.
         """
         step = int(self.n_steps)
         self.n_steps += 1
@@ -69,20 +80,20 @@ class Learner(nn.Module):
                 kept.copy_(value)
 
     def keep_as_best(self) -> None:
-        """Take the present result as the best."""
+        """Store the current result as the best."""
         if self.best is not None:
             state = {name: value for name, value in self.result.state_dict().items() if name not in self._of_clips}
             self.best.load_state_dict(state, strict=False)
 
 
 def _buffers_of_clips(objective: nn.Module) -> set[str]:
-    """Names of buffers that hold clips, in modules that say so by ``holds_clips``, of which an average makes no sense."""
+    """Names of buffers that hold clips, in modules with ``holds_clips``; averaging them would be meaningless."""
     holders = [(name, module) for name, module in objective.named_modules() if getattr(module, "holds_clips", False)]
     return {f"{name}.{buffer}".lstrip(".") for name, module in holders for buffer, _ in module.named_buffers()}
 
 
 def _copy(objective: nn.Module) -> nn.Module:
-    """A copy that only evaluates, without the clips that modules hold."""
+    """Copy in evaluation mode, without the clips that modules hold."""
     holders = [module for module in objective.modules() if getattr(module, "holds_clips", False)]
     empty = {id(buffer): buffer.new_empty(0) for module in holders for buffer in module.buffers()}
     return deepcopy(objective, empty).requires_grad_(False).eval()

@@ -1,4 +1,4 @@
-"""What happens beside the steps of a training, as skorch callbacks."""
+"""skorch callbacks for schedules, weight averaging, early stopping and progress."""
 
 import math
 from typing import Any
@@ -11,35 +11,56 @@ from skasd.training._data import Batches
 
 
 class StopTraining(KeyboardInterrupt):
-    """Ends a training after a whole epoch.
+    """Signal that ends a training after a completed epoch.
 
-    skorch's own callbacks stop a training with the class that this derives from; `args` and `kwargs` are those of any error.
+    skorch's own callbacks stop a training with the parent class.
     """
 
 
 class CosineSchedule(Callback):
-    r"""Learning rate of each epoch :math:`e`: half a cosine from :math:`\eta` to :math:`\eta_{\min}`.
+    r"""Cosine learning rate schedule, updated once per epoch :math:`e`.
 
     .. math:: \eta_e = \eta_{\min} + (\eta - \eta_{\min}) \frac{1 + \cos(\pi \max(e - e_0, 0) / E)}{2}
 
     Parameters
     ----------
     learning_rate, min_learning_rate : float
-        :math:`\eta` and :math:`\eta_{\min}`.
+        Initial and final learning rate, :math:`\eta` and :math:`\eta_{\min}`.
     start : int, default=0
-        :math:`e_0`: epochs before the rate begins to fall.
+        Number of epochs before the learning rate begins to decrease, :math:`e_0`.
     """
 
     def __init__(self, learning_rate: float, min_learning_rate: float, start: int = 0) -> None:
         self.learning_rate, self.min_learning_rate, self.start = learning_rate, min_learning_rate, start
 
     def rate(self, epoch: int, max_epochs: int) -> float:
-        """Learning rate of an epoch, counted from 0."""
+        """Learning rate of an epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            Epoch, counted from 0.
+        max_epochs : int
+            Number of epochs :math:`E` of the training.
+
+        Returns
+        -------
+        rate : float
+            Learning rate.
+        """
         fall = (1 + math.cos(math.pi * max(epoch - self.start, 0) / max_epochs)) / 2
         return self.min_learning_rate + (self.learning_rate - self.min_learning_rate) * fall
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Set the rate of the epoch that begins."""
+        """Set the learning rate of the epoch.
+
+        Parameters
+        ----------
+        net : TrainingNet
+            Network in training.
+        **kwargs : dict
+            Ignored.
+        """
         rate = self.rate(len(net.history) - 1, net.max_epochs)
         net.history.record("learning_rate", rate)
         for group in net.optimizer_.param_groups:
@@ -47,34 +68,63 @@ class CosineSchedule(Callback):
 
 
 class HalvingSchedule(Callback):
-    """Learning rate that is halved now and then.
+    """Step learning rate schedule that halves the rate at regular intervals.
 
     Parameters
     ----------
     learning_rate : float
-        At the beginning.
+        Initial learning rate.
     per : {"epoch", "step"}
-        What is counted.
+        Unit of the interval.
     every : int, default=30
-        Of them, after which the rate is halved.
+        Epochs or steps between halvings.
     times : int, default=3
-        How often.
+        Number of halvings, after which the rate stays constant.
     """
 
     def __init__(self, learning_rate: float, per: str, every: int = 30, times: int = 3) -> None:
         self.learning_rate, self.per, self.every, self.times = learning_rate, per, every, times
 
     def rate(self, count: int) -> float:
-        """Learning rate after so many epochs or steps."""
+        """Learning rate after a number of epochs or steps.
+
+        Parameters
+        ----------
+        count : int
+            Completed epochs or steps.
+
+        Returns
+        -------
+        rate : float
+            Learning rate.
+        """
         return self.learning_rate * 0.5 ** min(count // self.every, self.times)
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Set the rate of the epoch that begins, or of its first step."""
+        """Set the learning rate of the epoch or of its first step.
+
+        Parameters
+        ----------
+        net : TrainingNet
+            Network in training.
+        **kwargs : dict
+            Ignored.
+        """
         is_per_epoch = self.per == "epoch"
         net.history.record("learning_rate", self._set(net, len(net.history) - 1 if is_per_epoch else _n_steps(net)))
 
     def on_batch_begin(self, net: Any, training: bool = False, **kwargs: Any) -> None:
-        """Set the rate of the step that begins."""
+        """Set the learning rate of the step.
+
+        Parameters
+        ----------
+        net : TrainingNet
+            Network in training.
+        training : bool, default=False
+            Whether the batch is a training batch.
+        **kwargs : dict
+            Ignored.
+        """
         if training and self.per == "step":
             self._set(net, _n_steps(net))
 
@@ -90,68 +140,126 @@ def _n_steps(net: Any) -> int:
 
 
 class NormWarmUp(Callback):
-    """Running statistics of batch normalisation that are plain means over the first steps.
+    """Warm-up of batch normalisation: running statistics are plain means over the first steps.
 
-    A running mean that gives each new batch a tenth begins at 0 and 1 and needs dozens of steps to forget it; trainings of
-    few clips have no more. Here the batch of step t, counted from 0, gets the share 1 / (t + 1) until that is below the
-    usual one.
+    With the usual momentum of 0.1, running statistics start at mean 0 and variance 1 and need dozens of steps to forget
+    that; a training on few clips has no more steps. Here the batch of step t, counted from 0, gets the weight 1 / (t + 1)
+    until that falls below the usual momentum.
     """
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Look for the layers."""
+        """Find the batch normalisation layers.
+
+        Parameters
+        ----------
+        net : TrainingNet
+            Network in training.
+        X, y : object
+            Ignored.
+        **kwargs : dict
+            Ignored.
+        """
         layers = [module for module in net.module_.student.modules() if isinstance(module, _BatchNorm)]
         self._usual = [(layer, layer.momentum) for layer in layers if layer.momentum is not None]
 
     def on_batch_begin(self, net: Any, training: bool = False, **kwargs: Any) -> None:
-        """Set the share of the batch that comes."""
+        """Set the momentum for the batch.
+
+        Parameters
+        ----------
+        net : TrainingNet
+            Network in training.
+        training : bool, default=False
+            Whether the batch is a training batch.
+        **kwargs : dict
+            Ignored.
+        """
         step = _n_steps(net)
         if training and self._usual and step <= 1 / min(momentum for _, momentum in self._usual):
             for layer, momentum in self._usual:
                 layer.momentum = max(momentum, 1 / (step + 1))
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Set all shares as they were."""
+        """Restore the momentum of all layers.
+
+        Parameters
+        ----------
+        net : TrainingNet
+            Network in training.
+        X, y : object
+            Ignored.
+        **kwargs : dict
+            Ignored.
+        """
         for layer, momentum in self._usual:
             layer.momentum = momentum
 
 
 class WeightAveraging(Callback):
-    """Moves the average of the weights after each step."""
+    """Updates the exponential moving average (EMA) of the weights after each step."""
 
     def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
-        """Take in the weights of the step."""
+        """Update the average with the weights of the step.
+
+        Parameters
+        ----------
+        net : TrainingNet
+            Network in training.
+        training : bool, default=False
+            Whether the batch is a training batch.
+        **kwargs : dict
+            Ignored.
+        """
         if training:
             net.module_.update_average()
 
 
 class StopOnNaN(Callback):
-    """Refuses to go on with a loss that is not a number."""
+    """Stops with an error if the loss is NaN or infinite."""
 
     def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
-        """Look at the loss of the step."""
+        """Check the loss of the step.
+
+        Parameters
+        ----------
+        net : TrainingNet
+            Network in training.
+        training : bool, default=False
+            Whether the batch is a training batch.
+        **kwargs : dict
+            Ignored.
+        """
         loss = net.history[-1, "batches", -1]["train_loss" if training else "valid_loss"]
         if not math.isfinite(loss):
             rate = net.optimizer_.param_groups[0]["lr"]
             raise ValueError(
-                f"The loss became {loss} in epoch {len(net.history)} at a learning rate of {rate:.3g}; give a smaller "
+                f"The loss became {loss} in epoch {len(net.history)} at a learning rate of {rate:.3g}; use a smaller "
                 "learning_rate, or precision='float32'."
             )
 
 
 class KeepBest(Callback):
-    """Keeps the result of the epoch with the lowest loss on held-out clips.
+    """Keeps the result of the epoch with the lowest validation loss, and stops early.
 
     Parameters
     ----------
     patience : int or None
-        Epochs without a lower loss after which the training stops; None never stops it.
+        Number of epochs without a lower validation loss before early stopping; None never stops early.
     """
 
     def __init__(self, patience: int | None) -> None:
         self.patience = patience
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Compare the epoch that ends with those before it, which the history holds."""
+        """Compare the validation loss with that of all earlier epochs.
+
+        Parameters
+        ----------
+        net : TrainingNet
+            Network in training.
+        **kwargs : dict
+            Ignored.
+        """
         losses = net.history[:, "valid_loss"]
         best = losses.index(min(losses))
         if best == len(losses) - 1:
@@ -161,30 +269,78 @@ class KeepBest(Callback):
 
 
 class Progress(Callback):
-    """A progress bar over the steps of all epochs, with the losses of the last whole one."""
+    """Progress bar over all steps of the training, showing the losses of the last completed epoch."""
 
     def on_train_begin(self, net: Any, *args: Any, **kwargs: Any) -> None:
-        """Show nothing yet: a checkpoint may be loaded, and tell where the bar starts."""
+        """Reset the bar; it is shown later because loading a checkpoint decides where it starts.
+
+        Parameters
+        ----------
+        net : TrainingNet
+            Network in training.
+        *args : tuple
+            Ignored.
+        **kwargs : dict
+            Ignored.
+        """
         self.bar_: Any = None
 
     def on_epoch_begin(self, net: Any, dataset_train: Any = None, **kwargs: Any) -> None:
-        """Show the bar."""
+        """Show the bar.
+
+        Parameters
+        ----------
+        net : TrainingNet
+            Network in training.
+        dataset_train : Rows
+            Training clips.
+        **kwargs : dict
+            Ignored.
+        """
         if self.bar_ is None:
             n_steps = len(Batches(dataset_train, net.batch_size)) * net.max_epochs
             self.bar_ = tqdm(desc="training", total=n_steps, initial=int(net.module_.n_steps), unit="step")
 
     def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
-        """Move the bar."""
+        """Advance the bar.
+
+        Parameters
+        ----------
+        net : TrainingNet
+            Network in training.
+        training : bool, default=False
+            Whether the batch is a training batch.
+        **kwargs : dict
+            Ignored.
+        """
         if training:
             self.bar_.update()
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Tell the losses."""
+        """Show the losses of the epoch.
+
+        Parameters
+        ----------
+        net : TrainingNet
+            Network in training.
+        **kwargs : dict
+            Ignored.
+        """
         last = net.history[-1]
         losses = {name: f"{last[name]:.3g}" for name in ("train_loss", "valid_loss") if name in last}
         self.bar_.set_postfix({"epoch": last["epoch"], **losses})
 
     def on_train_end(self, net: Any, *args: Any, **kwargs: Any) -> None:
-        """Close the bar."""
+        """Close the bar.
+
+        Parameters
+        ----------
+        net : TrainingNet
+            Network in training.
+        *args : tuple
+            Ignored.
+        **kwargs : dict
+            Ignored.
+        """
         if self.bar_ is not None:
             self.bar_.close()

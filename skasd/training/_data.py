@@ -1,4 +1,4 @@
-"""The clips of a training: in memory or in a temporary file, moved to the device once if they fit."""
+"""Training clips, kept in memory or in a temporary file and moved to the device once if they fit."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -18,21 +18,21 @@ Order = Callable[["Rows", torch.Generator], Tensor]
 
 
 class ClipStore:
-    """Arrays of clips of one shape each, filled clip by clip so that nothing is held twice.
+    """Arrays of clips with equal shapes, filled clip by clip so that nothing is stored twice.
 
     Parameters
     ----------
     n_clips : int
-        Clips to come.
+        Number of clips.
     memory_budget : float
-        Bytes of all arrays together, above which they go into a temporary file and are mapped from there.
+        Memory for all arrays together, in bytes; larger data are memory-mapped from a temporary file.
 
     Attributes
     ----------
     arrays : dict of str to ndarray of shape (n_clips, ...)
-        Waveforms that a 16-bit file can hold exactly as int16; everything else as it came.
+        Inputs by name. Waveforms are stored as int16 if that is lossless; everything else keeps its dtype.
     is_mapped : bool
-        Whether the arrays are in a temporary file, which `close` removes.
+        Whether the arrays are memory-mapped from a temporary file, which `close` removes.
     """
 
     def __init__(self, n_clips: int, memory_budget: float) -> None:
@@ -42,7 +42,13 @@ class ClipStore:
         self._folder: tempfile.TemporaryDirectory | None = None
 
     def fill(self, clips: Iterable[dict[str, np.ndarray] | None]) -> None:
-        """Take in the clips; None stands for one that could not be read, for which `clips` raises at its end."""
+        """Store the clips.
+
+        Parameters
+        ----------
+        clips : iterable of dict of str to ndarray
+            Inputs of each clip by name. None stands for an unreadable clip; the iterable raises for it at its end.
+        """
         for position, clip in enumerate(clips):
             for name, values in (clip or {}).items():
                 self._put(name, position, values)
@@ -52,7 +58,9 @@ class ClipStore:
         if name not in self.arrays:
             self._decide_where(name, packed)
             self.arrays[name] = self._empty(name, packed)
-        elif self.arrays[name].dtype == np.int16 and packed.dtype != np.int16:  # the first that int16 cannot hold
+        elif (
+            self.arrays[name].dtype == np.int16 and packed.dtype != np.int16
+        ):  # first clip that int16 cannot hold exactly
             self._decide_where(name, values)
             wide = self._empty(f"{name}_wide", values)
             for row in range(position):
@@ -75,7 +83,13 @@ class ClipStore:
         return np.lib.format.open_memmap(Path(self._folder.name) / f"{name}.npy", "w+", like.dtype, shape)
 
     def clips(self) -> Iterator[dict[str, np.ndarray]]:
-        """The clips one by one, as they came in."""
+        """Iterate over the clips in their original values.
+
+        Yields
+        ------
+        clip : dict of str to ndarray
+            Inputs of a clip by name.
+        """
         for position in range(self.n_clips):
             rows = {name: array[position] for name, array in self.arrays.items()}
             yield {
@@ -84,22 +98,48 @@ class ClipStore:
             }
 
     def on(self, device: torch.device, dtype: torch.dtype, label: np.ndarray) -> "TrainingClips":
-        """The clips for a training on a device, with the class (n_clips,) of each."""
+        """Training clips on a device, with their labels.
+
+        Parameters
+        ----------
+        device : torch.device
+            Device to train on.
+        dtype : torch.dtype
+            Floating point type of the batches.
+        label : ndarray of shape (n_clips,), int64
+            Class of each clip.
+
+        Returns
+        -------
+        clips : TrainingClips
+            Clips to draw batches from.
+        """
         return TrainingClips.of(self, label, device, dtype)
 
     def rows_of(self, clips: np.ndarray) -> np.ndarray:
-        """Rows of a training that some clips, given by their positions, are in: one each."""
+        """Training rows of some clips; each clip is one row.
+
+        Parameters
+        ----------
+        clips : ndarray of shape (n_selected,), int
+            Indices of clips.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_selected,), int
+            Rows of the clips.
+        """
         return clips
 
     def close(self) -> None:
-        """Remove the temporary file, if there is one."""
+        """Release the arrays and remove the temporary file, if any."""
         self.arrays = {}
         if self._folder is not None:
             self._folder.cleanup()
 
 
 def _packed(waveform: np.ndarray) -> np.ndarray:
-    """The waveform as int16 if that loses nothing."""
+    """Waveform as int16 if that is lossless, else unchanged."""
     scaled = waveform * _INT16_FULL_SCALE
     if scaled.max(initial=0) > _INT16_FULL_SCALE - 1 or scaled.min(initial=0) < -_INT16_FULL_SCALE:
         return waveform
@@ -113,18 +153,18 @@ def _unpacked(packed: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 @dataclass(frozen=True)
 class TrainingClips:
-    """Clips of a training and their labels; a batch is a selection of rows.
+    """Training clips and their labels; a batch is a selection of rows.
 
     Parameters
     ----------
     inputs : dict of str to Tensor of shape (n_clips, ...)
-        On the device, or mapped from a file.
+        Inputs by name, on the device or memory-mapped from a file.
     label : Tensor of shape (n_clips,), int64
         Class of each clip, on the device.
     dtype : torch.dtype
-        Of the batches.
+        Floating point type of the batches.
     is_mapped : bool, default=False
-        Whether the inputs are mapped from a file.
+        Whether the inputs are memory-mapped from a file.
     """
 
     inputs: dict[str, Tensor]
@@ -134,7 +174,24 @@ class TrainingClips:
 
     @classmethod
     def of(cls, store: ClipStore, label: np.ndarray, device: torch.device, dtype: torch.dtype) -> "TrainingClips":
-        """Clips of a store, moved to the device unless they are mapped from a file."""
+        """Training clips from a store, moved to the device unless they are memory-mapped.
+
+        Parameters
+        ----------
+        store : ClipStore
+            Store that holds the inputs.
+        label : ndarray of shape (n_clips,), int64
+            Class of each clip.
+        device : torch.device
+            Device to train on.
+        dtype : torch.dtype
+            Floating point type of the batches.
+
+        Returns
+        -------
+        clips : TrainingClips
+            Clips to draw batches from.
+        """
         inputs = {name: torch.from_numpy(array) for name, array in store.arrays.items()}
         if not store.is_mapped:
             inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
@@ -144,7 +201,20 @@ class TrainingClips:
         return len(self.label)
 
     def take(self, rows: Tensor) -> Batch:
-        """Inputs and labels of some rows, on the device and of floating point."""
+        """Select a batch, on the device and in floating point.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n_rows,), int64
+            Rows to select.
+
+        Returns
+        -------
+        inputs : dict of str to Tensor of shape (n_rows, ...)
+            Inputs by name.
+        label : Tensor of shape (n_rows,), int64
+            Class of each row.
+        """
         inputs = {name: self._taken(values, rows) for name, values in self.inputs.items()}
         return inputs, self.label[rows.to(self.label.device)]
 
@@ -156,7 +226,7 @@ class TrainingClips:
 
 
 class Selectable(Protocol):
-    """What batches are selected from: all clips of a training, or all their patches."""
+    """Data that batches are drawn from: training clips or their patches."""
 
     @property
     def label(self) -> Tensor:
@@ -164,22 +234,22 @@ class Selectable(Protocol):
 
     @property
     def is_mapped(self) -> bool:
-        """Whether they are mapped from a file."""
+        """Whether the data are memory-mapped from a file."""
 
     def take(self, rows: Tensor) -> Batch:
-        """Inputs and labels of some rows."""
+        """Inputs and labels of the given rows."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Some of the clips, as the data set of a training or of its validation.
+    """Subset of the clips, used as training or validation set.
 
     Parameters
     ----------
     clips : TrainingClips or PatchClips
-        All clips, or all their patches.
+        All clips, or their patches.
     rows : Tensor of shape (n_rows,), int64
-        Which of them.
+        Rows in the subset.
     """
 
     clips: Selectable
@@ -190,16 +260,16 @@ class Rows:
 
 
 class Batches:
-    """Batches of the clips of a data set, in another order each epoch.
+    """Batches of a data set, in a new order each epoch.
 
     Parameters
     ----------
     data : Rows
-        What to take batches of.
+        Data set.
     batch_size : int
-        Clips of a batch. A last batch of one clip joins the batch before it, since batch normalisation needs two.
+        Rows per batch. A last batch of one row is merged into the previous one, because batch normalisation needs two.
     order : callable or None, default=None
-        Gives the rows of the next epoch of a `Rows`; None takes them in their order.
+        Function that returns the rows of a `Rows` in the order of the next epoch; None keeps their order.
     """
 
     def __init__(self, data: Rows, batch_size: int, order: Callable[[Rows], Tensor] | None = None) -> None:
@@ -220,7 +290,7 @@ class Batches:
 
 
 def _ahead(take: Callable[[Tensor], Batch], parts: list[Tensor]) -> Iterator[Batch]:
-    """What `take` gives for each part, each fetched while the one before it is worked on."""
+    """Results of `take` for each part, prefetching the next one in a thread."""
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(take, parts[0])
         for part in parts[1:]:
@@ -235,7 +305,7 @@ def shuffled(data: Rows, generator: torch.Generator) -> Tensor:
 
 
 def balanced(data: Rows, generator: torch.Generator) -> Tensor:
-    """As many rows as there are, drawn so that every class is as likely as any other."""
+    """As many rows as the data set has, drawn with replacement so that all classes are equally likely."""
     _, label, counts = data.clips.label[data.rows].cpu().unique(return_inverse=True, return_counts=True)
     weight = 1.0 / counts[label].double()
     return data.rows[torch.multinomial(weight, len(data), replacement=True, generator=generator)]

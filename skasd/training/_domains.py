@@ -1,4 +1,4 @@
-"""Batches in which every class and both domains are seen.
+"""Sampling of batches that contain many classes and both domains.
 
 Axes: n rows.
 """
@@ -10,12 +10,12 @@ from torch import Tensor
 
 from skasd.training._data import Rows
 
-_CLIPS_OF_CLASS = 8  # of a batch of many classes
+_CLIPS_OF_CLASS = 8  # per batch, if there are many classes
 _LEAST_OF_DOMAIN = 2
 
 
 class _Queue:
-    """Rows of one kind in random order, shuffled anew when all were drawn."""
+    """Rows of one kind in random order, reshuffled when all have been drawn."""
 
     def __init__(self, rows: Tensor, generator: torch.Generator) -> None:
         self.rows, self.generator, self.coming = rows, generator, rows[:0]
@@ -24,7 +24,7 @@ class _Queue:
         return len(self.rows)
 
     def draw(self, n: int) -> Tensor:
-        """The next n."""
+        """Draw the next n rows."""
         while len(self.coming) < n and len(self.rows):
             shuffled = self.rows[torch.randperm(len(self.rows), generator=self.generator)]
             self.coming = torch.cat([self.coming, shuffled])
@@ -33,20 +33,20 @@ class _Queue:
 
 
 def by_class_and_domain(batch_size: int) -> Callable[[Rows, torch.Generator], Tensor]:
-    """Order of an epoch whose batches have as many clips of each class, and some of the target domain among them.
+    """Sampler whose batches have equally many clips of each class, some of them from the target domain.
 
     Parameters
     ----------
     batch_size : int
-        Clips of a batch.
+        Clips per batch.
 
     Returns
     -------
     order : callable
-        Of :class:`Rows` whose labels are twice the class, and one more in the target domain. An epoch draws as many clips as
-        there are. A batch has all classes, or those that were drawn least, as many as have eight clips each, and at least
-        two; of a class with both domains at least two clips are of each, if it has four, and of the target domain as large a
-        share as there are.
+        Function of :class:`Rows` and a generator that returns the rows of an epoch, as many as the data set has. Labels
+        must be twice the class, plus one for the target domain. A batch contains as many classes as can have eight clips
+        each, at least two, preferring those drawn least. A class with both domains is sampled from each in proportion to its
+        size, with at least two clips per domain if four are drawn.
     """
 
     def order(data: Rows, generator: torch.Generator) -> Tensor:
@@ -71,25 +71,26 @@ def by_class_and_domain(batch_size: int) -> Callable[[Rows, torch.Generator], Te
 
 
 def by_class(data: Rows, generator: torch.Generator) -> Tensor:
-    """As many rows as there are, drawn so that every class is as likely as any other, whatever its domains.
+    """As many rows as the data set has, drawn with replacement so that all classes are equally likely in either domain.
 
     Parameters
     ----------
     data : Rows
-        With labels as those of :func:`by_class_and_domain`.
+        Data set with labels as in :func:`by_class_and_domain`.
     generator : torch.Generator
-        On the CPU.
+        Source of randomness, on the CPU.
 
     Returns
     -------
     rows : Tensor of shape (n,), int64
+        Rows of the epoch.
     """
     _, label, counts = (data.clips.label[data.rows].cpu() // 2).unique(return_inverse=True, return_counts=True)
     return data.rows[torch.multinomial(1.0 / counts[label].double(), len(data), replacement=True, generator=generator)]
 
 
 def _of_class(queues: dict[int, _Queue], label: int, n: int, generator: torch.Generator) -> Tensor:
-    """So many clips of a class."""
+    """Draw n clips of a class."""
     source, target = (queues.get(2 * label + domain) for domain in (0, 1))
     if source is None or target is None:
         return (source or target).draw(n)  # type: ignore[union-attr]

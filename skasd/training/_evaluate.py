@@ -11,20 +11,21 @@ from skasd.training._memory import reused_memory
 
 
 def evaluated(network: nn.Module, batches: Iterable[Any], device: torch.device) -> Iterator[np.ndarray]:
-    """Output of a network for each batch, in its own precision; afterwards it is where it was.
+    """Apply a network to batches in its own precision, then move it back to its original device.
 
     Parameters
     ----------
     network : nn.Module
-        In evaluation mode.
+        Network in evaluation mode.
     batches : iterable of ndarray or dict of str to ndarray
-        What the network is given, clips along the first axis.
+        Inputs of the network, with clips along the first axis.
     device : torch.device
-        Where it runs.
+        Device for the computation.
 
     Yields
     ------
     output : ndarray of shape (n_clips, ...)
+        Output for a batch.
     """
     first = next(network.parameters())
     dtype, home = first.dtype, first.device

@@ -1,10 +1,9 @@
-"""Keep the memory of activations between the steps of a training, instead of asking the system for it each time.
+"""Reuse the memory of activations between training steps instead of returning it to the operating system.
 
-The C library of most Linux systems (glibc) maps large blocks anew for each allocation and hands them back when they are
-freed. A network's activations are such blocks, and the system clears each page of them again at every step: on two cores
-that costs more time than the arithmetic. Inside of `reused_memory` large blocks come from a heap that grows and is kept.
-Other C libraries (musl, macOS, Windows) are left as they are; so is glibc with ``SKASD_REUSE_MEMORY=0`` in the
-environment.
+The C library of most Linux systems (glibc) maps large blocks for each allocation and unmaps them when they are freed.
+The activations of a network are such blocks, and the kernel zeroes their pages again at every step, which on two cores takes
+longer than the arithmetic. Within `reused_memory`, large blocks come from a heap that grows and is kept. Other C libraries
+(musl, macOS, Windows) are not changed, nor is glibc if ``SKASD_REUSE_MEMORY=0`` is set in the environment.
 """
 
 import ctypes
@@ -20,7 +19,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
 _NEVER_TRIM = 2**31 - 1
 _USUAL_MMAP_MAX = 65536
 _MEBIBYTE = 2**20
-# Where glibc ends up by itself in a program that frees large blocks; to set any of them stops its adjusting.
+# Values that glibc reaches by its dynamic adjustment in programs that free large blocks; setting either disables it.
 _ADJUSTED_MMAP_THRESHOLD, _ADJUSTED_TRIM_THRESHOLD = 32 * _MEBIBYTE, 64 * _MEBIBYTE
 
 _lock = threading.Lock()
@@ -29,15 +28,15 @@ _n_users = 0
 
 @contextmanager
 def reused_memory(*, give_back: bool = True) -> Iterator[None]:
-    """Let freed memory be used again while the block runs.
+    """Keep freed memory for reuse while the ``with`` block runs.
 
-    May be nested, and used in several threads at once. The settings are those of the whole process.
+    The context manager may be nested and used in several threads at once. Its settings apply to the whole process.
 
     Parameters
     ----------
     give_back : bool, default=True
-        Whether what is free then goes back to the system at the end. Short blocks that come again and again are faster
-        without; the C library gives back what it has too much of by its own rules.
+        Whether to return free memory to the system at the end. False is faster for short blocks that are entered
+        repeatedly; the C library then returns surplus memory by its own rules.
     """
     library = _glibc() if os.environ.get("SKASD_REUSE_MEMORY", "1") != "0" else None
     if library is None:
@@ -73,7 +72,7 @@ def _leave(library: ctypes.CDLL, *, give_back: bool) -> None:
 
 @cache
 def _glibc() -> ctypes.CDLL | None:
-    """The C library of this process if it is glibc."""
+    """C library of this process if it is glibc, else None."""
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return None
     library = ctypes.CDLL(None)

@@ -1,4 +1,4 @@
-"""The one training loop: a skorch net whose module computes its own loss."""
+"""Training loop: a skorch net whose module computes its own loss."""
 
 from copy import deepcopy
 from typing import Any
@@ -15,23 +15,23 @@ _ORDER, _OBJECTIVE = 0, 1  # streams of random numbers
 
 
 class TrainingNet(NeuralNet):
-    """Trains a :class:`Learner`; all of its randomness follows from a seed and the number of the epoch.
+    """Trains a :class:`Learner`; all randomness is determined by the seed and the number of the epoch.
 
-    So a training that goes on from a checkpoint, through skorch's ``Checkpoint`` and ``LoadInitState``, gives the weights
-    that it would have given without a break.
+    A training resumed from a checkpoint, with skorch's ``Checkpoint`` and ``LoadInitState``, therefore gives the same
+    weights as an uninterrupted one.
 
     Parameters
     ----------
     module : Learner
-        What learns. Its objective takes (inputs, label, generator) in training, and gives the loss.
+        Module to train. Its objective maps (inputs, label, generator) to the loss in training.
     seed : int
-        Of the order of clips and of the objective.
+        Seed of the order of clips and of the objective.
     sampling : callable
-        Draws the rows of an epoch of a :class:`Rows`, given a generator.
+        Function of a :class:`Rows` and a generator that draws the rows of an epoch.
     autocast_dtype : torch.dtype or None
-        What convolutions are computed in.
+        Floating point type of convolutions; None uses that of the network.
     **settings : dict
-        Of skorch's net.
+        Further parameters of skorch's net.
     """
 
     def __init__(
@@ -41,7 +41,24 @@ class TrainingNet(NeuralNet):
         super().__init__(module, criterion=nn.Identity, train_split=None, verbose=0, **settings)
 
     def fit_loop(self, X: tuple[Rows, Rows | None], y: Any = None, epochs: int | None = None, **fit_params: Any) -> Any:
-        """Run the epochs that are left of `max_epochs`; an interrupt leaves the state of the last whole one."""
+        """Run the remaining epochs up to `max_epochs`; an interrupt restores the state of the last completed epoch.
+
+        Parameters
+        ----------
+        X : tuple of Rows and Rows or None
+            Training and validation set.
+        y : object
+            Ignored.
+        epochs : int or None, default=None
+            Ignored.
+        **fit_params : dict
+            Ignored.
+
+        Returns
+        -------
+        self : TrainingNet
+            The net itself.
+        """
         self._refuse_torn_checkpoint()
         self.is_interrupted = False
         kept = self._state()
@@ -81,12 +98,25 @@ class TrainingNet(NeuralNet):
         n_epochs = int(self.module_.n_epochs)
         if n_epochs != len(self.history):
             raise ValueError(
-                f"The checkpoint holds the weights of epoch {n_epochs} and a history of {len(self.history)} epochs: it was "
-                "cut short while it was written, or is not one of every epoch (monitor=None). Train anew, or from another."
+                f"The checkpoint holds the weights of epoch {n_epochs} and a history of {len(self.history)} epochs: writing "
+                "it was interrupted, or it was not saved every epoch (monitor=None). Train from scratch or from another one."
             )
 
     def train_step_single(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
-        """Loss of a batch and its gradients."""
+        """Compute the loss of a batch and its gradients.
+
+        Parameters
+        ----------
+        batch : tuple
+            Inputs and labels.
+        **fit_params : dict
+            Ignored.
+
+        Returns
+        -------
+        step : dict
+            Loss, and no predictions.
+        """
         self._set_training(True)
         inputs, label = batch
         with autocast(torch.device(self.device), self.autocast_dtype):
@@ -95,7 +125,20 @@ class TrainingNet(NeuralNet):
         return {"loss": loss.detach(), "y_pred": None}
 
     def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
-        """Loss of a batch of held-out clips, with the weights that would be kept."""
+        """Compute the validation loss of a batch, with the weights that would be returned.
+
+        Parameters
+        ----------
+        batch : tuple
+            Inputs and labels.
+        **fit_params : dict
+            Ignored.
+
+        Returns
+        -------
+        step : dict
+            Loss, and no predictions.
+        """
         self._set_training(False)
         inputs, label = batch
         with torch.no_grad(), autocast(torch.device(self.device), self.autocast_dtype):

@@ -1,4 +1,4 @@
-"""TrainingOptions: the rarer settings of a training; TrainingPlan: everything that one training goes by."""
+"""TrainingOptions: the rarely changed settings of a training; TrainingPlan: all hyperparameters of one training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from skasd.training._data import SAMPLINGS
 
 _PRECISIONS = ("auto", "float32", "bfloat16")
 _SCHEDULES = ("cosine", "halved_epochs", "halved_steps", "constant")
-_OWN_SAMPLINGS = ("class_and_domain",)  # of a detector that brings its own order of clips
+_OWN_SAMPLINGS = ("class_and_domain",)  # implemented by a detector that brings its own sampler
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Everything that one training goes by; :func:`train` takes it, and fitted detectors keep theirs as ``training_``.
+    """All hyperparameters of one training: the input of :func:`train`, and the attribute ``training_`` of fitted detectors.
 
     Parameters
     ----------
     max_epochs : int, default=300
         Number of passes over the training clips.
     batch_size : int, default=64
-        Clips, or patches, per step of the optimizer; at least 2.
+        Number of clips, or patches, per training step; at least 2.
     learning_rate : float, default=1e-4
         Initial learning rate of AdamW.
     schedule : {"cosine", "halved_epochs", "halved_steps", "constant"}, default="cosine"
@@ -31,36 +31,36 @@ class TrainingPlan:
     min_learning_rate : float or None, default=None
         Final learning rate of the cosine schedule. None uses a tenth of `learning_rate`.
     schedule_start : int, default=0
-        Epochs before the cosine schedule starts to lower the learning rate.
+        Number of epochs before the cosine schedule starts to lower the learning rate.
     weight_decay : float, default=0.01
         Weight decay of AdamW; 0 makes it Adam.
     ema_decay : float or None, default=0.9999
         Decay of the exponential moving average (EMA) of the weights. None uses the weights of the last step.
     sampling : {"shuffled", "balanced", "class_and_domain"}, default="shuffled"
-        How the clips of an epoch are drawn, see :class:`TrainingOptions`.
+        Sampling of the clips of an epoch, see :class:`TrainingOptions`.
     validation_fraction : float, default=0.0
         Share of the clips of each class in the validation set, in [0, 0.5].
     patience : int or None, default=None
-        Early stopping: number of epochs without a lower validation loss. None trains all epochs.
+        Early stopping: training ends after this many epochs without a lower validation loss. None trains all epochs.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Precision of the convolutions, see :class:`TrainingOptions`.
     channels_last : bool, default=True
         Memory layout of the tensors, see :class:`TrainingOptions`.
     compile : bool, default=False
-        Whether torch compiles the network.
+        Whether the network is compiled by ``torch.compile``.
     memory_budget : float, default=8e9
         Memory for the training clips, in bytes.
     callbacks : list of skorch callbacks or None, default=None
-        Called during training, after those of skasd.
+        Further callbacks, called after those of skasd.
     device : str, default="auto"
-        Name of a torch device; ``"auto"`` uses an accelerator if there is one.
+        Name of a torch device; ``"auto"`` uses an accelerator (GPU) if there is one.
     verbose : int, default=0
         Shows a progress bar if 1 or larger.
 
     Raises
     ------
     TypeError, ValueError
-        If a value has the wrong type, is out of range, or has no effect with the others.
+        If a value has the wrong type, is out of range, or has no effect given the others.
     """
 
     max_epochs: int = 300
@@ -116,17 +116,17 @@ class TrainingPlan:
         check_integer("patience", self.patience, low=1, other="None")
         if not self.validation_fraction:
             raise ValueError(
-                f"patience={self.patience} is early stopping by the loss on the validation set, and validation_fraction=0 "
-                "holds no clips out; set it to 0.05, for example."
+                f"patience={self.patience} stops early by the loss on the validation set, but validation_fraction=0 holds "
+                "out no clips; set validation_fraction=0.05, for example."
             )
 
 
 @dataclass(repr=False)
 class TrainingOptions(ParameterGroup):
-    """The rarer settings of a training, which detectors take as one parameter, `training`.
+    """Rarely changed settings of a training: the parameter `training` of detectors.
 
-    ``"auto"`` is the value that the detector's publication uses; the guide page of the detector names it, and the
-    attribute ``training_`` of a fitted detector has all values. Grid searches reach each by its name, for example
+    ``"auto"`` is the value that the detector's publication uses; the guide page of the detector gives it, and the
+    attribute ``training_`` of a fitted detector has all values. In a grid search, a setting is named like
     ``osscldetector__training__weight_decay``.
 
     Parameters
@@ -136,31 +136,31 @@ class TrainingOptions(ParameterGroup):
     min_learning_rate : float or None, default=None
         Final learning rate of the cosine schedule. None uses a tenth of the initial learning rate.
     schedule_start : int, default=0
-        Epochs before the cosine schedule starts to lower the learning rate.
+        Number of epochs before the cosine schedule starts to lower the learning rate.
     weight_decay : float or "auto", default="auto"
         Weight decay of AdamW; 0 makes it Adam.
     ema_decay : float, None or "auto", default="auto"
         Decay of the exponential moving average (EMA) of the weights. None uses the weights of the last step.
     sampling : {"auto", "shuffled", "balanced", "class_and_domain"}, default="auto"
-        How the clips of an epoch are drawn: each once (``"shuffled"``); with equal probability for every class
-        (``"balanced"``); or with as many clips of each class in every batch, at least two of them from the target domain
-        (``"class_and_domain"``, which only :class:`~skasd.detectors.ContrastiveSpectrumDetector` has).
+        Sampling of the clips of an epoch: each clip once (``"shuffled"``); clips drawn so that all classes are equally
+        likely (``"balanced"``); or, only in :class:`~skasd.detectors.ContrastiveSpectrumDetector`, batches with equally many
+        clips of each of their classes, from both domains if the class has both (``"class_and_domain"``).
     validation_fraction : float or "auto", default="auto"
         Share of the clips of each class that are held out as a validation set, in [0, 0.5]. The epoch with the lowest
         validation loss is kept, and ``contamination="auto"`` sets the threshold on these clips.
     patience : int or None, default=None
         Early stopping: training ends after this many epochs without a lower validation loss. None trains all epochs.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Precision of the convolutions in training. ``"auto"`` uses bfloat16 where the processor computes in it, and float64
-        if X is; the autoencoder stays in float32. Scores are always computed in float32 or float64.
+        Precision of the convolutions in training. ``"auto"`` uses float64 if X is float64, else bfloat16 if the processor
+        supports it (never in AutoencoderDetector), else float32. Scores are always computed in float32 or float64.
     channels_last : bool, default=True
-        Whether the channels of a place are next to each other in memory, which makes convolutions faster.
+        Whether tensors use torch's channels-last memory format, which makes convolutions faster.
     compile : bool, default=False
-        Whether torch compiles the network for training, which needs a C++ compiler.
+        Whether the network is compiled by ``torch.compile`` for training, which needs a C++ compiler.
     memory_budget : float, default=8e9
-        Memory for the training clips, in bytes. Larger training sets are kept in a temporary file and read from there.
+        Memory for the training clips, in bytes. Larger training sets are written to a temporary file and read from there.
     callbacks : list of skorch callbacks or None, default=None
-        Called during training; ``Checkpoint`` and ``LoadInitState`` of skorch resume a training that was killed.
+        Further callbacks during training; ``Checkpoint`` and ``LoadInitState`` of skorch resume a training that was killed.
 
     Examples
     --------
@@ -194,20 +194,21 @@ class TrainingOptions(ParameterGroup):
         usual: Mapping[str, Any],
         samplings: Sequence[str] = tuple(SAMPLINGS),
     ) -> TrainingPlan:
-        """Everything that one training goes by, checked.
+        """Checked hyperparameters of one training.
 
         Parameters
         ----------
         max_epochs, batch_size, learning_rate, device, verbose : int, float or str
             Parameters of the detector, see :class:`TrainingPlan`.
         usual : mapping of str to value
-            Values of the detector for parameters that are ``"auto"``.
+            Values of the detector for settings that are ``"auto"``.
         samplings : sequence of str, default=("shuffled", "balanced")
-            Ways to draw the clips of an epoch that the detector has.
+            Values of `sampling` that the detector supports.
 
         Returns
         -------
         plan : TrainingPlan
+            These settings and the parameters of the detector, with all ``"auto"`` replaced.
         """
         check_option("sampling", self.sampling, ("auto", *samplings))
         given = {name: value for name, value in self.get_params().items() if not _is_auto(value)}

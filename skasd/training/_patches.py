@@ -1,4 +1,4 @@
-"""The patches of a training: parts of a few frames of clips, which overlap and are held once.
+"""Training patches: overlapping excerpts of a few frames, stored without duplication.
 
 Axes: F mel bands, T frames, P frames of a patch, B patches of a batch.
 """
@@ -16,21 +16,21 @@ from skasd.training._data import Batch
 
 
 class PatchStore:
-    """Frames of clips of any length, one after another, and where the patches of each begin.
+    """Concatenated frames of clips of any length, with the start of each patch.
 
     Parameters
     ----------
     n_clips : int
-        Clips to come.
+        Number of clips.
     memory_budget : float
-        Bytes of all frames, as far as the first clip tells, above which they go into a temporary file.
+        Memory for all frames, in bytes, estimated from the first clip; larger data go to a temporary file.
     length, step : int
-        Frames of a patch, and from one to the next. A clip of fewer frames is repeated to one patch.
+        Length of a patch and distance between patches, in frames. Clips shorter than a patch are repeated to its length.
 
     Attributes
     ----------
     is_mapped : bool
-        Whether the frames are in a temporary file, which `close` removes.
+        Whether the frames are memory-mapped from a temporary file, which `close` removes.
     """
 
     def __init__(self, n_clips: int, memory_budget: float, *, length: int, step: int) -> None:
@@ -39,7 +39,13 @@ class PatchStore:
         self._folder: tempfile.TemporaryDirectory | None = None
 
     def fill(self, spectrograms: Iterable[np.ndarray | None]) -> None:
-        """Take in spectrograms (F, T); None stands for one that could not be read, for which they raise at their end."""
+        """Store the spectrograms.
+
+        Parameters
+        ----------
+        spectrograms : iterable of ndarray of shape (F, T)
+            Spectrogram of each clip. None stands for an unreadable clip; the iterable raises for it at its end.
+        """
         lengths = [0]
         for spectrogram in spectrograms:
             if spectrogram is not None:
@@ -52,7 +58,7 @@ class PatchStore:
         self._place()
 
     def _place(self) -> None:
-        """Where the patches of the clips begin."""
+        """Compute the first frame and the clip of each patch."""
         n_frames = self._last - self._first
         starts = [
             first + patch_starts(n, self.length, self.step) for first, n in zip(self._first, n_frames, strict=True)
@@ -91,12 +97,29 @@ class PatchStore:
             self._frames = self._frames[:n_frames]
 
     def clips(self) -> Iterator[np.ndarray]:
-        """Spectrograms (F, T) of the clips one by one, as they came in."""
+        """Iterate over the spectrograms.
+
+        Yields
+        ------
+        spectrogram : ndarray of shape (F, T)
+            Spectrogram of a clip.
+        """
         for first, last in zip(self._first, self._last, strict=True):
             yield self._frames[first:last].T
 
     def part(self, clips: np.ndarray) -> "PatchStore":
-        """Some of the clips, given by their positions in ascending order; their frames are not copied."""
+        """Subset of the clips, without copying their frames.
+
+        Parameters
+        ----------
+        clips : ndarray of shape (n_selected,), int
+            Indices of clips in ascending order.
+
+        Returns
+        -------
+        part : PatchStore
+            Store of the selected clips.
+        """
         part = PatchStore(len(clips), self.memory_budget, length=self.length, step=self.step)
         part.is_mapped = self.is_mapped
         first, last = self._first[clips[0]], self._last[clips[-1]]
@@ -106,7 +129,22 @@ class PatchStore:
         return part
 
     def on(self, device: torch.device, dtype: torch.dtype, label: np.ndarray) -> "PatchClips":
-        """The patches for a training on a device, with the class (n_clips,) of each clip."""
+        """Training patches on a device, with the labels of their clips.
+
+        Parameters
+        ----------
+        device : torch.device
+            Device to train on.
+        dtype : torch.dtype
+            Floating point type of the batches.
+        label : ndarray of shape (n_clips,), int64
+            Class of each clip.
+
+        Returns
+        -------
+        clips : PatchClips
+            Patches to draw batches from.
+        """
         frames = torch.from_numpy(self._frames)
         start, of_patch = torch.from_numpy(self.start), torch.from_numpy(label[self.clip]).to(device)
         if not self.is_mapped:
@@ -114,7 +152,13 @@ class PatchStore:
         return PatchClips(frames, start, of_patch, self.length, dtype, self.is_mapped)
 
     def mean_frame(self) -> np.ndarray:
-        """Mean (F,) of the frames of all clips."""
+        """Mean of the frames of all clips.
+
+        Returns
+        -------
+        mean : ndarray of shape (F,), float64
+            Mean spectrum, in the unit of the frames.
+        """
         sums = [
             self._frames[first:last].sum(axis=0, dtype=np.float64)
             for first, last in zip(self._first, self._last, strict=True)
@@ -123,15 +167,26 @@ class PatchStore:
 
     @property
     def n_bands(self) -> int:
-        """F."""
+        """Number of mel bands F."""
         return self._frames.shape[1]
 
     def rows_of(self, clips: np.ndarray) -> np.ndarray:
-        """Patches of some clips, given by their positions."""
+        """Rows of the patches of some clips.
+
+        Parameters
+        ----------
+        clips : ndarray of shape (n_selected,), int
+            Indices of clips.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_rows,), int
+            Rows of their patches.
+        """
         return np.flatnonzero(np.isin(self.clip, clips))
 
     def close(self) -> None:
-        """Remove the temporary file, if there is one."""
+        """Release the frames and remove the temporary file, if any."""
         self._frames = np.empty((0, 0))
         if self._folder is not None:
             self._folder.cleanup()
@@ -139,22 +194,22 @@ class PatchStore:
 
 @dataclass(frozen=True)
 class PatchClips:
-    """Patches of a training and their labels; a batch is a selection of rows.
+    """Training patches and their labels; a batch is a selection of rows.
 
     Parameters
     ----------
     frames : Tensor of shape (n_frames, F)
-        Of all clips, on the device, or mapped from a file.
+        Frames of all clips, on the device or memory-mapped from a file.
     start : Tensor of shape (n_patches,), int64
         First frame of each patch.
     label : Tensor of shape (n_patches,), int64
         Class of each patch, on the device.
     length : int
-        Frames of a patch.
+        Length of a patch, in frames.
     dtype : torch.dtype
-        Of the batches.
+        Floating point type of the batches.
     is_mapped : bool, default=False
-        Whether the frames are mapped from a file.
+        Whether the frames are memory-mapped from a file.
     """
 
     frames: Tensor
@@ -168,20 +223,45 @@ class PatchClips:
         return len(self.start)
 
     def take(self, rows: Tensor) -> Batch:
-        """Patches (B, P, F) and labels of some rows, on the device."""
+        """Select a batch of patches, on the device.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (n_rows,), int64
+            Rows to select.
+
+        Returns
+        -------
+        inputs : dict of str to Tensor of shape (B, P, F)
+            Patches, under the name ``patch``.
+        label : Tensor of shape (n_rows,), int64
+            Class of each row.
+        """
         patches = as_patches(self.frames, self.length)[self.start[rows.to(self.start.device)]]
         taken = {"patch": patches.to(self.label.device).to(self.dtype)}
         return taken, self.label[rows.to(self.label.device)]
 
 
 def as_patches(frames: Tensor, length: int) -> Tensor:
-    """All patches (T - P + 1, P, F) of frames (T, F) that lie together in memory: a view, which holds nothing."""
+    """All patches (T - P + 1, P, F) of contiguous frames (T, F), as a view that needs no memory of its own."""
     n_frames, n_bands = frames.shape
     return frames.as_strided((n_frames - length + 1, length, n_bands), (n_bands, n_bands, 1))
 
 
 def patch_starts(n_frames: int, length: int, step: int) -> np.ndarray:
-    """First frames of the patches of a clip.
+    """Index of the first frame of each patch of a clip.
+
+    Parameters
+    ----------
+    n_frames : int
+        Length of the clip, in frames.
+    length, step : int
+        Length of a patch and distance between patches, in frames.
+
+    Returns
+    -------
+    starts : ndarray of shape (n_patches,), int
+        First frames.
 
     Examples
     --------
@@ -192,6 +272,6 @@ def patch_starts(n_frames: int, length: int, step: int) -> np.ndarray:
 
 
 def repeated(spectrogram: np.ndarray, length: int) -> np.ndarray:
-    """A spectrogram (F, T), repeated to at least so many frames."""
+    """Spectrogram (F, T), repeated to at least `length` frames."""
     n_frames = spectrogram.shape[1]
     return spectrogram if n_frames >= length else np.take(spectrogram, range(length), axis=1, mode="wrap")

@@ -1,4 +1,4 @@
-"""In which precision a network runs."""
+"""Numerical precision of networks."""
 
 from contextlib import AbstractContextManager
 
@@ -7,21 +7,37 @@ import torch
 
 
 def torch_dtype(dtype: np.dtype) -> torch.dtype:
-    """What torch calls a `dtype` of NumPy."""
+    """Torch equivalent of a NumPy dtype.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        NumPy dtype.
+
+    Returns
+    -------
+    dtype : torch.dtype
+        Equivalent dtype.
+    """
     return torch.from_numpy(np.empty(0, dtype)).dtype
 
 
 def autocast_dtype(precision: str, device: torch.device, dtype: torch.dtype) -> torch.dtype | None:
-    """What convolutions are computed in, or None for the dtype of the network.
+    """Floating point type for automatic mixed precision.
 
     Parameters
     ----------
     precision : {"auto", "float32", "bfloat16"}
-        ``"auto"`` takes bfloat16 where the processor computes in it, unless the data are float64.
+        ``"auto"`` uses bfloat16 if the processor supports it natively, unless the data are float64.
     device : torch.device
-        Where the network runs.
+        Device of the network.
     dtype : torch.dtype
-        Of the data.
+        Floating point type of the data.
+
+    Returns
+    -------
+    dtype : torch.dtype or None
+        Floating point type of convolutions; None means that of the network.
     """
     if precision == "float32" or (precision == "auto" and (dtype == torch.float64 or not _has_bfloat16(device))):
         return None
@@ -29,23 +45,28 @@ def autocast_dtype(precision: str, device: torch.device, dtype: torch.dtype) -> 
 
 
 def _has_bfloat16(device: torch.device) -> bool:
-    """Whether the processor multiplies in bfloat16 faster than in float32."""
+    """Whether the processor multiplies faster in bfloat16 than in float32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device)[0] >= 8
     if device.type != "cpu":
         return False
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # of torch.cpu, which has no public ones
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # private, because torch.cpu has no public ones
     return any(getattr(torch.cpu, name, bool)() for name in checks)
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:
-    """Context that computes convolutions in `dtype`.
+    """Context manager that computes convolutions in `dtype`.
 
     Parameters
     ----------
     device : torch.device
-        Where the network runs.
+        Device of the network.
     dtype : torch.dtype or None
-        None leaves them in the dtype of the network.
+        Floating point type of convolutions; None keeps that of the network.
+
+    Returns
+    -------
+    context : context manager
+        Autocast context, inactive if `dtype` is None.
     """
     return torch.autocast(device.type, dtype, enabled=dtype is not None)

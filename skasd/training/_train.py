@@ -31,16 +31,16 @@ from skasd.training._precision import autocast_dtype
 
 @dataclass(frozen=True)
 class Training:
-    """What came of a training.
+    """Result of a training.
 
-    Attributes
+    Parameters
     ----------
     objective : nn.Module
-        Averaged, on the CPU, in evaluation mode.
+        The trained objective with averaged weights, on the CPU and in evaluation mode.
     history : list of dict
-        Epoch, losses, learning rate and seconds of each epoch.
+        Number, losses, learning rate and duration in seconds of each epoch.
     held_out : ndarray of shape (n_held_out,)
-        Positions of the clips that were held out.
+        Positions of the clips in the validation set.
     """
 
     objective: nn.Module
@@ -50,12 +50,12 @@ class Training:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed torch's generators for the block, and leave them afterwards as they were before.
+    """Seed torch's global random generators inside a ``with`` block, and restore them afterwards.
 
     Parameters
     ----------
     seed : int
-        Of the generators of all devices.
+        Seed of the generators of all devices.
     """
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices):
@@ -77,29 +77,32 @@ def train(
     Parameters
     ----------
     objective : nn.Module
-        Its ``network`` is what may be compiled, ``forward(inputs, label, generator)`` gives the loss of a batch,
-        ``validation_loss(inputs, label)`` that of held-out clips.
+        Module whose ``forward(inputs, label, generator)`` returns the loss of a batch, and whose ``validation_loss(inputs,
+        label)`` returns the loss of held-out clips. Its ``compiled_parts``, or else its ``network``, are what `compile` of
+        the plan compiles.
     store : ClipStore or PatchStore
         The clips, at least two.
     label : ndarray of shape (n_clips,), int64
         Class of each clip.
     plan : TrainingPlan
-        How.
+        Hyperparameters of the training.
     seed : int
-        Of the order of the clips, the held-out ones, and the objective.
+        Seeds the order of the clips, the validation set, and the generator passed to the objective.
     order : callable or None, default=None
-        Draws the rows of an epoch; None does it as the plan says.
+        Function that draws the rows of an epoch. None uses `sampling` of the plan.
 
     Returns
     -------
     training : Training
+        The trained objective and its history.
 
     Raises
     ------
     ValueError
-        The loss is no longer a number, or a checkpoint does not fit.
+        If the loss becomes NaN or infinite, if there are fewer than two clips or patches to train on, or if a checkpoint
+        does not fit.
     KeyboardInterrupt
-        Interrupted before the first epoch was whole; later interrupts only warn.
+        If the training is interrupted before the end of the first epoch; later interrupts only warn.
     """
     device, dtype = torch_device(plan.device), next(objective.parameters()).dtype
     learnt, held_out = _split(label, plan.validation_fraction, seed)
@@ -107,8 +110,8 @@ def train(
     if len(rows) < 2:
         what = "patch" if isinstance(store, PatchStore) else "clip"
         raise ValueError(
-            f"1 {what} of class {label[learnt[0]]} is all there is to train on; batch normalisation needs at least two. "
-            "Give more clips or longer ones, or hold out fewer."
+            f"There is only 1 {what} to train on, of class {label[learnt[0]]}; batch normalisation needs at least two. "
+            "Give more or longer clips, or hold out fewer."
         )
     clips = store.on(device, dtype, label)
     learner = Learner(objective, plan.ema_decay, keeps_best=len(held_out) > 0).to(device)
@@ -119,7 +122,7 @@ def train(
     net = _net(learner, plan, seed, device, autocast_dtype(plan.precision, device, dtype), sampling)
     data = Rows(clips, torch.from_numpy(rows)), None
     if len(held_out):
-        mixed = np.random.RandomState(seed).permutation(store.rows_of(held_out))  # of several classes in each batch
+        mixed = np.random.RandomState(seed).permutation(store.rows_of(held_out))  # so that batches mix the classes
         data = data[0], Rows(clips, torch.from_numpy(mixed))  # type: ignore[assignment]
     with reused_memory():
         net.initialize().partial_fit(data)
@@ -137,7 +140,7 @@ def _net(
     sampling: Order,
 ) -> TrainingNet:
     own = [_schedule(plan), WeightAveraging(), StopOnNaN()]
-    if not plan.compile:  # a new share would compile everything anew
+    if not plan.compile:  # each change of the momentum would trigger a recompilation
         own.append(NormWarmUp())
     if learner.best is not None:
         own.append(KeepBest(plan.patience))
@@ -170,7 +173,7 @@ def _schedule(plan: TrainingPlan) -> CosineSchedule | HalvingSchedule:
 
 
 def _split(label: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions to train on and to hold out: the same share of every class, and never all of one."""
+    """Positions to train on and to hold out: the same share of every class is held out, but never all its clips."""
     rng = np.random.RandomState(seed)
     held_out = []
     for value in np.unique(label):
@@ -179,8 +182,8 @@ def _split(label: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, n
     out = np.sort(np.concatenate(held_out))
     if fraction and not len(out):
         raise ValueError(
-            f"validation_fraction={fraction} holds out none of {len(label)} clips in {len(held_out)} classes, as it takes "
-            "the same share of each; give a larger share, or more clips."
+            f"validation_fraction={fraction} holds out none of the {len(label)} clips, since it is applied to each of the "
+            f"{len(held_out)} classes separately; use a larger fraction, or give more clips."
         )
     return np.setdiff1d(np.arange(len(label)), out), out
 
@@ -190,11 +193,11 @@ def _tell_of_interrupt(net: TrainingNet) -> None:
         return
     n_epochs = int(net.module_.n_epochs)
     if n_epochs == 0:
-        raise KeyboardInterrupt("Interrupted before the first epoch was whole; nothing is fitted.")
+        raise KeyboardInterrupt("The training was interrupted before the end of the first epoch; nothing was fitted.")
     warnings.warn(
-        f"The training was interrupted in epoch {n_epochs + 1} of {net.max_epochs}; what is fitted is the state of the last "
-        f"whole epoch, {n_epochs}.",
-        stacklevel=7,  # where fit was called
+        f"The training was interrupted in epoch {n_epochs + 1} of {net.max_epochs}; the weights are those of the last "
+        f"complete epoch, {n_epochs}.",
+        stacklevel=7,  # the call of fit
     )
 
 

@@ -58,4 +58,4 @@ def test_a_fader_adds_a_straight_line_to_all_bands():
     torch.testing.assert_close(line.diff(dim=2).diff(dim=2), torch.zeros(300, 4, 7, dtype=torch.float64))
     assert line.abs().max() <= 2
     assert line[:, 0, 0].std().item() == pytest.approx(4 / 12**0.5, rel=0.1)
-    assert abs(torch.corrcoef(line[:, 0, [0, -1]].T)[0, 1]) < 0.2  # its ends know nothing of each other
+    assert abs(torch.corrcoef(line[:, 0, [0, -1]].T)[0, 1]) < 0.2  # its ends are independent

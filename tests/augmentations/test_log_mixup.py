@@ -1,4 +1,4 @@
-"""Mixtures in power: the values that the specification of the system lists, and what follows from the formula."""
+"""Mixtures of powers: the values in the specification of the system, and properties of the formula."""
 
 import math
 
@@ -56,7 +56,7 @@ def test_a_mixture_lies_between_its_parts(x, z, share, change):
     shifted = log_mixup_exp(number(x + change), number(z + change), number(share)).item()
     assert shifted == pytest.approx(mixed + change, abs=1e-9)
     if 0.01 < share < 0.99:
-        if x > z - 20:  # else what is added is lost in rounding
+        if x > z - 20:  # otherwise the change is lost in rounding
             assert log_mixup_exp(number(x + 1), number(z), number(share)).item() > mixed
         if z > x - 20:
             assert log_mixup_exp(number(x), number(z + 1), number(share)).item() > mixed

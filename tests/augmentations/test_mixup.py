@@ -12,7 +12,7 @@ def generator(seed=0):
 
 @pytest.fixture(scope="module")
 def shares():
-    """Ten thousand shares drawn with the parameter of the papers."""
+    """Ten thousand shares drawn with the alpha of the papers."""
     shared = generator()
     return np.array([draw_mixing(2, 0.5, shared).share.item() for _ in range(10_000)])
 

@@ -62,7 +62,7 @@ def test_scored_clips_do_not_depend_on_each_other():
     together = norm(X)
     for index in range(len(X)):
         assert torch.equal(norm(X[index : index + 1])[0], together[index])
-    torch.testing.assert_close(together, (X - X.mean()) / X.std(correction=0))  # of the one batch that was seen
+    torch.testing.assert_close(together, (X - X.mean()) / X.std(correction=0))  # statistics of the only batch so far
 
 
 def test_frozen_statistics_are_means_first_and_a_moving_average_then():

@@ -1,4 +1,4 @@
-"""Crops against torch's own interpolation, and their distribution against the one that the published code has."""
+"""Crops compared with torch's own interpolation, and their distribution with that of the published code."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The steps put together: what is left alone, what two views share, and what is frozen."""
+"""The whole augmentation: which values stay unchanged, what two views share, and which statistics are frozen."""
 
 import math
 
@@ -32,7 +32,7 @@ def prepared(power=None, **settings):
 
 
 def filled(augmenter):
-    """With a bank that has past spectrograms in it."""
+    """The augmenter after it has stored past spectrograms in its bank."""
     augmenter(X.flip(0) + 3, LABEL, generator(9))
     return augmenter
 
@@ -91,7 +91,7 @@ def test_a_pair_of_ratios_is_for_the_two_views():
 
 
 def one_mixture(**settings):
-    """Normalised mixture of -9 and -1 by a share of 0.2, of spectra with mean -5 and spread 4."""
+    """Normalised mixture of -9 and -1 with a share of 0.2, for spectra with mean -5 and standard deviation 4."""
     known = TrainingSpectra(np.array([1000.0]), np.ones((1, 1)), -5.0, 4.0, 1.0, 1, 1)
     augmenter = SpectrumAugmentation(split_frequency=0.0, **MIX_ALONE, **settings).prepare(known)
     x, z = (torch.tensor([[[(value + 5.0) / 4]]], dtype=torch.float64) for value in (-9.0, -1.0))
@@ -175,7 +175,7 @@ def test_parameters_as_scikit_learn_wants_them():
     augmentation = SpectrumAugmentation(split_frequency=1000.0)
     assert clone(augmentation) == augmentation
     assert augmentation.set_params(mask="hard").mask == "hard"
-    with pytest.raises(ValueError, match="augmentation has no parameter 'split'; it has split_frequency"):
+    with pytest.raises(ValueError, match="SpectrumAugmentation has no parameter 'split'; it has split_frequency"):
         augmentation.set_params(split=3)
 
 

@@ -172,7 +172,7 @@ def test_wav_of_unknown_length_is_read_to_its_end(write, tone):
         (np.zeros((2, 3, 4)), "has shape"),
         (np.zeros(0), "has shape"),
         (np.array([1.0, np.inf]), "holds infinity"),
-        (np.array(["a", "b"]), "holds <U1 cells"),
+        (np.array(["a", "b"]), "holds values of type <U1"),
     ],
 )
 def test_arrays_that_are_no_waveform_say_why(clip, reason):

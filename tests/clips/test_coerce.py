@@ -103,7 +103,11 @@ def test_progress_bar_shows_only_when_asked(paths, capsys):
         ([np.zeros((2, 2, 2))], TypeError, "Clip 0 of X is a ndarray of 3 axes"),
         ([None, "a.wav"], TypeError, "Clip 0 of X is a NoneType"),
         ([], ValueError, "0 clips"),
-        (pd.DataFrame({"file": ["a.wav"]}), ValueError, r"without any of the columns .*'path'.*columns are \['file'\]"),
+        (
+            pd.DataFrame({"file": ["a.wav"]}),
+            ValueError,
+            r"without a column of features, waveform or path.*columns are \['file'\]",
+        ),
         (pd.DataFrame({"path": []}), ValueError, "0 rows"),
         ((path for path in ["a.wav"]), TypeError, "X is a generator; give an array, a list"),
         (None, TypeError, "X is a NoneType"),

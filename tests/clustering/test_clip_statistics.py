@@ -10,7 +10,7 @@ ALL = ("std", "skewness", "kurtosis")
 
 
 def statistics(log_mel, r, moments=()):
-    made = ClipStatistics.checked(r, moments)
+    made = ClipStatistics(r, moments)
     return made.of_machines(made.of_clip(log_mel)[None], np.array([""]))[0]
 
 
@@ -48,7 +48,7 @@ def test_mean_skewness_is_that_of_scipy():
 
 
 def test_machines_that_act_now_and_then_keep_their_loudest_frames_alone():
-    made = ClipStatistics.checked("auto", ("std",))
+    made = ClipStatistics("auto", ("std",))
     rows = np.array([made.of_clip(QUIET), made.of_clip(LOG_MEL), made.of_clip(LOG_MEL + 3)])
     steady, valve, louder = made.of_machines(rows, np.array(["fan", "valve", "valve"]))
     np.testing.assert_allclose(steady, statistics(QUIET, (1.0, 0.9, 0.5), ("std",)))
@@ -58,7 +58,7 @@ def test_machines_that_act_now_and_then_keep_their_loudest_frames_alone():
 
 
 def test_clips_of_a_machine_are_taken_together():
-    made = ClipStatistics.checked("auto", ())
+    made = ClipStatistics("auto", ())
     rows = np.array([made.of_clip(QUIET), made.of_clip(LOG_MEL), made.of_clip(LOG_MEL)])
     assert rows[0, -1] < 0 < 0.4 < rows[:, -1].mean() < rows[1, -1]
     np.testing.assert_array_equal(made.of_machines(rows, np.array(["fan"] * 3))[:, :8], 0)
@@ -72,11 +72,11 @@ def test_clips_of_a_machine_are_taken_together():
     [
         (((1.0,), "std"), TypeError, "moments='std' is a str"),
         (((1.0,), ("mean",)), ValueError, "moments='mean' is unknown"),
-        (("best", ()), ValueError, "stat_r='best' is unknown"),
-        (((), ()), ValueError, "stat_r is empty"),
-        (((2.0,), ()), ValueError, "stat_r=2.0 is out of range"),
+        (("best", ()), ValueError, "r='best' is unknown"),
+        (((), ()), ValueError, "r is empty"),
+        (((2.0,), ()), ValueError, "r=2.0 is out of range"),
     ],
 )
 def test_strange_settings_are_refused(settings, error, message):
     with pytest.raises(error, match=message):
-        ClipStatistics.checked(*settings)
+        ClipStatistics(*settings).check()

@@ -160,7 +160,7 @@ def test_files_without_a_row_are_listed_and_shortened(tmp_path):
     ("lines", "message"),
     [
         (["path,state", "a.wav,1"], "has no column label; its columns: path, state"),
-        (["path,label", "a.wav,1,2"], r"line 2: 3 cells, the header has 2"),
+        (["path,label", "a.wav,1,2"], r"line 2: got 3 cells, but the header has 2"),
         (["path,label", "a.wav,1", "./a.wav,1"], r"line 3: a\.wav has two rows"),
         (["path,label,domain", "a.wav,1,near"], r"line 2: domain 'near' is none of \['source', 'target'\]"),
         (["path,label", "a.wav,odd"], r"Label 'odd' of a\.wav in .*labels\.csv"),

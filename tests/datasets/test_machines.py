@@ -393,7 +393,7 @@ def test_no_anomalies_and_no_training_clips():
         ({"machine_types": ()}, r"machine_types is empty: expected some of 'fan'"),
         ({"machine_types": ("fan", "fan")}, r"machine_types names fan more than once"),
         ({"anomalies": ("rust",)}, r"anomalies holds 'rust': expected some of 'bearing', 'imbalance', 'leak'"),
-        ({"anomalies": ("missing",)}, r"anomalies=\('missing',\) holds none that a fan has: .* 'bearing'"),
+        ({"anomalies": ("missing",)}, r"anomalies=\('missing',\) holds none that a fan can have: .* 'bearing'"),
         ({"n_sections": 0}, r"n_sections=0: expected an integer of at least 1 and at most 100"),
         ({"n_train": -1}, r"n_train=-1: expected an integer of at least 0"),
         ({"n_test_normal": 2.5}, r"n_test_normal=2.5: expected an integer"),

@@ -6,14 +6,14 @@ from sklearn.metrics import roc_auc_score
 from skasd.datasets import make_machine_clips
 from skasd.detectors import AutoencoderDetector
 from skasd.features import LogMelTransformer
-from skasd.objectives._autoencoder import mahalanobis_score
+from skasd.scoring._residual_mahalanobis import mahalanobis_score
 
 FRONT_END = LogMelTransformer(n_fft=256, hop_length=128, n_mels=16)
 
 
 def small(*arguments, **settings):
     usual = {"frontend": FRONT_END, "max_epochs": 3, "device": "cpu", "random_state": 0}
-    return AutoencoderDetector(*arguments, **{**usual, **settings})
+    return AutoencoderDetector(*arguments).set_params(**{**usual, **settings})
 
 
 @pytest.fixture(scope="module")
@@ -90,18 +90,25 @@ def test_one_domain_lends_its_spread_to_the_other(domain, train):
 
 
 def test_clips_held_out_set_the_threshold(train):
-    detector = small(validation_fraction=0.25).fit(train)
-    assert len(detector._held_out) == 2 * (round(0.25 * 14) + round(0.25 * 6))
-    assert detector.offset_ == pytest.approx(np.quantile(-detector._held_out, 0.1))
+    detector = small(training__validation_fraction=0.25).fit(train)
+    rows = judged(detector, train)
+    assert len(rows) == 2 * (round(0.25 * 14) + round(0.25 * 6))
+    assert detector.offset_ == pytest.approx(np.quantile(detector.score_samples(train.iloc[rows]), 0.1))
+
+
+def judged(detector, train):
+    """Positions of the clips that set the threshold."""
+    rows = [np.flatnonzero(train["machine_type"] == name) for name in detector._names]
+    return np.concatenate([some[machine.judged] for some, machine in zip(rows, detector._machines, strict=True)])
 
 
 def test_too_few_clips_hold_none_out(train):
     few = train.groupby("machine_type").head(4)
-    assert len(small().fit(few)._held_out) == len(few)
+    assert len(judged(small().fit(few), few)) == len(few)
 
 
 def test_held_out_loss_is_in_the_history(train):
-    history = small(validation_fraction=0.25).fit(train).histories_["pump"]
+    history = small(training__validation_fraction=0.25).fit(train).histories_["pump"]
     assert len(history) == 3
     assert all({"train_loss", "valid_loss"} <= epoch.keys() for epoch in history)
     assert history[-1]["train_loss"] < history[0]["train_loss"]
@@ -109,7 +116,7 @@ def test_held_out_loss_is_in_the_history(train):
 
 
 def test_a_file_of_frames_gives_the_same_scores(train, test):
-    mapped = small(memory_budget=1e3).fit(train)
+    mapped = small(training__memory_budget=1e3).fit(train)
     np.testing.assert_allclose(mapped.score_samples(test), small().fit(train).score_samples(test), rtol=1e-5)
 
 
@@ -152,7 +159,7 @@ def test_features_of_other_bands_are_refused_by_name():
         ({"shrinkage": -1}, ValueError, "shrinkage=-1"),
         ({"n_context": 0}, ValueError, "n_context=0 is too small"),
         ({"group_columns": "machine_type"}, TypeError, "group_columns='machine_type' is a str"),
-        ({"frontend": 3}, TypeError, "frontend=3 is a int; a LogMelTransformer or None"),
+        ({"frontend": 3}, TypeError, "frontend=3 is a int; a LogMelTransformer, a torch module"),
         ({"max_epochs": 0}, ValueError, "max_epochs=0"),
         ({"n_jobs": 1.5}, TypeError, "n_jobs=1.5"),
     ],

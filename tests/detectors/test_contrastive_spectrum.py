@@ -12,22 +12,22 @@ from skasd.features import LogMelTransformer, TFgramTransformer
 from skasd.metrics import auc_scorer
 from skasd.model_selection import NormalOnlySplit
 from skasd.networks import BYOLANet
+from skasd.objectives import JointNetOptions, MobileFaceNetOptions, PatchOptions, SegmentNetOptions
 from skasd.scoring import KMeansScorer, KNNScorer, MahalanobisScorer
 
 FRONT_END = LogMelTransformer(n_fft=256, hop_length=128, n_mels=16)
-SMALL = {
-    "bottlenecks": ((1, 16, 1, 2),),
-    "embedding_dim": 16,
-    "frontend": FRONT_END,
-    "segment_length": 32,
-    "max_epochs": 2,
-    "device": "cpu",
-    "random_state": 0,
+SIZES = {
+    "network__bottlenecks": ((1, 16, 1, 2),),
+    "network__embedding_dim": 16,
+    "network__segment_length": 32,
 }
+USUAL = {"frontend": FRONT_END, "max_epochs": 2, "device": "cpu", "random_state": 0}
 
 
 def small(augmentation=None, **settings):
-    return ContrastiveSpectrumDetector(augmentation, **{**SMALL, **settings})
+    if "network" in settings:
+        return ContrastiveSpectrumDetector(augmentation).set_params(**{**USUAL, **settings})
+    return ContrastiveSpectrumDetector(augmentation).set_params(**{**USUAL, **SIZES, **settings})
 
 
 @pytest.fixture(scope="module")
@@ -84,13 +84,14 @@ def test_any_back_end(train, test, scorer):
     "settings",
     [
         {"contrast": "pairwise"},
-        {"cross_domain": False, "ignore_same_domain": False},
-        {"projector": "three_layers"},
-        {"projector": "off", "averaging_decay": None},
-        {"segment_length": None},
-        {"n_segments": 1},
-        {"sampling": "balanced"},
-        {"sampling": "shuffled", "validation_fraction": 0.2, "patience": 1},
+        {"same_domain": "pull"},
+        {"same_domain": "push"},
+        {"network__projector": "three_layers"},
+        {"network__projector": "off", "training__ema_decay": None},
+        {"network__segment_length": None},
+        {"network__n_segments": 1},
+        {"training__sampling": "balanced"},
+        {"training__sampling": "shuffled", "training__validation_fraction": 0.2, "training__patience": 1},
         {"n_clusters": 2},
     ],
     ids=str,
@@ -128,7 +129,7 @@ def test_every_augmentation_changes_the_scores(fitted, train, test, settings):
 
 
 def test_the_other_encoder(train, test):
-    detector = small(encoder="byol_a").fit(train)
+    detector = small(network=SegmentNetOptions("byol_a", embedding_dim=16, segment_length=32)).fit(train)
     assert isinstance(detector.network_.encoder, BYOLANet)
     assert detector.transform(test).shape == (len(test), 16)
 
@@ -140,7 +141,7 @@ def test_a_classifier_scores_by_the_machine_a_clip_claims_to_be(train, test):
     swapped = test.assign(section=test["section"].map({"00": "01", "01": "00"}))
     other = -detector.score_samples(swapped)
     np.testing.assert_allclose(np.exp(-surprise) + np.exp(-other), 1, rtol=1e-6)  # two classes
-    detector._score_with = "predicted"
+    detector.set_params(score_with="predicted")
     np.testing.assert_allclose(-detector.score_samples(test), np.minimum(surprise, other), rtol=1e-6)
 
 
@@ -159,12 +160,12 @@ def test_anomalies_of_machines_are_found():
     clips = make_machine_clips(("fan", "gearbox"), n_train=40, duration=3.0, severity=3.0, random_state=0)
     is_test = clips.data["split"] == "test"
     detector = small(
-        bottlenecks=((2, 32, 1, 2), (2, 32, 1, 2)),
-        embedding_dim=32,
+        network__bottlenecks=((2, 32, 1, 2), (2, 32, 1, 2)),
+        network__embedding_dim=32,
         frontend=LogMelTransformer(n_fft=1024, hop_length=512, n_mels=32),
-        segment_length=48,
+        network__segment_length=48,
         batch_size=16,
-        averaging_decay=None,
+        training__ema_decay=None,
         max_epochs=8,
     ).fit(clips.data[~is_test])
     for machine_type in ("fan", "gearbox"):
@@ -189,22 +190,22 @@ def test_a_grid_reaches_the_augmentation(machines):
         ("augmentation", "rrc", TypeError),
         ("augmentation", SpectrumAugmentation, TypeError),
         ("contrast", "triplet", ValueError),
-        ("encoder", "resnet", ValueError),
-        ("projector", "linear", ValueError),
-        ("sampling", "domains", ValueError),
+        ("network__encoder", "resnet", ValueError),
+        ("network__projector", "linear", ValueError),
+        ("training__sampling", "domains", ValueError),
         ("temperature", 0.0, ValueError),
-        ("n_segments", 0, ValueError),
-        ("segment_length", 0, ValueError),
-        ("cross_domain", "yes", ValueError),
+        ("network__n_segments", 0, ValueError),
+        ("network__segment_length", 0, ValueError),
+        ("same_domain", "yes", ValueError),
         ("classification_weight", -1.0, ValueError),
         ("contrastive_weight", 0.0, ValueError),
         ("score_with", "auto", ValueError),
         ("scorer", 3, TypeError),
-        ("bottlenecks", "2020", ValueError),
+        ("network__bottlenecks", "2020", ValueError),
     ],
 )
 def test_wrong_parameters_are_named(train, name, value, error):
-    with pytest.raises(error, match=name):
+    with pytest.raises(error, match=name.rpartition("__")[2]):
         small(**{name: value}).fit(train) if name != "augmentation" else small(value).fit(train)
 
 
@@ -213,11 +214,14 @@ def test_a_wrong_parameter_of_the_augmentation_is_named(train):
         small(SpectrumAugmentation(mix_ratio=2.0)).fit(train)
 
 
+SMALL_NETWORK = MobileFaceNetOptions(bottlenecks=((1, 16, 1, 2),), embedding_dim=16)
 OTHERS = {
-    "OS-SCL": OSSCLDetector(("log_mel", "tgram"), bottlenecks=((1, 16, 1, 2),), embedding_dim=16),
-    "clusters": StatClusterDetector("clusters", bottlenecks=((1, 16, 1, 2),), embedding_dim=16),
-    "clusters in two stages": StatClusterDetector(contrast="two_stage", bottlenecks=((1, 16, 1, 2),), embedding_dim=16),
-    "joint": JointAECNNDetector(width=0.1, patch_length=16, patch_step=32, median_filter=None),
+    "OS-SCL": OSSCLDetector(("log_mel", "tgram"), network=SMALL_NETWORK),
+    "clusters": StatClusterDetector("clusters", network=SMALL_NETWORK),
+    "clusters in two stages": StatClusterDetector(contrast="two_stage", network=SMALL_NETWORK),
+    "joint": JointAECNNDetector(
+        network=JointNetOptions(width=0.1), patches=PatchOptions(length=16, step=32), median_filter=None
+    ),
 }
 
 
@@ -262,7 +266,7 @@ def test_an_augmentation_of_one_s_own(train, test):
 
 def test_what_an_augmentation_is_told(train):
     own = OwnAugmentation()
-    small(own, segment_length=None).fit(train)
+    small(own, network__segment_length=None).fit(train)
     log_mel = FRONT_END.fit_transform(np.stack(train["waveform"].tolist())).astype(np.float64)
     nats = log_mel * np.log(10) / 10
     assert own.spectra.mean == pytest.approx(nats.mean(), rel=1e-5)
@@ -275,7 +279,6 @@ def test_what_an_augmentation_is_told(train):
 def test_an_augmentation_without_log_mels_is_refused(train):
     for detector in (
         OSSCLDetector(("tgram",), augmentation=SpectrumAugmentation()),
-        StatClusterDetector("ssl", augmentation=SpectrumAugmentation()),
         StatClusterDetector(branches=("tgram",), augmentation=SpectrumAugmentation()),
     ):
         with pytest.raises(ValueError, match="augmentation changes log-mels"):

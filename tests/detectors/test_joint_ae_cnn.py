@@ -7,13 +7,15 @@ from sklearn.pipeline import make_pipeline
 from skasd.datasets import make_machine_clips
 from skasd.detectors import JointAECNNDetector
 from skasd.features import LogMelTransformer, MedianFilter
+from skasd.objectives import JointNetOptions
 from skasd.scoring import KNNScorer
 
 FRONT_END = LogMelTransformer(n_fft=256, hop_length=128, n_mels=16)
 SMALL = {
     "frontend": FRONT_END,
-    "width": 0.1,
-    "patch_length": 16,
+    "network__width": 0.1,
+    "patches__length": 16,
+    "patches__step": 16,
     "median_filter": 3,
     "max_epochs": 2,
     "learning_rate": 0.003,
@@ -23,12 +25,12 @@ SMALL = {
 
 
 def small(**settings):
-    return JointAECNNDetector(**{**SMALL, **settings})
+    return JointAECNNDetector().set_params(**{**SMALL, **settings})
 
 
 @pytest.fixture(scope="module")
 def machines():
-    return make_machine_clips(("fan",), n_sections=2, n_train=20, target_share=0.3, duration=1.0, random_state=0)
+    return make_machine_clips(("fan",), n_sections=2, n_train=10, target_share=0.3, duration=1.0, random_state=0)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def fitted(train):
 
 
 def test_ten_seconds_are_31_patches():
-    detector = JointAECNNDetector(width=0.1, max_epochs=1, device="cpu", random_state=0)
+    detector = JointAECNNDetector(max_epochs=1, device="cpu", random_state=0).set_params(network__width=0.1)
     clips = np.random.default_rng(0).standard_normal((3, 160_000)).astype(np.float32)
     detector.fit(clips)
     (spectrogram,) = detector._spectrograms(_as_clips(detector, clips[:1]))
@@ -126,7 +128,7 @@ def test_how_many_patches_go_together_changes_nothing(fitted, test, monkeypatch)
 
 
 def test_a_finer_step_when_scoring_sees_more_patches(train, test):
-    coarse, fine = small().fit(train), small(score_step=1).fit(train)
+    coarse, fine = small().fit(train), small(patches__score_step=1).fit(train)
     scores = coarse.score_samples(test), fine.score_samples(test)
     assert not np.array_equal(*scores)
     assert np.corrcoef(*scores)[0, 1] > 0.5
@@ -136,7 +138,7 @@ def test_a_clip_said_twice_scores_the_same(train):
     log_mels = [x[:, :48] for x in FRONT_END.fit_transform(train["waveform"].tolist())]  # three whole patches
     once = train.drop(columns="waveform").assign(log_mel=log_mels)
     twice = once.assign(log_mel=[np.tile(x, 2) for x in log_mels])
-    detector = small(patch_step=16, median_filter=None).fit(once)
+    detector = small(patches__step=16, median_filter=None).fit(once)
     np.testing.assert_allclose(detector.score_samples(twice), detector.score_samples(once), rtol=1e-4, atol=1e-4)
 
 
@@ -159,7 +161,7 @@ def test_the_filter_may_be_a_step_of_a_pipeline(train, test):
 
 def test_the_filter_changes_scores(fitted, train, test):
     unfiltered = small(median_filter=None).fit(train).score_samples(test)
-    by_patch = small(median_level="patch").fit(train).score_samples(test)
+    by_patch = small(patches__median_level="patch").fit(train).score_samples(test)
     assert not np.allclose(unfiltered, fitted.score_samples(test))
     assert not np.allclose(by_patch, fitted.score_samples(test))
 
@@ -175,15 +177,18 @@ def test_autoencoder_does_not_change_what_the_classifier_has_learnt(fitted, test
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("paper", {"contrastive_form": "one_way", "contrastive_weight": 1.0, "schedule": "halved_epochs"}),
-        ("code", {"contrastive_weight": 0.0005, "learning_rate": 1e-5, "schedule": "halved_steps"}),
-        ("baseline_2021", {"width": 0.5, "image_channels": 3, "autoencoder": False, "median_filter": None}),
+        ("paper", {"contrastive_form": "one_way", "contrastive_weight": 1.0, "network__normalise_projection": False}),
+        ("code", {"contrastive_weight": 0.0005, "learning_rate": 1e-5, "training__schedule": "halved_steps"}),
+        (
+            "baseline_2021",
+            {"network__width": 0.5, "network__image_channels": 3, "network__autoencoder": False, "median_filter": None},
+        ),
     ],
 )
 def test_documented_settings(name, expected, train, test):
     detector = JointAECNNDetector(**JointAECNNDetector.settings(name))
     assert expected.items() <= detector.get_params().items()
-    quick = {key: SMALL[key] for key in ("frontend", "width", "patch_length", "max_epochs", "device", "random_state")}
+    quick = {key: SMALL[key] for key in SMALL if key not in ("median_filter", "learning_rate")}
     assert np.isfinite(detector.set_params(**quick).fit(train).score_samples(test)).all()
 
 
@@ -202,7 +207,12 @@ def test_published_number_of_parameters():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "option", [{"backbone": "efficientnet_b0"}, {"mixup_alpha": 0.5}, {"time_mask": 4, "frame_shift": 4}]
+    "option",
+    [
+        {"network": JointNetOptions("efficientnet_b0")},
+        {"mixup_alpha": 0.5},
+        {"patches__time_mask": 4, "patches__frame_shift": 4},
+    ],
 )
 def test_options_train(option, train, test):
     assert np.isfinite(small(**option).fit(train).score_samples(test)).all()
@@ -212,23 +222,23 @@ def test_options_train(option, train, test):
     ("settings", "error", "message"),
     [
         ({"score_with": "section"}, ValueError, "score_with='section' is unknown"),
-        ({"score_with": "reconstruction", "autoencoder": False}, ValueError, "needs an autoencoder"),
+        ({"score_with": "reconstruction", "network__autoencoder": False}, ValueError, "needs an autoencoder"),
         ({"median_filter": 4}, ValueError, "median_filter=4 is even"),
-        ({"median_level": "frame"}, ValueError, "median_level='frame' is unknown"),
-        ({"patch_length": 0}, ValueError, "patch_length=0 is too small"),
-        ({"patch_step": 1.5}, TypeError, "patch_step=1.5"),
-        ({"score_step": 0}, ValueError, "score_step=0 is too small"),
-        ({"backbone": "resnet"}, ValueError, "backbone='resnet' is unknown"),
-        ({"width": 0}, ValueError, "width=0"),
-        ({"pooling": "max"}, ValueError, "pooling='max' is unknown"),
-        ({"dropout": 1.5}, ValueError, "dropout=1.5"),
+        ({"patches__median_level": "frame"}, ValueError, "median_level='frame' is unknown"),
+        ({"patches__length": 0}, ValueError, "length=0 is too small"),
+        ({"patches__step": 1.5}, TypeError, "step=1.5"),
+        ({"patches__score_step": 0}, ValueError, "score_step=0 is too small"),
+        ({"network__backbone": "resnet"}, ValueError, "backbone='resnet' is unknown"),
+        ({"network__width": 0}, ValueError, "width=0"),
+        ({"network__pooling": "max"}, ValueError, "pooling='max' is unknown"),
+        ({"network__dropout": 1.5}, ValueError, "dropout=1.5"),
         ({"contrastive_form": "both"}, ValueError, "contrastive_form='both' is unknown"),
         ({"temperature": 0}, ValueError, "temperature=0"),
         ({"mixup_alpha": 0}, ValueError, "mixup_alpha=0"),
-        ({"time_mask": -1}, ValueError, "time_mask=-1 is too small"),
+        ({"patches__time_mask": -1}, ValueError, "time_mask=-1 is too small"),
         ({"scorer": 3}, TypeError, "scorer=3 has no"),
         ({"label_columns": "section"}, TypeError, "label_columns='section' is a str"),
-        ({"schedule": "linear"}, ValueError, "schedule='linear' is unknown"),
+        ({"training__schedule": "linear"}, ValueError, "schedule='linear' is unknown"),
     ],
 )
 def test_bad_parameters_are_refused(settings, error, message, train):
@@ -254,12 +264,12 @@ def test_faults_are_found():
 
 
 def test_a_threshold_of_another_kind_of_score_is_warned_about(fitted, test):
-    with pytest.warns(UserWarning, match="by the embedding of the clips.*offset_ is of scores by label"):
+    with pytest.warns(UserWarning, match="scored by embedding, and the threshold offset_ was set by label"):
         fitted.predict(test[["waveform"]])
 
 
 def test_one_patch_is_too_few():
     clips = list(np.random.default_rng(0).standard_normal((2, 4000)))
-    detector = small(patch_length=32, n_clusters=1, validation_fraction=0.5)
+    detector = small(patches__length=32, n_clusters=1, training__validation_fraction=0.5)
     with pytest.raises(ValueError, match="1 patch of class 0 is all there is to train on"):
         detector.fit(clips)

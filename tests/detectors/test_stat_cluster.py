@@ -1,5 +1,3 @@
-import copy
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,17 +12,16 @@ from skasd.detectors import StatClusterDetector
 from skasd.features import LogMelTransformer
 from skasd.metrics import auc_scorer
 from skasd.model_selection import NormalOnlySplit
-from skasd.networks import OSSCLNet, SpectrumNet
+from skasd.networks import OSSCLNet
 from skasd.scoring import GMMScorer, KMeansScorer, KNNScorer, LocalDensityScorer
 
 FRONT_END = LogMelTransformer(n_fft=256, hop_length=128, n_mels=16, pad_mode="constant", short_clips="tile")
 
 
 def small(system="auto", **settings):
-    defaults = {"branches": ("log_mel",), "bottlenecks": ((1, 16, 1, 2),), "embedding_dim": 16, "max_epochs": 2}
-    return StatClusterDetector(
-        system, **{"frontend": FRONT_END, "device": "cpu", "random_state": 0, **defaults, **settings}
-    )
+    sizes = {"network__bottlenecks": ((1, 16, 1, 2),), "network__embedding_dim": 16, "max_epochs": 2}
+    detector = StatClusterDetector(system, branches=("log_mel",), frontend=FRONT_END, device="cpu", random_state=0)
+    return detector.set_params(**{**sizes, **settings})
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +49,15 @@ def without_attributes(train):
     ("system", "fan", "pump"),
     [
         ("auto", "attributes", "clusters"),
-        ("ssl", "attributes", "clusters"),
         ("clusters", "clusters", "clusters"),
         ("metadata", "attributes", "domain"),
     ],
 )
 def test_where_the_classes_come_from(system, fan, pump, without_attributes):
-    detector = small(system, max_epochs=1, embedding_dim=4).fit(without_attributes)
+    detector = small(system, max_epochs=1).fit(without_attributes)
     assert detector.label_source_ == {"fan/00": fan, "pump/00": pump}
     assert detector.classes_[detector.labels_[0]].startswith("fan/00 | ")
-    assert isinstance(detector.network_, SpectrumNet if system == "ssl" else OSSCLNet)
+    assert isinstance(detector.network_, OSSCLNet)
 
 
 def test_score_is_the_distance_from_the_clips_of_the_machine(train, test):
@@ -96,7 +92,6 @@ def test_embedding_has_unit_length_and_its_columns_a_name(train):
     np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1, rtol=1e-5)
     assert embedding.shape == (40, 16)
     assert detector.get_feature_names_out()[-1] == "statclusterdetector15"
-    assert small("ssl", embedding_dim=4, n_ffts=(256, 1024), max_epochs=1).fit(train).transform(train).shape == (40, 12)
 
 
 def test_planted_states_are_found_and_learnt():
@@ -106,7 +101,7 @@ def test_planted_states_are_found_and_learnt():
     state = np.repeat([0, 1], 20)
     clips = [0.5 * tones[which] + 0.1 * generator.standard_normal(8000) for which in state]
     table = pd.DataFrame({"waveform": clips, "machine_type": "fan", "section": "00"})
-    detector = small("clusters", stat_r=(1.0,), max_epochs=20, learning_rate=1e-2).fit(table)
+    detector = small("clusters", statistics__r=(1.0,), max_epochs=20, learning_rate=1e-2).fit(table)
     assert adjusted_rand_score(state, detector.labels_) > 0.9
     assert detector.history_[-1]["train_loss"] < detector.history_[0]["train_loss"]
 
@@ -124,21 +119,6 @@ def test_every_contrast_gives_scores(contrast, train, test):
     assert np.isfinite(small(contrast=contrast).fit(train).score_samples(test)).all()
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"head": "adaproj"},
-        {"head": "adacos", "dynamic_scale": True},
-        {"feature_exchange": True, "subspace_loss": True, "label_text": "align"},
-        {"trainable_centers": False, "label_text": "init", "mixup_probability": 0.0},
-    ],
-    ids=str,
-)
-def test_every_option_of_the_spectrum_classifier_gives_scores(settings, train, test):
-    detector = small("ssl", embedding_dim=4, n_subclusters=2, max_epochs=1, **settings)
-    assert np.isfinite(detector.fit(train).score_samples(test)).all()
-
-
 @pytest.mark.parametrize("system", ["clusters", "metadata", "auto"])
 def test_a_machine_type_alone_a_class_of_one_clip_and_a_target_domain_of_one(system, train, test):
     fans = train[train["machine_type"] == "fan"].reset_index(drop=True)
@@ -149,9 +129,10 @@ def test_a_machine_type_alone_a_class_of_one_clip_and_a_target_domain_of_one(sys
 
 
 def test_clips_held_out_set_the_threshold(train):
-    detector = small(validation_fraction=0.25).fit(train)
-    assert 0 < len(detector._held_out) < len(train) / 2
-    assert detector.offset_ == np.quantile(-detector._held_out, 0.1)
+    detector = small(training__validation_fraction=0.25).fit(train)
+    held_out = detector._scores.of_training("embedding").held_out
+    assert 0 < len(held_out) < len(train) / 2
+    assert detector.offset_ == np.quantile(-held_out, 0.1)
 
 
 def test_an_unknown_machine_is_refused(train, test):
@@ -159,26 +140,19 @@ def test_an_unknown_machine_is_refused(train, test):
         small().fit(train).score_samples(test.assign(machine_type="slider"))
 
 
-def test_spectra_need_waveforms(train):
-    log_mel = LogMelTransformer().fit_transform(train["waveform"].tolist())
-    with pytest.raises(ValueError, match='system="ssl" sees spectra of whole clips; give waveforms or paths'):
-        small("ssl").fit(log_mel)
-
-
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"system": "3"}, ValueError, "system='3' is unknown; expected one of 'clusters', 'metadata', 'auto', 'ssl'"),
-        ({"stat_r": (2.0,)}, ValueError, "r=2.0 is out of range"),
-        ({"moments": ("mean",)}, ValueError, "moments='mean' is unknown"),
+        ({"system": "3"}, ValueError, "system='3' is unknown; expected one of 'clusters', 'metadata', 'auto'"),
+        ({"statistics__r": (2.0,)}, ValueError, "r=2.0 is out of range"),
+        ({"statistics__moments": ("mean",)}, ValueError, "moments='mean' is unknown"),
         ({"clusterer": KMeans(2)}, TypeError, r"clusterer=KMeans\(n_clusters=2\) is a KMeans; a StatisticalClusterer"),
         ({"contrast": "triplet"}, ValueError, "contrast='triplet' is unknown"),
         (
-            {"bottlenecks": ((1, 16, 1),)},
+            {"network__bottlenecks": ((1, 16, 1),)},
             ValueError,
             r"bottlenecks=\(\(1, 16, 1\),\); one of .* is expected, or stages",
         ),
-        ({"head": "arcface"}, ValueError, "head='arcface' is unknown"),
         ({"scorer": KMeans(2)}, TypeError, "has no score_samples"),
         ({"n_jobs": 1.5}, TypeError, "n_jobs=1.5 is a float"),
         ({"max_epochs": 0}, ValueError, "max_epochs=0 is too small"),
@@ -187,14 +161,6 @@ def test_spectra_need_waveforms(train):
 def test_bad_parameters_are_refused(settings, error, message, train):
     with pytest.raises(error, match=message):
         small(**settings).fit(train)
-
-
-@pytest.mark.gpu
-def test_scores_do_not_depend_on_the_device(train, test):
-    detector = small("ssl").fit(train)
-    moved = copy.copy(detector)
-    moved.device = "cuda"
-    np.testing.assert_allclose(moved.score_samples(test), detector.score_samples(test), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.slow
@@ -215,11 +181,6 @@ def test_a_single_class_is_warned_about(train):
     fans = train[train["machine_type"] == "fan"].assign(attributes="", domain="source")
     with pytest.warns(UserWarning, match="All clips are of one class, 'fan/00 | source', and there is nothing to tell"):
         small("metadata").fit(fans)
-
-
-def test_adaproj_has_no_dynamic_scale(train):
-    with pytest.raises(ValueError, match="dynamic_scale=True is for head='sub_cluster_adacos' and 'adacos'"):
-        small("ssl", head="adaproj", dynamic_scale=True).fit(train)
 
 
 def test_a_domain_of_another_spelling_is_refused(train):

@@ -5,11 +5,18 @@ import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
+from skasd.detectors import OSSCLDetector
 from skasd.features import LogMelTransformer, MedianFilter, TFgramTransformer, TWFRTransformer
+from skasd.objectives import MobileFaceNetOptions
 
 TRANSFORMERS = [
     TFgramTransformer(
-        max_epochs=1, frontend=LogMelTransformer(n_fft=32, hop_length=16, n_mels=8, short_clips="tile"), random_state=0
+        OSSCLDetector(
+            network=MobileFaceNetOptions(bottlenecks=((1, 8, 1, 2),), embedding_dim=8),
+            frontend=LogMelTransformer(n_fft=32, hop_length=16, n_mels=8, short_clips="tile"),
+            max_epochs=1,
+            random_state=0,
+        )
     ),
     LogMelTransformer(),
     LogMelTransformer(flatten=True),

@@ -60,7 +60,7 @@ def test_table_column_is_replaced_and_lengths_may_differ():
 
 
 def test_table_without_the_feature_says_what_to_do():
-    with pytest.raises(ValueError, match=r"no 'log_mel' to filter.*LogMelTransformer before"):
+    with pytest.raises(ValueError, match=r"no features to filter.*columns \['path'\].*LogMelTransformer before"):
         MedianFilter().fit_transform(pd.DataFrame({"path": ["a.wav"]}))
 
 

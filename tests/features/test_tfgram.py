@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,10 +10,19 @@ from sklearn.pipeline import make_pipeline
 
 from skasd.datasets import make_machine_clips
 from skasd.detectors import OSSCLDetector
-from skasd.features import LogMelTransformer, TFgramTransformer
+from skasd.features import LogMelTransformer, TFgramTransformer, _tfgram
+from skasd.objectives import MobileFaceNetOptions
+from skasd.training import TrainingPlan
 
 FRONT_END = LogMelTransformer(n_fft=256, hop_length=128, n_mels=16, pad_mode="constant", short_clips="tile")
-SMALL = {"frontend": FRONT_END, "max_epochs": 1, "device": "cpu", "random_state": 0}
+SMALL = {
+    "network": MobileFaceNetOptions(bottlenecks=((1, 16, 1, 2),), embedding_dim=16),
+    "frontend": FRONT_END,
+    "max_epochs": 1,
+    "device": "cpu",
+    "random_state": 0,
+}
+UNFITTED = OSSCLDetector(("log_mel", "tfgram"), **SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +32,12 @@ def clips():
 
 @pytest.fixture(scope="module")
 def detector(clips):
-    return OSSCLDetector(**SMALL, bottlenecks=((1, 16, 1, 2),), embedding_dim=16).fit(clips.data, clips.target)
+    return OSSCLDetector(**SMALL).fit(clips.data, clips.target)
 
 
 @pytest.fixture(scope="module")
 def fitted(clips):
-    return TFgramTransformer(branches=("log_mel", "tfgram"), **SMALL).fit(clips.data, clips.target)
+    return TFgramTransformer(UNFITTED).fit(clips.data, clips.target)
 
 
 def test_image_has_the_size_of_the_log_mel(fitted, clips):
@@ -69,24 +80,48 @@ def test_frozen_detector_survives_a_clone(detector, clips):
     np.testing.assert_array_equal(np.stack(first), np.stack(second))
 
 
-def test_detector_that_is_not_fitted_is_refused(clips):
-    with pytest.raises(ValueError, match=r"detector=OSSCLDetector\(\) is not fitted.*FrozenEstimator"):
-        TFgramTransformer(OSSCLDetector()).fit(clips.data)
+def test_detector_that_is_not_fitted_is_cloned_and_fitted(fitted, clips):
+    assert not hasattr(UNFITTED, "network_")
+    detector = clone(UNFITTED).fit(clips.data, clips.target)
+    expected = TFgramTransformer(detector).fit(clips.data).transform(clips.data)["tfgram"]
+    np.testing.assert_array_equal(np.stack(fitted.transform(clips.data)["tfgram"]), np.stack(expected))
+    without_seconds = [{**epoch, "dur": 0} for epoch in fitted.history_]
+    assert without_seconds == [{**epoch, "dur": 0} for epoch in detector.history_]
+
+
+def test_clone_of_a_fitted_detector_is_fitted_anew(detector, clips):
+    again = clone(TFgramTransformer(detector)).fit(clips.data)
+    assert again.network_ is not detector.network_.branches["tfgram"]
+    assert again.transform(clips.data)["tfgram"].iloc[0].shape == (16, 32)
+
+
+def test_no_detector_is_os_scl_with_its_default_parameters(clips, monkeypatch):
+    def small_plan(**given):
+        plan = TrainingPlan(**given)
+        assert (plan.max_epochs, plan.batch_size, plan.learning_rate) == (300, 64, 1e-4)  # of the paper
+        return replace(plan, max_epochs=1, precision="float32")
+
+    monkeypatch.setattr(_tfgram, "TrainingPlan", small_plan)
+    few = clips.data[clips.target == 1].groupby(["machine_type", "section"]).head(2)
+    transformer = TFgramTransformer(device="cpu").fit(few)
+    assert len(transformer.history_) == 1
+    assert transformer.transform(few)["tfgram"].iloc[0].shape == (128, 8)
 
 
 def test_detector_without_the_image_is_refused(clips):
-    other = OSSCLDetector(("log_mel",), **SMALL, bottlenecks=((1, 16, 1, 2),)).fit(clips.data)
+    other = OSSCLDetector(("log_mel",), **SMALL).fit(clips.data)
     with pytest.raises(ValueError, match="without 'tfgram'"):
         TFgramTransformer(other).fit(clips.data)
 
 
-def test_branches_without_the_image_are_refused(clips):
-    with pytest.raises(ValueError, match="leave out 'tfgram'"):
-        TFgramTransformer(branches=("log_mel",), **SMALL).fit(clips.data)
+def test_branches_without_the_image_are_refused_before_they_learn(clips, monkeypatch):
+    monkeypatch.setattr(OSSCLDetector, "_fit", None)
+    with pytest.raises(ValueError, match=r"has the branches \('log_mel',\), without 'tfgram'"):
+        TFgramTransformer(OSSCLDetector(("log_mel",), **SMALL)).fit(clips.data)
 
 
 def test_stacks_with_the_log_mel_on_a_table(clips):
-    table = make_pipeline(clone(FRONT_END), TFgramTransformer(**SMALL)).fit_transform(clips.data)
+    table = make_pipeline(clone(FRONT_END), TFgramTransformer(UNFITTED)).fit_transform(clips.data)
     assert table["log_mel"].iloc[0].shape == table["tfgram"].iloc[0].shape
 
 

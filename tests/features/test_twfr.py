@@ -89,7 +89,7 @@ def test_table_gives_an_array_or_a_column():
         ({"r": (0.5, -0.1)}, ValueError, "r=-0.1"),
         ({"r": ()}, ValueError, "r is empty"),
         ({"r": "auto"}, TypeError, "r='auto' is a str"),
-        ({"frontend": "mel"}, TypeError, "frontend is a str"),
+        ({"frontend": "mel"}, TypeError, "frontend='mel' is a str"),
     ],
 )
 def test_parameters_out_of_range_are_named(parameters, error, message):

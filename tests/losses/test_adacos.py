@@ -93,7 +93,7 @@ def test_median_of_an_even_number_of_angles_is_the_mean_of_the_middle_two():
 
 @pytest.mark.parametrize("cosine", [0.0, 0.5, -0.9])
 def test_dynamic_scale_of_sub_clusters_is_saturated_whatever_the_angle(cosine):
-    """The sum of sixteen angles is beyond a quarter of a turn ."""
+    """The sum of sixteen angles exceeds pi / 4, where the angle is clamped."""
     scale = adapted_scale(torch.full((4, 41, 16), cosine, dtype=torch.float64), torch.eye(41)[:4], 3.0)
     assert scale.item() == pytest.approx(9.172817 + math.sqrt(2) * 3.0 * cosine, abs=1e-6)
 

@@ -1,4 +1,4 @@
-"""The contrast across domains: values of the specification, worked out by hand, and symmetries."""
+"""Cross-domain contrastive loss: values of the specification, values computed by hand, and symmetries."""
 
 import numpy as np
 import pytest
@@ -72,7 +72,7 @@ def test_it_knows_no_rotation_no_order_and_no_name_of_a_domain():
 
 def test_pairwise_squares():
     label, clip = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 0, 1, 1])
-    positive, negative = cross_domain_pairs(label, torch.zeros(4), clip)
+    positive, negative = cross_domain_pairs(label, torch.zeros(4, dtype=torch.int64), clip)
     embedding, nothing = plane([0, 60, 120, 180]), torch.zeros_like(positive)
     assert cross_domain_loss(embedding, positive, nothing, form="pairwise").item() == pytest.approx(0.25)
     assert cross_domain_loss(embedding, nothing, negative, form="pairwise").item() == pytest.approx(0.01)
@@ -89,7 +89,7 @@ def test_what_one_pair_lacks(cosine, pulled, pushed):
 
 
 def test_pairs_of_two_views_and_two_domains():
-    label, domain, clip = torch.zeros(4), torch.tensor([0, 0, 1, 1]), torch.tensor([0, 0, 1, 2])
+    label, domain, clip = torch.zeros(4, dtype=torch.int64), torch.tensor([0, 0, 1, 1]), torch.tensor([0, 0, 1, 2])
     positive, negative = cross_domain_pairs(label, domain, clip)
     expected = torch.tensor([[0, 1, 1, 1], [1, 0, 1, 1], [1, 1, 0, 0], [1, 1, 0, 0]], dtype=torch.bool)
     assert torch.equal(positive, expected)
@@ -98,14 +98,14 @@ def test_pairs_of_two_views_and_two_domains():
 
 
 def test_without_domains_all_of_a_class_are_pulled():
-    label, same = torch.tensor([0, 0, 1]), torch.zeros(3)
-    for cross_domain in (True, False):  # a view that is pulled to none falls back to its class
+    label, same = torch.tensor([0, 0, 1]), torch.zeros(3, dtype=torch.int64)
+    for cross_domain in (True, False):  # a view without positives in another domain falls back to its class
         positive, _ = cross_domain_pairs(label, same, torch.arange(3), cross_domain=cross_domain)
         assert positive.nonzero().tolist() == [[0, 1], [1, 0]]
 
 
 def test_no_pair_is_no_loss():
-    alone = loss(plane([0, 90]), torch.tensor([0, 1]), torch.zeros(2), torch.arange(2))
+    alone = loss(plane([0, 90]), torch.tensor([0, 1]), torch.zeros(2, dtype=torch.int64), torch.arange(2))
     assert alone.item() == 0
 
 

@@ -29,7 +29,7 @@ SCORES = [
     [
         ([0, 1, 1], r"holds 0; .*np.where\(labels == 1, -1, 1\)"),
         ([0.0, 1.0, 1.0], r"holds 0.0; .*np.where"),
-        ([1, -1, 0], r"0 marks clips of unknown truth.*keep = y != 0"),
+        ([1, -1, 0], r"0 marks clips with an unknown label.*keep = y != 0"),
         ([True, False, True], "holds False, True; .*np.where"),
         ([1, -1, 2], "holds 2; "),
         ([1, -1, np.nan], "holds nan; "),
@@ -92,7 +92,7 @@ def test_unknown_columns_are_named(table_of):
 
 def test_column_with_holes_is_refused():
     table = pd.DataFrame({"section": ["00", None, "00"]})
-    with pytest.raises(ValueError, match="section is not known of 1 of 3 clips, the first in row 1"):
+    with pytest.raises(ValueError, match="section is not known for 1 of 3 clips, the first in row 1"):
         score_table([1, 1, -1], [2.0, 1.0, 0.0], table)
 
 

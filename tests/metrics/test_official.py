@@ -7,9 +7,9 @@ from skasd.metrics import official_mean, official_score, official_table, summary
 def test_official_score_needs_domains_since_2021(scored_clips, year):
     table, y_true, score_samples = scored_clips
     unknown = table["domain"].where(table.index != 3)
-    with pytest.raises(ValueError, match="domain is not known of 1 clips, the first in row 3"):
+    with pytest.raises(ValueError, match="domain is not known for 1 clips, the first in row 3"):
         official_score(y_true, score_samples, table.assign(domain=unknown), year=year)
-    with pytest.raises(ValueError, match=f"domain is not known of .* the score of {year}"):
+    with pytest.raises(ValueError, match=f"domain is not known for .* the score of {year}"):
         official_score(y_true, score_samples, table.drop(columns="domain"), year=year)
 
 
@@ -77,5 +77,5 @@ def test_official_mean_refuses_an_incomplete_section(scored_clips):
     parts = official_table(y_true, score_samples, table, year=2023)
     with pytest.raises(ValueError, match=r"fan.*00.* has the metrics auc_target, pauc; the score of 2023"):
         official_mean(parts.drop(index=0), year=2023)
-    with pytest.raises(ValueError, match="the score of 2021 is made of"):
+    with pytest.raises(ValueError, match="the score of 2021 needs"):
         official_mean(parts, year=2021)

@@ -140,7 +140,7 @@ def test_unknown_definition_is_refused():
 
 
 def test_printed_formula_says_when_it_is_undefined():
-    with pytest.raises(ValueError, match=r"floor\(0.1 \* 9\) = 0 normal clips.*or 10 normal clips"):
+    with pytest.raises(ValueError, match=r"floor\(0.1 \* 9\) = 0 normal clips.*or at least 10 normal clips"):
         partial_auc_score([1] * 9 + [-1], range(10), definition="printed")
 
 

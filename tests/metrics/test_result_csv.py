@@ -94,7 +94,7 @@ def test_several_machine_types_need_several_files_since_2023(scored_clips):
 
 def test_decisions_are_needed_since_2022(scored_clips):
     table, y_true, score_samples = scored_clips
-    with pytest.raises(ValueError, match="give the decisions of predict as y_pred"):
+    with pytest.raises(ValueError, match="pass the decisions of predict as y_pred"):
         format_result_csv(y_true, score_samples, table, year=2022)
 
 

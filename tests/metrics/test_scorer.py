@@ -133,7 +133,7 @@ def test_clips_of_unknown_truth_are_left_out(scored_table):
 
 def test_labels_zero_and_one_are_refused_and_not_taken_as_unknown(scored_table):
     X, y = scored_table
-    with pytest.raises(ValueError, match="y holds 0 and no -1; here 0 means unknown truth"):
+    with pytest.raises(ValueError, match=r"y holds 0 but no -1; .* 0 for an unknown label"):
         auc_scorer(FixedScores(), X, (y == 1).astype(int))
 
 
@@ -220,6 +220,10 @@ def test_scikit_learn_takes_it_for_a_scorer():
 def test_unknown_options_are_refused_when_the_scorer_is_made(option):
     with pytest.raises(ValueError, match=f"{next(iter(option))}='"):
         make_clip_scorer(**option)
+
+
+def test_a_scorer_documents_its_call():
+    assert auc_scorer.__doc__ == ClipScorer.__call__.__doc__ != ClipScorer.__doc__
 
 
 def test_pipeline_that_takes_the_table(feature_clips):

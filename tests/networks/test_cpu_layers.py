@@ -17,7 +17,7 @@ DTYPES = pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
 
 @pytest.fixture(params=[1, 7, 100, 2**20], ids="{} elements".format)
 def in_parts(request, monkeypatch):
-    """Gradients are taken in parts of this size: of one row, of a few, and of all."""
+    """Size of the parts in which gradients are computed: one row, a few rows, or all rows."""
     monkeypatch.setattr("skasd.networks._cpu_layers._ELEMENTS_IN_CACHE", request.param)
 
 
@@ -27,7 +27,7 @@ def noise(*shape, dtype=torch.float64, memory_format=torch.channels_last, seed=0
 
 
 def with_noise(layer, dtype=torch.float64):
-    """`layer` with its parameters and running statistics away from their start, each channel another."""
+    """`layer` with parameters and running statistics that differ from their initial values and between channels."""
     for seed, values in enumerate([*layer.parameters(), *layer.buffers()]):
         if values.is_floating_point():
             values.data = 0.7 + 0.3 * noise(*values.shape, memory_format=torch.contiguous_format, seed=seed).abs()
@@ -40,7 +40,7 @@ def with_noise(layer, dtype=torch.float64):
 
 
 def plain_norm(layer):
-    """The same layer of torch's own parts, with the same values."""
+    """The same layer built from torch's own layers, with the same parameters."""
     n_channels, dtype = len(layer.norm.weight), layer.norm.weight.dtype
     activation = nn.PReLU(n_channels) if isinstance(layer.activation, nn.PReLU) else type(layer.activation)()
     plain = nn.Sequential(OrderedDict(norm=nn.BatchNorm2d(n_channels), activation=activation)).to(dtype)
@@ -57,7 +57,7 @@ def plain_convolution(layer):
 
 
 def values_of(layer, x, weighting=None):
-    """Output, all gradients of a weighted sum of it, and running statistics."""
+    """Output, gradients of its weighted sum with respect to input and parameters, and running statistics."""
     x = x.clone().requires_grad_()
     output = layer(x)
     output.backward(torch.ones_like(output) if weighting is None else weighting)
@@ -72,7 +72,7 @@ def assert_all_close(actual, expected, **tolerance):
 
 
 def assert_near(actual, expected, share):
-    """Differences below a share of the largest value of each tensor."""
+    """Assert that differences are below a fraction of the largest value of each tensor."""
     assert actual.keys() == expected.keys()
     for name, values in actual.items():
         exact = expected[name].double()

@@ -81,7 +81,7 @@ def test_no_bias_and_no_affine_normalisation():
 
 
 def test_every_parameter_has_a_gradient():
-    """In one of a few networks: where squeeze and excitation has a single unit in between, that may be off."""
+    """In at least one of several networks: a squeeze and excitation layer with a single hidden unit can be inactive."""
     silent = None
     for seed in range(6):
         torch.manual_seed(seed)
@@ -157,7 +157,7 @@ def test_loudest_frame_counts_wherever_it_is():
     branch = SpectrogramBranch(16_000).eval()
     clip = torch.zeros(1, 160_000)
     clip[:, 60_000:62_000] = noise(1, 2000)
-    later = clip.roll(16_384, dims=1)  # 32 frames, the step of the last stage
+    later = clip.roll(16_384, dims=1)  # 32 frames, the stride of the last stage
     torch.testing.assert_close(branch(clip), branch(later), rtol=1e-4, atol=1e-5)
 
 
@@ -191,7 +191,7 @@ def test_attention_over_the_bands_of_the_spectrogram(frequency_attention, n_imag
 def test_spectrograms_may_be_changed_before_they_are_normalised():
     network, clip = SpectrumNet(SHORT).eval(), noise(2, SHORT)
     plain, changed = network.parts(clip), network.parts(clip, lambda spectrogram: 2 * spectrogram)
-    torch.testing.assert_close(changed[0], plain[0])  # that of the spectrum
+    torch.testing.assert_close(changed[0], plain[0])  # the embedding of the spectrum
     torch.testing.assert_close(changed[1], network.branches[1](2 * clip))
 
 

@@ -36,7 +36,7 @@ class PlainBottleneck(nn.Module):
 
 
 def plain_network(network, n_channels, map_size, stages):
-    """The same network of torch's own layers, with the same values."""
+    """The same network built from torch's own layers, with the same parameters."""
     bottlenecks, n_in = [], 64
     for expansion, n_out, n_blocks, stride in stages:
         for block in range(n_blocks):

@@ -140,7 +140,7 @@ def test_scored_clip_does_not_depend_on_its_batch():
 
 
 def idle_parameters(objective):
-    """Names of parameters without a gradient, with one of zeros, or with one that is not finite."""
+    """Names of parameters whose gradient is missing, zero everywhere or not finite."""
     gradients = {name: parameter.grad for name, parameter in objective.named_parameters()}
     assert gradients
     return [name for name, g in gradients.items() if g is None or not (g.isfinite().all() and (g != 0).any())]
@@ -184,7 +184,7 @@ def test_layout_in_memory_does_not_change_the_gradients(branches):
 
 
 class Recorder(torch.nn.Module):
-    """The first values of all inputs, joined to embeddings; keeps what it was given."""
+    """Network that records its inputs; its embeddings are the first values of all inputs, joined."""
 
     def forward(self, inputs, label=None, generator=None, mix=None):
         if mix is not None:

@@ -17,7 +17,7 @@ def noise(*shape, seed=0):
 
 
 def plain_network(network, n_mels, n_frames):
-    """The same network of one-dimensional layers, with the same values."""
+    """The same network built from one-dimensional layers, with the same parameters."""
 
     def layer(n_in, n_out, width, **settings):
         convolution = nn.Conv1d(n_in, n_out, width, bias=False, **settings)

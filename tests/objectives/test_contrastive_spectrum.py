@@ -9,6 +9,7 @@ from torch.nn import functional
 from skasd.losses import cross_domain_loss, cross_domain_pairs
 from skasd.networks import BYOLANet, MobileFaceNet, PerturbationHead, SegmentNet
 from skasd.objectives._contrastive_spectrum import ContrastOptions, SpectrumContrastObjective, encoder_of
+from skasd.objectives._network_options import SegmentNetOptions
 
 N_BANDS, LENGTH, DIM = 16, 8, 12
 LABEL = torch.tensor([0, 1, 0, 2, 3, 2, 4, 4])  # classes 0 and 1 in both domains, class 2 in the source domain alone
@@ -31,9 +32,9 @@ class Flat(nn.Module):
         return torch.sin(3 * image.flatten(1)[:, :DIM])
 
 
-def objective(**settings):
+def objective(*, projector="narrow", **settings):
     torch.manual_seed(0)
-    options = ContrastOptions(embedding_dim=DIM, **settings)
+    options = ContrastOptions(network=SegmentNetOptions(embedding_dim=DIM, projector=projector), **settings)
     network = SegmentNet(TwoViews(), Flat(), 5, LENGTH)
     return SpectrumContrastObjective(network, options, HAS_BOTH)
 
@@ -50,21 +51,26 @@ def embeddings(made, seed=1):
     return Flat()(torch.cat([segment, segment / 2])[:, None])
 
 
-@pytest.mark.parametrize("settings", [{}, {"cross_domain": False}, {"ignore_same_domain": False}], ids=str)
-@pytest.mark.parametrize("contrast", ["supcon", "pairwise"])
-def test_the_contrast_is_that_of_the_pairs(settings, contrast):
-    made = objective(projector="off", contrast=contrast, temperature=0.3, **settings)
+@pytest.mark.parametrize(
+    ("same_domain", "of_pairs"),
+    [("ignore", {}), ("pull", {"cross_domain": False}), ("push", {"ignore_same_domain": False})],
+)
+@pytest.mark.parametrize(("contrast", "temperature"), [("supcon", {"temperature": 0.3}), ("pairwise", {})])
+def test_the_contrast_is_that_of_the_pairs(same_domain, of_pairs, contrast, temperature):
+    made = objective(projector="off", contrast=contrast, same_domain=same_domain, **temperature)
     label, clip = (LABEL // 2).repeat(2), torch.arange(8).repeat(2)
     view = torch.arange(2).repeat_interleave(8)
     domain = torch.where(label < 2, (LABEL % 2).repeat(2), view)
-    pairs = cross_domain_pairs(label, domain, clip, **settings)
-    expected = cross_domain_loss(embeddings(made), *pairs, temperature=0.3, form=contrast)
+    pairs = cross_domain_pairs(label, domain, clip, **of_pairs)
+    expected = cross_domain_loss(embeddings(made), *pairs, form=contrast, **temperature)
     torch.testing.assert_close(loss(made), expected)
 
 
 def test_a_view_of_a_class_of_one_domain_is_pulled_to_the_other_views_of_its_class():
     made = objective(projector="off")
-    pairs = cross_domain_pairs(torch.zeros(4), torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1]))
+    pairs = cross_domain_pairs(
+        torch.zeros(4, dtype=torch.int64), torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
+    )
     rows = torch.tensor([6, 7, 14, 15])
     expected = cross_domain_loss(embeddings(made)[rows], *pairs)
     torch.testing.assert_close(made._loss(embeddings(made)[rows], torch.tensor([4, 4])), expected)
@@ -106,16 +112,16 @@ def test_projectors():
 
 
 def test_encoders():
-    assert isinstance(encoder_of((16, 8), ContrastOptions()), MobileFaceNet)
-    assert isinstance(encoder_of((16, 8), ContrastOptions(encoder="byol_a")), BYOLANet)
+    assert isinstance(encoder_of((16, 8), SegmentNetOptions()), MobileFaceNet)
+    assert isinstance(encoder_of((16, 8), SegmentNetOptions(encoder="byol_a")), BYOLANet)
     with pytest.raises(ValueError, match=r"encoder='byol_a' halves bands and frames three times.*16 and 7"):
-        encoder_of((16, 7), ContrastOptions(encoder="byol_a"))
+        encoder_of((16, 7), SegmentNetOptions(encoder="byol_a"))
 
 
 def test_segments_are_no_longer_than_clips():
-    assert ContrastOptions().length(313) == 64
-    assert ContrastOptions().length(20) == 20
-    assert ContrastOptions(segment_length=None).length(313) == 313
-    assert ContrastOptions(segment_length=None).segments(313) == ContrastOptions().segments(64) == 1
-    assert ContrastOptions().segments(65) == 5
+    assert SegmentNetOptions().length(313) == 64
+    assert SegmentNetOptions().length(20) == 20
+    assert SegmentNetOptions(segment_length=None).length(313) == 313
+    assert SegmentNetOptions(segment_length=None).segments(313) == SegmentNetOptions().segments(64) == 1
+    assert SegmentNetOptions().segments(65) == 5
     assert np.isfinite(loss(objective()).item())

@@ -9,7 +9,8 @@ from torch.nn import functional
 from skasd.losses import two_view_loss
 from skasd.networks import JointNet
 from skasd.networks._joint import flattened, running_median
-from skasd.objectives._joint_ae_cnn import JointObjective, JointOptions, PatchOutputs
+from skasd.objectives._joint_ae_cnn import JointObjective, JointOptions, PatchOptions, PatchOutputs
+from skasd.objectives._network_options import JointNetOptions
 from skasd.scoring._log_odds import log_odds
 
 PATCH = torch.randn(4, 8, 16, generator=torch.Generator().manual_seed(0))
@@ -21,10 +22,11 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def objective(has_autoencoder=True, **options):
+def objective(*, has_autoencoder=True, network=None, **options):
     torch.manual_seed(0)
-    network = JointNet(16, 8, 2, width=0.1, has_autoencoder=has_autoencoder, dropout=0.0)
-    return JointObjective(network, JointOptions(**{"median_filter": None, **options})).eval()
+    made = JointNet(16, 8, 2, width=0.1, has_autoencoder=has_autoencoder, dropout=0.0)
+    sizes = JointNetOptions(autoencoder=has_autoencoder, **(network or {}))
+    return JointObjective(made, JointOptions(**{"median_filter": None, "network": sizes, **options})).eval()
 
 
 def loss_of(made):
@@ -88,18 +90,18 @@ def test_loss_has_three_parts():
 
 
 def test_without_an_autoencoder_the_classification_is_all():
-    bare = objective(has_autoencoder=False, autoencoder=False)
+    bare = objective(has_autoencoder=False)
     torch.testing.assert_close(loss_of(bare), bare.validation_loss({"patch": PATCH}, LABEL))
     assert PatchOutputs(bare)(PATCH)[:, -1].tolist() == [0] * 4
 
 
 def test_first_classification_is_that_of_chance():
-    loss = objective(has_autoencoder=False, autoencoder=False).validation_loss({"patch": PATCH}, LABEL)
+    loss = objective(has_autoencoder=False).validation_loss({"patch": PATCH}, LABEL)
     assert loss.item() == pytest.approx(math.log(2), abs=0.2)
 
 
 def test_unit_vectors_may_go_into_classifier_and_decoder():
-    made = objective(normalise_features=True, contrastive_weight=0.0)
+    made = objective(network={"normalise_features": True}, contrastive_weight=0.0)
     network = made.network
     features, values = network.features(PATCH), flattened(PATCH)
     code = functional.normalize(network.autoencoder.encoder(values))
@@ -109,7 +111,7 @@ def test_unit_vectors_may_go_into_classifier_and_decoder():
 
 
 def test_mixed_patches_have_mixed_labels():
-    made = objective(has_autoencoder=False, autoencoder=False, mixup_alpha=0.5)
+    made = objective(has_autoencoder=False, mixup_alpha=0.5)
     patch, mixing = made._augmented(PATCH, LABEL, generator())
     torch.testing.assert_close(patch, mixing(PATCH))
     logits = made.network.logits(made.network.features(patch))
@@ -121,7 +123,7 @@ def test_mixed_patches_have_mixed_labels():
 
 @pytest.mark.parametrize("option", [{"time_mask": 4}, {"frame_shift": 3}])
 def test_augmentations_change_the_patches_of_a_training_alone(option):
-    made, plain = objective(**option), objective()
+    made, plain = objective(patches=PatchOptions(**option)), objective()
     assert loss_of(made) != loss_of(plain)
     torch.testing.assert_close(loss_of(made), loss_of(made))
     inputs = {"patch": PATCH}
@@ -153,6 +155,7 @@ def test_events_of_half_a_window_are_filtered(first, last, stays):
 
 
 def test_patches_may_be_filtered_one_by_one():
-    made = objective(median_filter=3, median_level="patch")
+    made = objective(median_filter=3, patches=PatchOptions(median_level="patch"))
     torch.testing.assert_close(PatchOutputs(made)(PATCH), PatchOutputs(objective())(running_median(PATCH, 3)))
-    assert objective(median_filter=3, median_level="clip").options.patch_median is None
+    of_clip = objective(median_filter=3, patches=PatchOptions(median_level="clip")).options
+    assert (of_clip.patch_median, of_clip.clip_median) == (None, 3)

@@ -5,12 +5,13 @@ from torch.nn import functional
 
 from skasd.losses import AdaProjHead, SubClusterAdaCosHead, prototype_loss, text_embedding
 from skasd.networks import SpectrumNet
-from skasd.objectives._self_supervised import SpectrumObjective, SpectrumOptions
+from skasd.objectives._network_options import DualBranchNetOptions
+from skasd.objectives._self_supervised import SelfSupervisedObjective, SelfSupervisedOptions
 
 LABELS = ["fan | source", "fan | target", "valve | source"]
 SHORT = 10_000
 LABEL = torch.tensor([0, 1, 2, 0])
-PLAIN = {"mixup_probability": 0.0, "embedding_dim": 16, "n_subclusters": 2}
+PLAIN = {"mixup_probability": 0.0, "n_subclusters": 2, "network": DualBranchNetOptions(embedding_dim=16)}
 
 
 def generator(seed=0):
@@ -30,7 +31,7 @@ def network():
 
 def objective(network, **settings):
     torch.manual_seed(1)
-    return SpectrumObjective(network, LABELS, SpectrumOptions(**{**PLAIN, **settings})).eval()
+    return SelfSupervisedObjective(network, LABELS, SelfSupervisedOptions(**{**PLAIN, **settings})).eval()
 
 
 def one_hot(label):
@@ -127,7 +128,8 @@ def test_label_text_may_be_aligned_with(network, clips):
     ],
 )
 def test_heads(network, clips, head, kind, shape):
-    made = objective(network, head=head)
+    settings = {"head": head} | ({"n_subclusters": 16} if head == "adacos" else {})
+    made = objective(network, **settings)
     assert isinstance(made.head, kind)
     assert made.head.weight.shape == shape
     assert made.head.weight.requires_grad
@@ -149,13 +151,31 @@ def test_same_generator_same_loss(network, clips):
         ({"n_subclusters": 0}, ValueError, "n_subclusters=0 is too small"),
         ({"mixup_probability": 2}, ValueError, "mixup_probability=2.0 is out of range"),
         ({"label_text": "bert"}, ValueError, "label_text='bert' is unknown"),
-        ({"frequency_attention": "on"}, ValueError, "frequency_attention='on' is unknown"),
         ({"statistics_exchange": 1}, ValueError, "statistics_exchange=1 is unknown"),
         ({"feature_exchange": 1}, ValueError, "feature_exchange=1 is unknown"),
-        ({"n_ffts": 1024}, TypeError, "n_ffts=1024; a tuple of window lengths"),
-        ({"n_ffts": (16,)}, ValueError, "n_ffts=16 is too small"),
+        (
+            {"head": "adaproj", "dynamic_scale": True},
+            ValueError,
+            "dynamic_scale=True has no effect with head='adaproj'",
+        ),
+        ({"head": "adacos", "n_subclusters": 2}, ValueError, "n_subclusters=2 has no effect with head='adacos'"),
     ],
 )
 def test_bad_options_are_refused(settings, error, message):
     with pytest.raises(error, match=message):
-        SpectrumOptions(**settings).check()
+        SelfSupervisedOptions(**settings).check()
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"frequency_attention": "on"}, ValueError, "frequency_attention='on' is unknown"),
+        ({"embedding_dim": 1}, ValueError, "embedding_dim=1 is too small"),
+        ({"n_ffts": 1024}, TypeError, "n_ffts=1024; a tuple of window lengths"),
+        ({"n_ffts": ()}, TypeError, r"n_ffts=\(\); a tuple of window lengths"),
+        ({"n_ffts": (16,)}, ValueError, "n_ffts=16 is too small"),
+    ],
+)
+def test_bad_options_of_the_network_are_refused(settings, error, message):
+    with pytest.raises(error, match=message):
+        DualBranchNetOptions(**settings).check()

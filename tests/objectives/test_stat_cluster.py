@@ -5,6 +5,7 @@ from torch.nn import functional
 
 from skasd.losses import ArcFaceHead, prototype_loss, supervised_contrastive_loss
 from skasd.networks import OSSCLNet
+from skasd.objectives._network_options import MobileFaceNetOptions
 from skasd.objectives._stat_cluster import (
     ClusterObjective,
     ClusterOptions,
@@ -12,7 +13,7 @@ from skasd.objectives._stat_cluster import (
     Projector,
     train_clusters,
 )
-from skasd.training import ClipStore, TrainingOptions
+from skasd.training import ClipStore, TrainingPlan
 
 LABEL = torch.tensor([0, 0, 1, 2, 2, 1])
 SMALL = {"bottlenecks": ((1, 8, 1, 2),), "embedding_dim": 8}
@@ -31,7 +32,7 @@ def network():
 
 def objective(network, statistics=None, **settings):
     torch.manual_seed(1)
-    options = ClusterOptions(**{**SMALL, **settings})
+    options = ClusterOptions(network=MobileFaceNetOptions(**SMALL), **settings)
     statistics = torch.eye(3) if statistics is None else statistics
     return ClusterObjective(network, ArcFaceHead(8, 3, margin=options.margin), options, statistics).eval()
 
@@ -64,7 +65,7 @@ def test_contrast_with_prototypes_of_the_classes(network, clips):
 def test_first_stage_contrasts_the_last_layer_and_second_takes_the_first(network, clips):
     torch.manual_seed(0)
     projector = Projector(network, 8).eval()
-    made = ContrastObjective(projector, ClusterOptions(temperature=0.5, **SMALL))
+    made = ContrastObjective(projector, ClusterOptions(temperature=0.5, network=MobileFaceNetOptions(**SMALL)))
     of_last = projector.rest(projector.first(network(clips)))
     expected = supervised_contrastive_loss(of_last, LABEL, temperature=0.5, base_temperature=0.5)
     torch.testing.assert_close(made(clips, LABEL, None), expected)
@@ -87,8 +88,8 @@ def test_training_learns_and_the_same_seed_gives_the_same_weights(contrast):
             size=(16, 12),
             hop_length=512,
             dtype=np.dtype(np.float32),
-            options=ClusterOptions(contrast=contrast, **SMALL),
-            training=TrainingOptions(max_epochs=30, learning_rate=1e-2, averaging_decay=None, device="cpu"),
+            options=ClusterOptions(contrast=contrast, network=MobileFaceNetOptions(**SMALL)),
+            plan=TrainingPlan(max_epochs=30, learning_rate=1e-2, ema_decay=None, device="cpu"),
             seed=0,
         )
 
@@ -99,19 +100,44 @@ def test_training_learns_and_the_same_seed_gives_the_same_weights(contrast):
 
 
 @pytest.mark.parametrize(
+    ("given", "default", "expected"),
+    [("auto", True, True), ("auto", False, False), (True, False, True), (False, True, False)],
+)
+def test_perturbation_head_of_the_network(given, default, expected):
+    assert MobileFaceNetOptions(perturbation_head=given).has_head(default) is expected
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"margin": 2}, "margin=2.0 is out of range"),
-        ({"scale": 0}, "scale=0.0 is out of range"),
         (
             {"contrast": "triplet"},
             "contrast='triplet' is unknown; expected one of 'supcon', 'prototype', 'two_stage', 'off'",
         ),
         ({"contrastive_weight": -1}, "contrastive_weight=-1.0 is out of range"),
         ({"temperature": 0}, "temperature=0.0 is out of range"),
-        ({"embedding_dim": 1}, "embedding_dim=1 is too small"),
+        ({"contrast": "off", "temperature": 0.2}, "temperature=0.2 has no effect with contrast='off'"),
+        ({"contrast": "off", "contrastive_weight": 1.0}, "contrastive_weight=1.0 has no effect with contrast='off'"),
+        ({"contrast": "two_stage", "contrastive_weight": 1.0}, "contrastive_weight=1.0 has no effect"),
+        ({"contrastive_weight": 0, "temperature": 0.2}, "temperature=0.2 has no effect with contrastive_weight=0"),
     ],
 )
 def test_bad_options_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         ClusterOptions(**settings).check()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"scale": 0}, "scale=0.0 is out of range"),
+        ({"embedding_dim": 1}, "embedding_dim=1 is too small"),
+        ({"n_subcenters": 0}, "n_subcenters=0 is too small"),
+        ({"perturbation_head": "yes"}, "perturbation_head='yes' is unknown"),
+        ({"bottlenecks": "2022"}, "bottlenecks='2022' is unknown"),
+    ],
+)
+def test_bad_options_of_the_network_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        MobileFaceNetOptions(**settings).check()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from skasd.training import Learner
+from skasd.training._averaging import Learner
 from tests.training.tiny import N_TIMEPOINTS, TinyObjective, fit, labels, seeded_objective, waveforms
 
 
@@ -104,7 +104,7 @@ def test_the_average_learns_no_gradients_of_its_own():
 
 def test_without_decay_the_objective_itself_is_trained():
     objective = seeded_objective()
-    assert fit(objective, averaging_decay=None).objective is objective
+    assert fit(objective, ema_decay=None).objective is objective
 
 
 class LinearObjective(TinyObjective):
@@ -119,7 +119,7 @@ class LinearObjective(TinyObjective):
 
 
 def test_without_decay_the_weights_are_those_of_plain_adamw():
-    trained = fit(seeded_objective(LinearObjective), averaging_decay=None, batch_size=12, min_learning_rate=0.01)
+    trained = fit(seeded_objective(LinearObjective), ema_decay=None, batch_size=12, min_learning_rate=0.01)
     plain = seeded_objective(LinearObjective)
     optimizer = torch.optim.AdamW(plain.parameters(), lr=0.01, weight_decay=0.01)
     inputs, label = {"waveform": torch.from_numpy(waveforms(12)).double()}, torch.from_numpy(labels(12))
@@ -131,19 +131,19 @@ def test_without_decay_the_weights_are_those_of_plain_adamw():
 
 
 def test_the_average_is_what_is_returned():
-    averaged, plain = (fit(averaging_decay=decay).objective for decay in (0.9999, None))
+    averaged, plain = (fit(ema_decay=decay).objective for decay in (0.9999, None))
     difference = averaged.network[0].weight - plain.network[0].weight
     assert difference.abs().max() > 1e-3
 
 
 def test_the_average_does_not_change_what_is_learnt():
-    losses = [[epoch["train_loss"] for epoch in fit(averaging_decay=decay).history] for decay in (0.9999, 0.5, None)]
+    losses = [[epoch["train_loss"] for epoch in fit(ema_decay=decay).history] for decay in (0.9999, 0.5, None)]
     assert losses[0] == losses[1] == losses[2]
 
 
 @pytest.mark.parametrize("decay", [0.9999, None])
 def test_what_is_returned_is_in_evaluation_mode_and_can_be_trained_on(decay):
-    objective = fit(averaging_decay=decay, validation_fraction=0.3).objective
+    objective = fit(ema_decay=decay, validation_fraction=0.3).objective
     assert not any(module.training for module in objective.modules())
     assert all(parameter.requires_grad for parameter in objective.parameters())
 

@@ -30,7 +30,7 @@ class OwnNet(nn.Module):
 def trained(**options):
     objective = seeded_objective(TinyObjective)
     objective.network = OwnNet(objective.network)
-    return fit(objective, max_epochs=2, validation_fraction=0.3, averaging_decay=None, **options)
+    return fit(objective, max_epochs=2, validation_fraction=0.3, ema_decay=None, **options)
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from skasd.training import Batches, ClipStore, Rows, TrainingClips
-from skasd.training._data import balanced
+from skasd.training import ClipStore
+from skasd.training._data import Batches, Rows, TrainingClips, balanced
 from tests.training.tiny import (
     SeenLabels,
     TinyObjective,

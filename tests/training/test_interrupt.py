@@ -17,7 +17,7 @@ def interrupted(epoch, *callbacks, **options):
         return fit(max_epochs=5, callbacks=[*callbacks, BreakOff(epoch)], **options)
 
 
-@pytest.mark.parametrize("options", [{}, {"averaging_decay": None}, {"sampling": "balanced"}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"ema_decay": None}, {"sampling": "balanced"}], ids=str)
 def test_an_interrupt_leaves_the_state_of_the_last_whole_epoch(options):
     watch = States()
     fit(max_epochs=5, callbacks=[watch], **options)

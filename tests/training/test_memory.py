@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from skasd.training import _memory, reused_memory
+from skasd.training import _memory
+from skasd.training._memory import reused_memory
 
 MEBIBYTE = 2**20
 needs_glibc = pytest.mark.skipif(_memory._glibc() is None, reason="the C library is not glibc")
@@ -22,7 +23,7 @@ def use_and_free(n_blocks=16):
 IN_A_NEW_PROCESS = """
 import os
 from pathlib import Path
-from skasd.training import reused_memory
+from skasd.training._memory import reused_memory
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 2**20

@@ -23,7 +23,7 @@ class Batches(Callback):
 def test_running_statistics_of_the_first_steps_are_plain_means():
     batches = Batches()
     objective = seeded_objective(TinyObjective)
-    fit(objective=objective, max_epochs=1, batch_size=4, averaging_decay=None, callbacks=[batches])
+    fit(objective=objective, max_epochs=1, batch_size=4, ema_decay=None, callbacks=[batches])
     n_steps = len(batches.seen)
     assert 1 < n_steps < 10
     mean = torch.stack([seen.mean(dim=0) for seen in batches.seen]).mean(dim=0)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from skasd.training import Batches, PatchStore, Rows
+from skasd.training import PatchStore
+from skasd.training._data import Batches, Rows
 from skasd.training._patches import as_patches, patch_starts, repeated
 
 CPU = torch.device("cpu")

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from skasd.training import autocast, autocast_dtype
+from skasd.training._precision import autocast, autocast_dtype
 from tests.training.tiny import fit, seeded_objective
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")

@@ -11,8 +11,9 @@ from skorch.callbacks import Callback, Checkpoint, LoadInitState
 
 from skasd.augmentations import SpectrumAugmentation, TrainingSpectra
 from skasd.objectives._contrastive_spectrum import ContrastOptions, train_contrastive_spectrum
+from skasd.objectives._network_options import MobileFaceNetOptions, SegmentNetOptions
 from skasd.objectives._osscl import OSSCLOptions, train_osscl
-from skasd.training import TrainingOptions
+from skasd.training import TrainingPlan
 from tests.training.tiny import (
     BreakOff,
     ScriptedObjective,
@@ -42,10 +43,8 @@ def fit_osscl(callbacks=None, max_epochs=4):
         size=(8, 9),
         hop_length=512,
         dtype=np.dtype(np.float32),
-        options=OSSCLOptions(embedding_dim=8, bottlenecks=[(2, 8, 1, 2)]),
-        training=TrainingOptions(
-            max_epochs=max_epochs, batch_size=4, learning_rate=1e-3, device="cpu", callbacks=callbacks
-        ),
+        options=OSSCLOptions(network=MobileFaceNetOptions(embedding_dim=8, bottlenecks=[(2, 8, 1, 2)])),
+        plan=TrainingPlan(max_epochs=max_epochs, batch_size=4, learning_rate=1e-3, device="cpu", callbacks=callbacks),
         seed=0,
     )
 
@@ -54,7 +53,7 @@ def fit_osscl(callbacks=None, max_epochs=4):
     "options",
     [
         {},
-        {"averaging_decay": None},
+        {"ema_decay": None},
         {"sampling": "balanced"},
         {"validation_fraction": 0.3},
         {"memory_budget": 1},
@@ -81,7 +80,7 @@ def test_a_training_that_goes_on_has_the_history_of_one_without_a_break(tmp_path
 
 def fit_contrastive(callbacks=None):
     log_mel = np.random.default_rng(0).standard_normal((12, 8, 12)).astype(np.float32)
-    options = ContrastOptions(embedding_dim=8, bottlenecks=[(2, 8, 1, 2)], segment_length=8)
+    sizes = SegmentNetOptions(embedding_dim=8, bottlenecks=[(2, 8, 1, 2)], segment_length=8)
     spectra = TrainingSpectra(np.linspace(500, 8000, 8), np.ones((2, 8)), 0.0, 1.0, 1.0, 8, 12)
     return train_contrastive_spectrum(
         filled_store(log_mel, name="log_mel"),
@@ -90,8 +89,8 @@ def fit_contrastive(callbacks=None):
         augmenter=SpectrumAugmentation(pre_norm="running", bank_size=30).prepare(spectra),
         size=(8, 12),
         dtype=np.dtype(np.float32),
-        options=options,
-        training=TrainingOptions(max_epochs=4, batch_size=4, learning_rate=1e-3, device="cpu", callbacks=callbacks),
+        options=ContrastOptions(network=sizes),
+        plan=TrainingPlan(max_epochs=4, batch_size=4, learning_rate=1e-3, device="cpu", callbacks=callbacks),
         seed=0,
     )
 
@@ -158,7 +157,7 @@ def test_a_checkpoint_whose_weights_and_history_disagree_is_refused(tmp_path):
     shutil.copy(
         tmp_path / "three" / "params.pt", tmp_path / "two" / "params.pt"
     )  # killed before the history was written
-    with pytest.raises(ValueError, match="weights of epoch 3 and a history of 2 epochs: it was cut short"):
+    with pytest.raises(ValueError, match="weights of epoch 3 and a history of 2 epochs: writing it was interrupted"):
         fit(max_epochs=5, callbacks=resuming(tmp_path / "two"))
 
 

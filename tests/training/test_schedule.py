@@ -1,7 +1,7 @@
 import pytest
 from skorch.callbacks import Callback
 
-from skasd.training import CosineSchedule, HalvingSchedule
+from skasd.training._callbacks import CosineSchedule, HalvingSchedule
 from tests.training.tiny import fit
 
 

@@ -189,6 +189,17 @@ def test_what_came_of_a_training_can_be_pickled():
     assert_same_state(loaded.objective, training.objective)
 
 
+@pytest.mark.parametrize("names_parts", [True, False])
+def test_the_network_is_compiled_or_the_parts_that_the_objective_names(monkeypatch, names_parts):
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, *args, **kwargs: compiled.append(module))
+    objective = seeded_objective()
+    if names_parts:
+        objective.compiled_parts = tuple(objective.network[:2])
+    fit(objective, compile=True, ema_decay=None)
+    assert compiled == (list(objective.network[:2]) if names_parts else [objective.network])
+
+
 def test_an_unknown_device_is_refused_by_name():
     with pytest.raises(ValueError, match="device='tpu'"):
         fit(device="tpu")

@@ -53,7 +53,7 @@ def test_the_history_holds_both_losses_of_each_epoch():
 
 def test_the_validated_loss_is_that_of_the_average():
     averaged, plain = (
-        [epoch["valid_loss"] for epoch in fit(validation_fraction=0.3, averaging_decay=decay).history]
+        [epoch["valid_loss"] for epoch in fit(validation_fraction=0.3, ema_decay=decay).history]
         for decay in (0.9999, None)
     )
     assert averaged != plain
@@ -61,7 +61,7 @@ def test_the_validated_loss_is_that_of_the_average():
 
 @pytest.mark.parametrize("decay", [0.9999, None])
 def test_the_weights_of_the_best_epoch_are_returned(decay):
-    training, watch = scripted([3.0, 1.0, 2.0, 4.0], averaging_decay=decay)
+    training, watch = scripted([3.0, 1.0, 2.0, 4.0], ema_decay=decay)
     assert_same_state(training.objective, watch.of_epoch[2])
 
 

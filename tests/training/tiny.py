@@ -9,7 +9,7 @@ from skorch.callbacks import Callback, Checkpoint, LoadInitState
 from torch import nn
 from torch.nn import functional
 
-from skasd.training import ClipStore, TrainingOptions, seeded, train
+from skasd.training import ClipStore, TrainingPlan, seeded, train
 
 N_TIMEPOINTS = 4
 
@@ -65,11 +65,11 @@ def filled_store(values, memory_budget=np.inf, name="waveform"):
 
 
 def fit(objective=None, label=None, *, n_clips=12, memory_budget=np.inf, seed=0, **options):
-    """A training of a few steps; `options` are those of TrainingOptions."""
+    """A training of a few steps; `options` are fields of TrainingPlan."""
     usual = {"max_epochs": 3, "batch_size": 4, "learning_rate": 0.01, "precision": "float32", "device": "cpu"}
     label = labels(n_clips) if label is None else np.asarray(label)
     with closing(filled_store(waveforms(len(label)), memory_budget)) as store:
-        return train(objective or seeded_objective(), store, label, TrainingOptions(**usual | options), seed=seed)
+        return train(objective or seeded_objective(), store, label, TrainingPlan(**usual | options), seed=seed)
 
 
 def checkpoint(folder):

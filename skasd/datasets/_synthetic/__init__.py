@@ -1,4 +1,4 @@
-"""Synthetic machines: what they are made of, how they run, what breaks, and how it is recorded."""
+"""Synthetic machines: machine types, sources of sound, operating states, faults and recording."""
 
 from skasd.datasets._synthetic._machines import make_machine_clips
 

@@ -1,4 +1,4 @@
-"""What goes wrong with the synthetic machines: each fault changes the sound of a healthy one."""
+"""Faults of the synthetic machines: each changes the sound of a healthy machine."""
 
 from typing import NamedTuple
 
@@ -18,20 +18,21 @@ from skasd.datasets._synthetic._signals import (
 )
 from skasd.datasets._synthetic._timing import Timing
 
-LEVEL_SPREAD = 2.0  # dB, give or take, from one faulty clip to the next
+LEVEL_SPREAD = 2.0  # dB, plus or minus, from one faulty clip to the next
 BEARING_QUALITY = 12.0
 SLIP = 0.02  # random displacement of the impacts of a bearing, as a share of the time between them
 BAND_OCTAVES = 0.25  # half width of the band in which a fault is compared with the machine
 LEAK_OCTAVES = 0.25  # half width of the band of a leak
 SQUEAL_RATE = 6.0  # Hz, possible bursts of squeal per second
-SQUEAL_WANDER = 0.01  # relative wander of its frequency
+SQUEAL_WANDER = 0.01  # relative wander of the frequency of a squeal
 MODULATION = 0.35  # depth of the amplitude modulation by an imbalance at severity 1
 
 
 class Scene(NamedTuple):
-    """What a fault may know of its clip: the machine, how it runs, when it sounds, its shaft, its housing.
+    """What a fault depends on in a clip: machine, operating state, timing, shaft and housing.
 
-    ``turns`` (n_timepoints,) is the phase of the shaft in cycles, ``housing`` (n_timepoints // 2 + 1,) the response.
+    ``turns`` (n_timepoints,) is the phase of the shaft in cycles, ``housing`` (n_timepoints // 2 + 1,) the response of
+    the housing.
     """
 
     machine: Machine
@@ -41,7 +42,7 @@ class Scene(NamedTuple):
     housing: np.ndarray
 
     def band_share(self, centre):
-        """Amplitude of unit noise behind the housing within a band around ``centre`` (Hz), as a share of the whole."""
+        """Amplitude of unit noise, filtered by the housing, in a band around ``centre`` (Hz), as a share of the whole."""
         power = np.square(np.abs(self.housing))
         edges = centre * 2.0 ** np.array([-BAND_OCTAVES, BAND_OCTAVES]) * self.timing.n_timepoints
         low, high = (edges / self.timing.sample_rate).astype(int)
@@ -49,25 +50,25 @@ class Scene(NamedTuple):
 
 
 def add_fault(rng, kind, scene, sound, severity):
-    """The sound of a faulty machine.
+    """Add a fault to the sound of a healthy machine.
 
     Parameters
     ----------
     rng : numpy.random.Generator
-        Draws the fault; it draws the same for every severity.
+        Draws the fault; the draws do not depend on the severity.
     kind : str
-        Key of ``FAULTS``.
+        Kind of the fault, a key of ``FAULTS``.
     scene : Scene
-        The clip.
+        The clip that the fault is added to.
     sound : ndarray of shape (n_timepoints,)
-        The healthy machine without background, of unit RMS while it sounds.
+        Sound of the healthy machine without background, with unit RMS while it sounds.
     severity : float
-        Factor on the amplitude of what is added; 0 changes nothing.
+        Factor on the amplitude of the fault, dimensionless; 0 changes nothing.
 
     Returns
     -------
     ndarray of shape (n_timepoints,)
-        Sound with the fault.
+        Sound of the faulty machine.
     """
     level = scene.machine.kind.faults[kind]
     size = np.float32(severity * decibel(level) * jitter_db(rng, LEVEL_SPREAD))
@@ -75,7 +76,7 @@ def add_fault(rng, kind, scene, sound, severity):
 
 
 def bearing(rng, scene, sound, size, severity):
-    """Impacts that each excite a resonance, ``bearing_order`` times per turn, strongest in the loaded zone."""
+    """Impacts that excite a resonance ``bearing_order`` times per turn, strongest in the loaded zone."""
     machine, timing, turns = scene.machine, scene.timing, scene.turns
     step = np.floor(machine.bearing_order * turns)
     when = np.flatnonzero(np.diff(step))
@@ -92,7 +93,7 @@ def bearing(rng, scene, sound, size, severity):
 
 
 def imbalance(rng, scene, sound, size, severity):
-    """A tone at one and two turns, and an amplitude that rises and falls once per turn."""
+    """Tones at once and twice the rotation frequency, and an amplitude modulation once per turn."""
     depth = np.float32(min(MODULATION * severity, 1.0))
     offset = rng.uniform(0.0, 2.0 * np.pi, 2)
     once = harmonic_sum(scene.turns, np.ones(1), offset[:1])
@@ -101,7 +102,7 @@ def imbalance(rng, scene, sound, size, severity):
 
 
 def leak(rng, scene, sound, size, severity):
-    """Hiss: noise in a band about half an octave wide, centred somewhere from 3 to 6 kHz."""
+    """Hiss: noise in a band about half an octave wide, centred between 3 and 6 kHz."""
     timing = scene.timing
     frequency = bin_frequencies(timing.n_timepoints, timing.sample_rate)
     centre = min(rng.uniform(3000.0, 6000.0), 0.4 * timing.sample_rate)
@@ -111,7 +112,7 @@ def leak(rng, scene, sound, size, severity):
 
 
 def squeal(rng, scene, sound, size, severity):
-    """Bursts of a tone with one overtone, somewhere from 1.2 to 3 kHz, whose frequency wanders."""
+    """Bursts of a tone with one overtone, whose frequency wanders around a centre between 1.2 and 3 kHz."""
     timing = scene.timing
     centre = min(rng.uniform(1200.0, 3000.0), 0.2 * timing.sample_rate)
     frequency = centre * (1.0 + SQUEAL_WANDER * wandering(rng, timing.n_timepoints, timing.sample_rate))
@@ -120,7 +121,7 @@ def squeal(rng, scene, sound, size, severity):
 
 
 def missing(rng, scene, sound, size, severity):
-    """Events left out: the share 1 - 2 ** -severity of them, rounded up or down at random."""
+    """Leave out the share 1 - 2 ** -severity of the events, rounded up or down at random."""
     n_events = len(scene.timing.start)
     n_missing = int(-np.expm1(-np.log(2.0) * severity) * n_events + rng.random())
     played = np.ones(n_events, dtype=np.float32)
@@ -129,7 +130,7 @@ def missing(rng, scene, sound, size, severity):
 
 
 def _bursts(rng, scene):
-    """Half-sine arches over half of the events of a rhythmic machine, or over most of equal parts of the clip."""
+    """Half-sine envelopes over half of the events of a rhythmic machine, or over 80 % of equal parts of the clip."""
     timing = scene.timing
     if scene.machine.kind.rhythmic:
         share, n_parts = 0.5, len(timing.start)
@@ -145,7 +146,7 @@ def _bursts(rng, scene):
 
 
 def _level(waveform, timing):
-    """Silence a waveform with the machine and give it an RMS of 1 while that sounds."""
+    """Silence a waveform while the machine is silent, and scale it to unit RMS while the machine sounds."""
     gated = waveform * timing.gate
     rms = timing.active_rms(gated)
     return gated / np.float32(rms) if rms else gated

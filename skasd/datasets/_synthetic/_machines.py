@@ -1,4 +1,4 @@
-"""Clips of synthetic machines with known faults, made offline."""
+"""Make clips of synthetic machines with known faults, without a download."""
 
 from itertools import product
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from skasd.datasets._synthetic._parameters import (
 )
 from skasd.datasets._synthetic._recording import make_site, record
 
-SHUFFLE = 7  # last word of the seeds that shuffle kinds, to keep them apart from those of the clips
+SHUFFLE = 7  # last element of the seeds that shuffle kinds, so that they differ from the seeds of clips
 COLUMNS = ["waveform", "machine_type", "section", "domain", "attributes", "split"]
 
 DESCRIPTION = """\
@@ -28,13 +28,13 @@ Synthetic machine clips
 
 {n_normal} normal and {n_anomaly} anomalous clips of {duration:g} s at {sample_rate} Hz, made by
 skasd.datasets.make_machine_clips. Machine types: {machine_types};
-kinds of anomalies: {kinds}; severity: {severity:g}; machine over background: {snr_db:g} dB.
-No recording went into them; the sources of sound are described in the user guide.
+kinds of anomalies: {kinds}; severity: {severity:g}; machine above background: {snr_db:g} dB.
+They contain no real recordings; the user guide describes how the sounds are made.
 """
 
 
 class _Group(NamedTuple):
-    """The clips of one section that share a split and a label."""
+    """Clips of one section that share a split and a label."""
 
     split: str
     n_clips: int
@@ -59,49 +59,49 @@ def make_machine_clips(
     return_X_y=False,
     random_state=None,
 ):
-    """Make clips of synthetic machines, normal and anomalous.
+    """Make normal and anomalous clips of synthetic machines.
 
-    Fans, pumps, sliders, valves, gearboxes and compressors like those of [1]_ and [2]_, each a source of sound (blades,
-    vanes, strokes, clicks, teeth) behind a housing with resonances, in the noise of a factory. The faults are those of
-    machine diagnostics [3]_. A section is one machine: section ``"00"`` of a fan is the same fan whatever the seed,
-    which draws the clips. A clip depends on its machine type, section, split, label and position among these alone:
-    asking for more clips, sections or machine types leaves it as it was.
+    The machines are fans, pumps, sliders, valves, gearboxes and compressors like those of [1]_ and [2]_: each is a source
+    of sound (blades, vanes, strokes, clicks, teeth) in a housing with resonances, recorded in factory noise. The faults
+    are those of machine diagnostics [3]_. A section is one machine: section ``"00"`` of a fan is the same fan for every
+    seed, and the seed draws its clips. A clip depends only on its machine type, section, split and label, and on its
+    position among such clips. Requesting more clips, sections or machine types does not change it.
 
     Parameters
     ----------
     machine_types : str or tuple of str, default=("fan", "pump", "slider", "valve", "gearbox")
-        Machines to record, each at most once; ``"compressor"`` is a sixth.
+        Machine types, each at most once; ``"compressor"`` is also available.
     n_sections : int, default=1
-        Sections per machine type, at most 100; they differ in speed, number of blades or teeth, and resonances.
+        Number of sections per machine type, at most 100. They differ in speed, number of blades or teeth, and resonances.
     n_train, n_test_normal, n_test_anomaly : int, default=20, 10, 10
-        Clips per machine type and section: for training (all normal), and normal and anomalous ones for the test.
+        Number of training clips (all normal), normal test clips and anomalous test clips per machine type and section.
     duration : float, default=2.0
-        Length of every clip in s, at least 0.1.
+        Length of every clip in seconds, at least 0.1.
     sample_rate : int, default=16000
-        Timepoints per second in Hz, at least 2000.
+        Sample rate in Hz, at least 2000.
     target_share : float or tuple of two floats, default=0.2
-        Share of clips in the target domain, in [0, 1]; a tuple gives that of the training clips and of the test
-        clips. In the target domain the speed, the load or the switching pattern and the background are others.
+        Share of clips in the target domain, in [0, 1]; a tuple gives the shares of the training clips and the test
+        clips. The target domain has a different background and a different speed, load or switching pattern.
     anomalies : "all" or tuple of str, default="all"
         Kinds of anomalies, which take turns: ``"bearing"``, ``"imbalance"``, ``"leak"``, ``"missing"``,
-        ``"squeal"``. A machine has only those that make sense for it, and needs at least one of them.
+        ``"squeal"``. Each machine type can have some of them, and at least one of these must be requested.
     severity : float, default=1.0
-        Factor on the amplitude of the anomalies, at least 0, dimensionless. At 0 an anomalous clip is a normal one;
-        at 1 most are found by good detectors; the same seed gives the same clip with a fault of another strength.
+        Factor on the amplitude of the anomalies, at least 0, dimensionless. At 0 an anomalous clip is the same as a
+        normal one; at 1 good detectors find most anomalies. With the same seed, only the strength of the fault changes.
     duty_cycle : float or None, default=None
-        Share of the time in which the machine sounds, in (0, 1]; anomalies sound only then. ``None`` leaves each
-        machine as it is: always for fan, pump, gearbox and compressor, about half for a slider, about 0.15 for a valve.
+        Share of the time in which the machine sounds, in (0, 1]; anomalies sound only then. ``None`` uses the usual
+        share of each machine: 1 for fan, pump, gearbox and compressor, about 0.5 for slider, about 0.15 for valve.
     snr_db : float, default=6.0
-        Level of the machine, while it sounds, above the background, in dB; ``inf`` leaves the background out.
+        Level of the machine, while it sounds, above the background, in dB. ``inf`` gives clips without background.
     return_X_y : bool, default=False
-        Return ``(data, target)`` in place of the Bunch.
+        Whether to return ``(data, target)`` instead of a Bunch.
     random_state : int, RandomState instance or None, default=None
-        Seeds the clips; global generators stay untouched. ``None`` gives other clips in every call.
+        Seeds the clips; global generators stay untouched. ``None`` gives different clips in every call.
 
     Returns
     -------
     clips : :class:`~sklearn.utils.Bunch`
-        With the attributes
+        Dictionary-like object with the attributes
 
         data : DataFrame of shape (n_clips, 6)
             Clip table: ``waveform`` (float32 of shape (n_timepoints,), in [-1, 1]), ``machine_type``, ``section``
@@ -112,14 +112,14 @@ def make_machine_clips(
         anomaly_kind : ndarray of shape (n_clips,)
             Kind of the anomaly, ``""`` for a normal clip.
         DESCR : str
-            What was made.
+            Description of the clips and parameters.
     (data, target) : tuple
-        If ``return_X_y`` is true.
+        Returned instead if ``return_X_y`` is True.
 
     Notes
     -----
-    The gain of every clip is random within 10 dB and the faults are weak in the sum over all frequencies, so the
-    loudness of a clip gives little away.
+    The gain of every clip varies randomly within 10 dB, and the faults are weak in the sum over all frequencies, so
+    loudness alone hardly reveals an anomaly.
 
     References
     ----------
@@ -177,7 +177,7 @@ def _record_group(site, root, key, group, severity, duty_cycle, snr_db):
 
 
 def _takes_turn(index, share):
-    """Whether an index is among the share of all that are spread evenly, however many there are.
+    """Whether an index is one of a share of all indices, which are spread evenly and do not depend on their number.
 
     Examples
     --------
@@ -189,14 +189,14 @@ def _takes_turn(index, share):
 
 
 def _kind(root, key, index, kinds):
-    """Kinds come in rounds of one of each, shuffled in every round."""
+    """Kind of the anomaly at an index: rounds hold each kind once, in an order that is shuffled every round."""
     lap, place = divmod(index, len(kinds))
     rng = np.random.default_rng(np.random.SeedSequence(root, spawn_key=(*key, lap, SHUFFLE)))
     return kinds[rng.permutation(len(kinds))[place]]
 
 
 def _bunch(rows, duration, sample_rate, severity, snr_db, return_X_y):
-    """Clip table and labels from rows of its cells and the kind of anomaly."""
+    """Build the result from rows that hold the cells of the clip table and the kind of anomaly."""
     data = pd.DataFrame([row[:-1] for row in rows], columns=COLUMNS)
     kind = np.array([row[-1] for row in rows], dtype=str)
     target = np.where(kind == "", 1, -1)

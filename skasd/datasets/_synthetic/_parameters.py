@@ -1,4 +1,4 @@
-"""What may be asked of the synthetic machines, and what is said when something else is."""
+"""Checks of the parameters of the synthetic machines, and their error messages."""
 
 from numbers import Integral, Real
 
@@ -12,7 +12,7 @@ MOST_SECTIONS = 100  # a section has two digits
 
 
 def check_number(name, value, *, kind=Real, least=-np.inf, most=np.inf, unit=""):
-    """Refuse what is no finite number of the kind from ``least`` to ``most``."""
+    """Raise unless ``value`` is a finite number of this kind from ``least`` to ``most``."""
     known = isinstance(value, kind) and not isinstance(value, (bool, np.bool_))
     if known and np.isfinite(value) and least <= value <= most:
         return
@@ -30,7 +30,7 @@ def check_lengths(duration, sample_rate):
 
 
 def check_counts(n_sections, n_train, n_test_normal, n_test_anomaly):
-    """Refuse anything but whole numbers of clips, and at least one section."""
+    """Raise unless the numbers of clips are integers of at least 0, and that of sections is from 1 to 100."""
     check_number("n_sections", n_sections, kind=Integral, least=1, most=MOST_SECTIONS)
     check_number("n_train", n_train, kind=Integral, least=0)
     check_number("n_test_normal", n_test_normal, kind=Integral, least=0)
@@ -38,7 +38,7 @@ def check_counts(n_sections, n_train, n_test_normal, n_test_anomaly):
 
 
 def check_sound(severity, duty_cycle, snr_db):
-    """Refuse a severity, a duty cycle or a signal-to-noise ratio that means nothing."""
+    """Raise unless severity, duty cycle and signal-to-noise ratio are in their ranges."""
     check_number("severity", severity, least=0)
     if duty_cycle is not None:
         check_number("duty_cycle", duty_cycle, most=1)
@@ -49,7 +49,7 @@ def check_sound(severity, duty_cycle, snr_db):
 
 
 def check_machine_types(machine_types):
-    """Machine types as a tuple; a string is one machine type.
+    """Machine types as a tuple; a string is a single machine type.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def check_machine_types(machine_types):
 
 
 def check_anomalies(anomalies, machine_type):
-    """The kinds of anomalies of a machine type among those asked for; ``"all"`` is all of them.
+    """Requested kinds of anomalies that a machine type can have; ``"all"`` requests all of them.
 
     Examples
     --------
@@ -84,24 +84,26 @@ def check_anomalies(anomalies, machine_type):
     kinds = tuple(kind for kind in own if kind in asked)
     if not kinds:
         raise ValueError(
-            f"anomalies={asked!r} holds none that a {machine_type} has: expected at least one of {_listed(own)}, "
+            f"anomalies={asked!r} holds none that a {machine_type} can have: expected at least one of {_listed(own)}, "
             f'anomalies="all", or other machine_types.'
         )
     return kinds
 
 
 def check_target_share(target_share):
-    """Share of the target domain in the training clips and in the test clips."""
+    """Share of target-domain clips among the training clips and among the test clips."""
     pair = target_share if isinstance(target_share, (tuple, list)) else (target_share, target_share)
     if len(pair) != 2:
-        raise ValueError(f"target_share={target_share!r}: expected a number, or two: for training and for test clips.")
+        raise ValueError(
+            f"target_share={target_share!r}: expected a number, or two for the training and the test clips."
+        )
     for share in pair:
         check_number("target_share", share, least=0, most=1)
     return tuple(pair)
 
 
 def check_seed(random_state):
-    """Root of all random numbers as entropy of a :class:`numpy.random.SeedSequence`."""
+    """Seed of all random numbers, as entropy for a :class:`numpy.random.SeedSequence`."""
     if random_state is None:
         return np.random.SeedSequence().entropy
     if isinstance(random_state, Integral):
@@ -113,7 +115,7 @@ def check_seed(random_state):
 
 
 def _names(parameter, names, known):
-    """Names as a tuple, every one of them known."""
+    """Names as a tuple; raises if there are none or one is unknown."""
     if not isinstance(names, (str, tuple, list)):
         raise ValueError(f"{parameter}={names!r}: expected a name or a tuple of names among {_listed(known)}.")
     names = (names,) if isinstance(names, str) else tuple(names)

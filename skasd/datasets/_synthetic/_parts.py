@@ -1,4 +1,4 @@
-"""What the synthetic machines are: their types, the sections of these, and the states in which they run."""
+"""Machine types, their sections, and the operating states of the synthetic machines."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from skasd.datasets._synthetic._sources import compressor, fan, gearbox, pump, s
 
 N_RESONANCES = 6
 LOWEST_RESONANCE, HIGHEST_RESONANCE = 180.0, 6500.0  # Hz
-GOLDEN = 0.618034  # share of the range between the speeds of one section and the next: never twice the same
+GOLDEN = 0.618034  # golden ratio: the step in speed between sections, as a share of the range; no two speeds are equal
 SPEED_STEP = 0.05  # relative change of speed between neighbouring operating states
 SOURCE_STATES = ((-1, 60), (0, 80), (1, 70))  # (steps away from the usual speed, load in percent)
 TARGET_STATES = ((-3, 50), (3, 90))
@@ -20,12 +20,12 @@ PATTERNS = ((0.1,), (0.0, 0.8), (0.0, 0.4, 0.8), (0.5, 0.1), (0.0, 0.7, 0.2), (0
 
 @dataclass(frozen=True)
 class Machine:
-    """One section of a machine type: what stays the same from clip to clip.
+    """One section of a machine type: the properties that stay the same from clip to clip.
 
     Attributes
     ----------
     kind : MachineType
-        Source of its sound.
+        Type of the machine.
     speed : float
         Usual speed: turns per second (Hz), or the rate of events per second.
     n_parts : int
@@ -33,9 +33,9 @@ class Machine:
     centre, quality, gain_db : ndarray of shape (n_resonances,)
         Resonances of the housing: Hz, dimensionless, dB.
     tilt : float
-        Corner above which the housing damps by 6 dB per octave, in Hz.
+        Corner frequency above which the housing attenuates by 6 dB per octave, in Hz.
     bearing_order, bearing_centre : float
-        Impacts of a worn bearing per turn, and the resonance they excite, in Hz.
+        Number of impacts of a worn bearing per turn, and frequency of the resonance that they excite, in Hz.
     """
 
     kind: "MachineType"
@@ -50,7 +50,7 @@ class Machine:
 
 
 class State(NamedTuple):
-    """How a machine runs during one clip: its speed, its load from 0 to 1, its rhythm, and the text of these."""
+    """Operating state of a machine during one clip: speed, load from 0 to 1, rhythm, and the text that describes them."""
 
     speed: float
     load: float
@@ -59,30 +59,31 @@ class State(NamedTuple):
 
 
 class MachineType(NamedTuple):
-    """What the sections of a machine type have in common.
+    """Properties that the sections of a machine type have in common.
 
     Attributes
     ----------
     source : callable
-        ``source(rng, machine, state, timing)`` gives the excitation and the phase of the shaft in cycles, both of
+        ``source(rng, machine, state, timing)`` returns the excitation and the phase of the shaft in cycles, both of
         shape (n_timepoints,).
     speed : tuple of two floats
-        Slowest and fastest section: events per second of a rhythmic machine, else turns per second (Hz).
+        Speed of the slowest and the fastest section: events per second of a rhythmic machine, otherwise turns per
+        second (Hz).
     n_parts : tuple of two ints
-        Fewest and most blades, vanes or teeth.
+        Smallest and largest number of blades, vanes or teeth.
     rhythmic : bool
-        Whether it sounds in strokes or switching events.
+        Whether the machine sounds in strokes or switching events.
     duty_cycle : float
-        Usual share of time with sound.
+        Usual share of the time in which the machine sounds.
     level_db : float
-        Level of that sound against full scale, in dB.
+        Level of the machine while it sounds, relative to full scale, in dB.
     quality : float
-        Factor on the quality factors of the housing.
+        Factor on the quality factors of the housing, dimensionless.
     state : callable
-        ``state(machine, step, load)`` gives the :class:`State`.
+        ``state(machine, step, load)`` returns the :class:`State`.
     faults : dict of str to float
-        Kinds of anomalies with their level at severity 1, in dB: against the machine in the same half octave, and
-        against the whole machine for an imbalance.
+        Kinds of anomalies and their level at severity 1, in dB relative to the machine in the same half octave, or to
+        the whole machine for an imbalance.
     """
 
     source: Callable
@@ -97,7 +98,7 @@ class MachineType(NamedTuple):
 
 
 def make_machine(machine_type, section):
-    """The machine of a section (int), always the same one."""
+    """The machine of a section (int), which is always the same."""
     kind = MACHINES[machine_type]
     rng = np.random.default_rng([crc32(machine_type.encode()), section])
     place = (section * GOLDEN + 0.3) % 1.0
@@ -117,7 +118,7 @@ def make_machine(machine_type, section):
 
 
 def draw_state(rng, machine, domain):
-    """One of the operating states of a domain, ``"source"`` or ``"target"``."""
+    """Draw one of the operating states of a domain, ``"source"`` or ``"target"``."""
     states = SOURCE_STATES if domain == "source" else TARGET_STATES
     step, load = states[rng.integers(len(states))]
     return machine.kind.state(machine, step, load)

@@ -1,4 +1,4 @@
-"""A synthetic machine at its place in the factory, and the microphone in front of it."""
+"""Recording of a synthetic machine: housing, background noise and microphone."""
 
 from typing import NamedTuple
 from zlib import crc32
@@ -22,18 +22,18 @@ from skasd.datasets._synthetic._timing import make_timing
 N_RIPPLES = 8
 RIPPLE_DB = 0.7  # dB, standard deviation of each ripple of the response from clip to clip
 DB_PER_NEPER = 8.685890
-GAIN_SPREAD = 5.0  # dB, give or take: distance and gain of the microphone
-SNR_SPREAD = 1.0  # dB, give or take: level of the machine
-LOWEST_FREQUENCY = 25.0  # Hz, below which housing and microphone pass little
-CYCLE = 1.0  # s, from one start to the next of a machine that turns, when a duty cycle is asked for
-SWELL = 0.1  # relative rise and fall of the background
+GAIN_SPREAD = 5.0  # dB, plus or minus: distance and gain of the microphone
+SNR_SPREAD = 1.0  # dB, plus or minus: level of the machine
+LOWEST_FREQUENCY = 25.0  # Hz, corner below which housing and microphone attenuate
+CYCLE = 1.0  # s, time between the starts of a rotating machine that is given a duty cycle
+SWELL = 0.1  # relative slow variation of the background
 DOMAINS = ("source", "target")
 
 
 class Site(NamedTuple):
-    """One section at its place: the machine, the response of its housing, and the colour of the noise per domain.
+    """One section in its surroundings: machine, response of the housing, and background spectrum of each domain.
 
-    ``housing`` and each of ``background`` have the shape (n_timepoints // 2 + 1,), ``ripple`` (N_RIPPLES, n_bins).
+    ``housing`` and each ``background`` have the shape (n_timepoints // 2 + 1,), ``ripple`` has (N_RIPPLES, n_bins).
     """
 
     machine: Machine
@@ -45,14 +45,14 @@ class Site(NamedTuple):
 
 
 class Clip(NamedTuple):
-    """A waveform, float32 of shape (n_timepoints,) within [-1, 1], and the text of the operating state."""
+    """Waveform, float32 of shape (n_timepoints,) in [-1, 1], and the text of the operating state."""
 
     waveform: np.ndarray
     attributes: str
 
 
 def make_site(machine_type, section, n_timepoints, sample_rate):
-    """Set up a section (int) of a machine type for clips of a length."""
+    """Set up a section (int) of a machine type for clips of a given length."""
     machine = make_machine(machine_type, section)
     frequency = bin_frequencies(n_timepoints, sample_rate)
     resonances = (machine.centre, machine.quality, machine.gain_db)
@@ -64,14 +64,14 @@ def make_site(machine_type, section, n_timepoints, sample_rate):
 
 
 def _ripple(frequency):
-    """Cosines over log-frequency, slow ones first: what a moved microphone or a warm housing does to a spectrum."""
+    """Cosines over log-frequency, slow ones first: the effect of a moved microphone or a warm housing on a spectrum."""
     octaves = np.log2(np.maximum(frequency, LOWEST_FREQUENCY) / LOWEST_FREQUENCY)
     order = np.arange(1, N_RIPPLES + 1)[:, None]
     return np.cos(np.pi * order * octaves / octaves[-1]).astype(np.float32)
 
 
 def _background(rng, frequency, n_timepoints):
-    """Noise of a hall: falls with frequency, with a few broad bumps; magnitude of unit power."""
+    """Spectrum of the noise of a hall, which falls with frequency and has a few broad bumps: magnitude of unit power."""
     centre = 120.0 * (5000.0 / 120.0) ** rng.random((4, 1))
     octaves = np.log2(np.maximum(frequency, LOWEST_FREQUENCY) / centre)
     bumps_db = np.einsum("b,bf->f", rng.uniform(0.0, 8.0, 4), np.exp(-2.0 * octaves**2))
@@ -89,24 +89,25 @@ def record(site, seed, domain, *, anomaly_kind="", severity=1.0, duty_cycle=None
     Parameters
     ----------
     site : Site
-        The machine and its place.
+        The machine and its surroundings.
     seed : numpy.random.SeedSequence
-        Draws the clip. Machine, fault and background have a stream each, so that the healthy part of a clip is the
-        same with and without a fault.
+        Seeds the clip. Machine, fault and background have separate random streams, so that the healthy part of a clip
+        is the same with and without a fault.
     domain : {"source", "target"}
-        Where the operating state and the background come from.
+        Domain of the operating state and the background.
     anomaly_kind : str, default=""
-        The fault; empty for a healthy machine.
+        Kind of the fault; empty for a healthy machine.
     severity : float, default=1.0
-        Factor on the fault.
+        Factor on the amplitude of the fault, dimensionless.
     duty_cycle : float or None, default=None
-        Share of time with sound; ``None`` is the usual share of the machine.
+        Share of the time in which the machine sounds; ``None`` is the usual share of the machine.
     snr_db : float, default=6.0
-        Level of the machine while it sounds above the background, in dB.
+        Level of the machine, while it sounds, above the background, in dB.
 
     Returns
     -------
     Clip
+        Waveform and operating state.
     """
     machine_rng, fault_rng, room_rng = (np.random.default_rng(child) for child in seed.spawn(3))
     state = draw_state(machine_rng, site.machine, domain)
@@ -122,7 +123,7 @@ def record(site, seed, domain, *, anomaly_kind="", severity=1.0, duty_cycle=None
 
 
 def _run(rng, site, state, duty_cycle):
-    """The scene, and the healthy machine (n_timepoints,) without background, of unit RMS while it sounds."""
+    """The scene, and the sound (n_timepoints,) of the healthy machine: no background, unit RMS while it sounds."""
     rhythmic = site.machine.kind.rhythmic
     usual = site.machine.kind.duty_cycle * (rng.uniform(0.8, 1.25) if rhythmic else 1.0)
     timing = make_timing(
@@ -135,7 +136,7 @@ def _run(rng, site, state, duty_cycle):
     )
     excitation, turns = site.machine.kind.source(rng, site.machine, state, timing)
     size = rng.normal(0.0, RIPPLE_DB / DB_PER_NEPER, N_RIPPLES).astype(np.float32)
-    ripple = np.einsum("r,rf->f", size, site.ripple)  # no BLAS: its sums differ from run to run
+    ripple = np.einsum("r,rf->f", size, site.ripple)  # BLAS is avoided, because its sums can differ from run to run
     sound = filter_spectrum(excitation, site.housing * np.exp(ripple)) * timing.gate
     sound /= np.float32(timing.active_rms(sound) or 1.0)
     return Scene(site.machine, state, timing, turns, site.housing), sound

@@ -1,9 +1,9 @@
-"""Signals that every synthetic machine is made of: noise, tones, impacts and resonances."""
+"""Building blocks of the synthetic sounds: noise, tones, impacts and resonances."""
 
 import numpy as np
 from scipy import fft, signal
 
-WANDER_RATE = 4.0  # Hz, how often a wandering speed turns
+WANDER_RATE = 4.0  # Hz, knots of a wandering curve per second
 
 
 def decibel(level):
@@ -28,7 +28,7 @@ def bin_frequencies(n_timepoints, sample_rate):
 
 
 def resonance_response(frequency, sample_rate, centre, quality, gain_db):
-    r"""Response of a stiff path beside resonators in parallel, :math:`1 + \sum_m g_m H_m(f)`.
+    r"""Response of a stiff path in parallel with resonators, :math:`1 + \sum_m g_m H_m(f)`.
 
     Each :math:`H_m` is a second-order peak filter of gain 1 at ``centre[m]`` (Hz), whose ring-down lasts about
     ``quality[m] / (pi * centre[m])`` seconds. Peaks close to or above half the sample rate are left out.
@@ -36,9 +36,9 @@ def resonance_response(frequency, sample_rate, centre, quality, gain_db):
     Parameters
     ----------
     frequency : ndarray of shape (n_bins,)
-        Where the response is wanted, in Hz.
+        Frequencies at which to evaluate the response, in Hz.
     sample_rate : int
-        Timepoints per second, in Hz.
+        Sample rate, in Hz.
     centre, quality, gain_db : ndarray of shape (n_resonances,)
         Resonances in Hz, their dimensionless quality factors and their gains in dB.
 
@@ -56,7 +56,7 @@ def resonance_response(frequency, sample_rate, centre, quality, gain_db):
 
 
 def filter_spectrum(waveform, response):
-    """Pass a waveform (n_timepoints,) through a response (n_timepoints // 2 + 1,), periodic at the ends."""
+    """Filter a waveform (n_timepoints,) with a response (n_timepoints // 2 + 1,); the waveform is taken as periodic."""
     return fft.irfft(fft.rfft(waveform) * response, n=len(waveform))
 
 
@@ -81,9 +81,9 @@ def wandering(rng, n_timepoints, sample_rate):
 
 
 def rotation_phase(rng, n_timepoints, sample_rate, frequency, wander=0.002):
-    """Turns made by a shaft, in cycles: float64 of shape (n_timepoints,).
+    """Phase of a rotating shaft, in cycles: float64 of shape (n_timepoints,).
 
-    The shaft turns ``frequency`` times a second (Hz), which wanders slowly by a relative ``wander``.
+    The speed wanders slowly around ``frequency`` (Hz) by a relative ``wander``.
     """
     speed = frequency * (1.0 + wander * wandering(rng, n_timepoints, sample_rate))
     return rng.random() + np.cumsum(speed) / sample_rate
@@ -92,7 +92,7 @@ def rotation_phase(rng, n_timepoints, sample_rate, frequency, wander=0.002):
 def harmonic_sum(phase, amplitude, offset):
     r"""Harmonics of a phase, :math:`\sum_k a_k \cos(2 \pi k \varphi + \theta_k)`: float32 of shape (n_timepoints,).
 
-    Summed as a polynomial in :math:`e^{2 \pi i \varphi}`, one multiplication per harmonic.
+    The sum is evaluated as a polynomial in :math:`e^{2 \pi i \varphi}`, with one multiplication per harmonic.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def harmonic_sum(phase, amplitude, offset):
 def harmonics(rng, phase, frequency, sample_rate, amplitude):
     """Harmonics with random phases and slightly random levels; those above 0.45 ``sample_rate`` are left out.
 
-    ``frequency`` (Hz) is that of the fundamental, ``phase`` (n_timepoints,) its phase in cycles.
+    ``frequency`` is the frequency of the fundamental in Hz, ``phase`` (n_timepoints,) its phase in cycles.
     """
     level = amplitude * jitter_db(rng, 2.0, len(amplitude))
     offset = rng.uniform(0.0, 2.0 * np.pi, len(amplitude))
@@ -128,13 +128,13 @@ def harmonics(rng, phase, frequency, sample_rate, amplitude):
 
 
 def pulses(position, height, n_timepoints):
-    """Single-timepoint pulses of the given heights; positions outside the clip wrap around: float32."""
+    """Single-timepoint pulses of the given heights (float32); positions outside the clip wrap around."""
     waveform = np.zeros(n_timepoints, dtype=np.float32)
     np.add.at(waveform, np.asarray(position, dtype=np.int64) % n_timepoints, np.asarray(height, dtype=np.float32))
     return waveform
 
 
 def ring(waveform, sample_rate, centre, quality):
-    """Pass pulses (n_timepoints,) through one resonator at ``centre`` Hz; each rings down on its own."""
+    """Pass pulses (n_timepoints,) through one resonator at ``centre`` Hz, so that each of them rings down."""
     numerator, denominator = signal.iirpeak(min(centre, 0.4 * sample_rate), quality, fs=sample_rate)
     return signal.lfilter(numerator.astype(np.float32), denominator.astype(np.float32), waveform)

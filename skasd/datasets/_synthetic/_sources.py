@@ -1,7 +1,7 @@
-"""How the synthetic machines excite their housings.
+"""Sources of sound of the synthetic machines, which excite their housings.
 
-Each source takes the generator of a clip, the machine, its operating state and the timing of the clip, and gives the
-excitation and the phase of the shaft in cycles, both of shape (n_timepoints,).
+Each source takes the random generator of a clip, the machine, its operating state and the timing of the clip, and
+returns the excitation and the phase of the shaft in cycles, both of shape (n_timepoints,).
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from skasd.datasets._synthetic._signals import decibel, harmonic_sum, harmonics, jitter_db, pulses, rotation_phase
 
 LINE_HUM = 100.0  # Hz, twice the frequency of a 50 Hz supply
-CLICK_BOUNCE = 0.0015  # s, between the bounces of a contact
+CLICK_BOUNCE = 0.0015  # s, time between the bounces of a contact
 
 
 def _white(rng, timing):
@@ -21,7 +21,7 @@ def _shaft(rng, state, timing):
 
 
 def _residual_imbalance(rng, turns):
-    """The weak tone at one turn that every rotor has, a little different in each clip."""
+    """Weak tone at the rotation frequency, which every rotor has; its level varies from clip to clip."""
     return 0.5 * jitter_db(rng, 4.0) * harmonic_sum(turns, np.ones(1), rng.uniform(0.0, 2.0 * np.pi, 1))
 
 
@@ -30,7 +30,7 @@ def _series(n_harmonics, decay):
 
 
 def fan(rng, machine, state, timing):
-    """Blade-pass harmonics over the noise of the flow, which grows with the load."""
+    """Blade-pass harmonics and flow noise, which grows with the load."""
     rate, turns = timing.sample_rate, _shaft(rng, state, timing)
     blade_pass = harmonics(rng, machine.n_parts * turns, machine.n_parts * state.speed, rate, _series(8, 1.0))
     blade_pass += _residual_imbalance(rng, turns)
@@ -38,7 +38,7 @@ def fan(rng, machine, state, timing):
 
 
 def pump(rng, machine, state, timing):
-    """Vane-pass harmonics, the hum of the motor at twice the line frequency, and the noise of the flow."""
+    """Vane-pass harmonics, motor hum at twice the line frequency, and flow noise."""
     rate, turns = timing.sample_rate, _shaft(rng, state, timing)
     vane_pass = harmonics(rng, machine.n_parts * turns, machine.n_parts * state.speed, rate, _series(12, 0.7))
     vane_pass += _residual_imbalance(rng, turns)
@@ -48,7 +48,7 @@ def pump(rng, machine, state, timing):
 
 
 def compressor(rng, machine, state, timing):
-    """Pressure pulses of the cylinders, a burst of valve noise with each, and the hum of the motor."""
+    """Pressure pulses of the cylinders, a burst of valve noise with each pulse, and motor hum."""
     rate, turns = timing.sample_rate, _shaft(rng, state, timing)
     strokes = machine.n_parts * turns
     pulsation = harmonics(rng, strokes, machine.n_parts * state.speed, rate, _series(16, 1.2))
@@ -61,7 +61,7 @@ def compressor(rng, machine, state, timing):
 
 
 def gearbox(rng, machine, state, timing):
-    """Gear-mesh harmonics that grow with the load, with side bands one turn apart, over the noise of rolling."""
+    """Gear-mesh harmonics, which grow with the load, with sidebands at the rotation frequency, and rolling noise."""
     rate, turns = timing.sample_rate, _shaft(rng, state, timing)
     eccentricity = harmonic_sum(turns, np.ones(1), np.zeros(1))
     depth = rng.uniform(0.15, 0.25)
@@ -73,8 +73,8 @@ def gearbox(rng, machine, state, timing):
 
 
 def slider(rng, machine, state, timing):
-    """Strokes: noise and the whirr of a belt that follow the velocity, with a thud at both end stops."""
-    ramp = np.float32(0.1 + 0.15 * state.load)  # share of a stroke spent on getting to speed
+    """Strokes: noise and belt whirr that follow the velocity, with a thud at both end stops."""
+    ramp = np.float32(0.1 + 0.15 * state.load)  # share of a stroke spent on accelerating
     velocity = np.clip((0.5 - np.abs(timing.position - 0.5)) / ramp, 0.0, 1.0)
     pitch = 12.0 * state.speed  # turns of the belt pulley per second at full velocity
     turns = rng.random() + np.cumsum(velocity, dtype=np.float64) * (pitch / timing.sample_rate)
@@ -86,14 +86,14 @@ def slider(rng, machine, state, timing):
 
 
 def valve(rng, machine, state, timing):
-    """Clicks of opening and closing that ring down in the housing, with a flow between them."""
+    """Opening and closing clicks, which ring down in the housing, and flow noise between them."""
     turns = np.zeros(timing.n_timepoints)
     flow = _white(rng, timing) * np.float32(0.3 + 0.4 * state.load)
     return flow + _clicks(rng, timing, (0.06, 0.7), energy=0.04), turns
 
 
 def _clicks(rng, timing, places, energy):
-    """Clicks of a few bounces each at the given places (0 to 1) of every event; energy in s of unit noise."""
+    """Clicks of a few bounces at the given places (0 to 1) of every event; the energy is in seconds of unit noise."""
     n_bounces = 3
     height = np.sqrt(energy * timing.sample_rate / n_bounces)
     first = (timing.start[:, None] + np.asarray(places) * timing.length)[..., None]

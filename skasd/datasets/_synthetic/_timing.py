@@ -1,30 +1,30 @@
-"""When a synthetic machine sounds: its strokes or switching events within a clip."""
+"""Timing of a synthetic machine: the strokes or switching events within a clip."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-RAMP = 0.004  # s, fade at both ends of a sounding stretch
+RAMP = 0.004  # s, fade-in and fade-out of an event
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Sounding stretches ("events") of one clip, all equally long.
+    """Events of one clip, during which the machine sounds. All events are equally long.
 
     Attributes
     ----------
     n_timepoints, sample_rate : int
         Length of the clip and its sample rate in Hz.
     start : ndarray of shape (n_events,)
-        Where each event starts, in timepoints; an event may run over the end of the clip into its beginning.
+        Start of each event, in timepoints; an event may wrap around from the end of the clip to its beginning.
     length : float
         Length of every event, in timepoints.
     event : ndarray of shape (n_timepoints,)
-        The event that each timepoint belongs to.
+        Index of the event that each timepoint belongs to.
     position : ndarray of shape (n_timepoints,)
-        Where in its event a timepoint lies: 0 at its start, 1 at its end, negative or above 1 outside.
+        Position of each timepoint in its event: 0 at the start, 1 at the end, negative or above 1 outside.
     gate : ndarray of shape (n_timepoints,)
-        1 while the machine sounds, 0 while it is silent, with short ramps between.
+        1 while the machine sounds, 0 while it is silent, with short ramps in between.
     """
 
     n_timepoints: int
@@ -36,17 +36,17 @@ class Timing:
     gate: np.ndarray
 
     def active_rms(self, waveform):
-        """Root mean square of a gated waveform (n_timepoints,) over the time that the machine sounds."""
+        """Root mean square of a gated waveform (n_timepoints,) over the time in which the machine sounds."""
         active = np.sum(np.square(self.gate), dtype=np.float64)
         return float(np.sqrt(np.sum(np.square(waveform), dtype=np.float64) / active)) if active else 0.0
 
 
 def make_timing(rng, n_timepoints, sample_rate, *, period, duty_cycle, pattern=(0.0,)):
-    """Place events in a clip so that they cover the share ``duty_cycle`` of it exactly.
+    """Place events in a clip so that they cover exactly the share ``duty_cycle`` of it.
 
-    The clip is a whole number of periods, close to ``period`` seconds each, with one event per period. Event ``i``
-    waits for the share ``pattern[i % len(pattern)]`` of the idle time of its period, give or take a little, so
-    that a pattern is a rhythm. Where the first period starts is random.
+    The clip is divided into a whole number of periods of about ``period`` seconds, with one event per period. Event
+    ``i`` starts after the share ``pattern[i % len(pattern)]`` of the idle time of its period, plus a small random
+    delay, so that a pattern is a rhythm. The start of the first period is random.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def make_timing(rng, n_timepoints, sample_rate, *, period, duty_cycle, pattern=(
 
 
 def _gate(position, length, sample_rate, always_on):
-    """1 where the position is between 0 and 1, with ramps of a few milliseconds inside."""
+    """Gate that is 1 where the position is between 0 and 1, with ramps of a few milliseconds at the ends."""
     if always_on:
         return np.ones_like(position)
     ramp = min(RAMP * sample_rate, 0.1 * length)
