@@ -50,9 +50,7 @@ def build(given: Any) -> Any:
 def describe(estimator: Any) -> Any:
     """Class and all parameters of an estimator, in types that JSON has."""
     if hasattr(estimator, "get_params"):
-        parameters = estimator.get_params(deep=False)
-        groups = getattr(estimator, "_parameter_groups", {})
-        parameters |= {name: kind() for name, kind in groups.items() if parameters[name] is None}
+        parameters = _parameters_of(estimator)
         return {"class": type(estimator).__name__} | {name: describe(parameters[name]) for name in sorted(parameters)}
     if isinstance(estimator, Mapping):
         return {str(name): describe(value) for name, value in estimator.items()}
@@ -67,6 +65,13 @@ def describe(estimator: Any) -> Any:
     return f"{type(estimator).__name__} {joblib.hash(estimator)}"
 
 
+def _parameters_of(estimator: Any) -> dict[str, Any]:
+    """Parameters of an estimator, with groups of parameters that are None as the groups of defaults that they stand for."""
+    parameters = estimator.get_params(deep=False)
+    groups = getattr(estimator, "_parameter_groups", {})
+    return parameters | {name: kind() for name, kind in groups.items() if parameters[name] is None}
+
+
 def describe_changes(value: Any) -> Any:
     """Class of an estimator and the parameters that differ from its defaults, as in a suite file; anything else as it is."""
     if isinstance(value, Mapping):
@@ -75,7 +80,7 @@ def describe_changes(value: Any) -> Any:
         return [describe_changes(part) for part in value]
     if not hasattr(value, "get_params"):
         return describe(value)
-    parameters, defaults = value.get_params(deep=False), _defaults_of(type(value))
+    parameters, defaults = _parameters_of(value), _defaults_of(type(value))
     changed = [name for name in sorted(parameters) if describe(parameters[name]) != defaults.get(name, _NOTHING)]
     return {"class": type(value).__name__} | {name: describe_changes(parameters[name]) for name in changed}
 
