@@ -2,16 +2,15 @@ r"""
 What does an autoencoder leave unexplained?
 ===========================================
 
-:class:`~skasd.detectors.AutoencoderDetector`, the baseline of every challenge, reproduces a few frames from eight numbers.
-Here is what it makes of a gearbox with a fault, and why the way to measure what is left matters.
+:class:`~skasd.detectors.AutoencoderDetector`, the baseline of every challenge, reconstructs a few frames from eight numbers.
+This example shows its reconstruction of a gearbox with a fault, and why it matters how the residual is measured.
 """
 
 # %%
 # One autoencoder, trained on normal sound
 # ----------------------------------------
 #
-# Forty recordings of a gearbox in good order. A coarser spectrogram than the usual one and twelve passes keep this page
-# fast.
+# Forty normal recordings of a gearbox. A coarse spectrogram and twelve epochs keep this page fast.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,24 +29,24 @@ clips = make_machine_clips(
 table = front_end.fit_transform(clips.data).drop(columns="waveform")
 is_test = (table["split"] == "test").to_numpy()
 train, test, y_test = table[~is_test], table[is_test], clips.target[is_test]
-settings = {"max_epochs": 12, "shrinkage": 1e-3, "random_state": 0}
-detector = AutoencoderDetector("mahalanobis", **settings).fit(train)
+settings = {"max_epochs": 12, "random_state": 0}
+detector = AutoencoderDetector("mahalanobis", shrinkage=1e-3, **settings).fit(train)
 history = detector.histories_["gearbox"]
 first, last = (history[epoch]["valid_loss"] for epoch in (0, -1))
-print(f"mean squared error of clips held out: {first:.1f} after one pass, {last:.1f} at last")
+print(f"mean squared error of the validation set: {first:.1f} after one epoch, {last:.1f} at the end")
 
 # %%
-# What is left
+# The residual
 # ------------
 #
-# Every frame is part of five patches; the middle frame of each patch is shown. The network knows the steady lines of the
-# gears, and leaves the noise, which nobody can know, and what is new.
+# Every frame is part of five patches; the figure shows the middle frame of each patch. The network has learnt the steady
+# lines of the gears. The residual is the noise, which cannot be predicted, and what is new.
 
 network = detector.networks_["gearbox"]
 
 
 def reproduced(log_mel):
-    """Middle frames of the reproductions of a clip, of shape (n_mels, n_frames - 4)."""
+    """Middle frames of the reconstructions of a clip, of shape (n_mels, n_frames - 4)."""
     patches = np.lib.stride_tricks.sliding_window_view(log_mel, 5, axis=1)  # (n_mels, n_patches, 5)
     patches = torch.from_numpy(np.ascontiguousarray(patches.transpose(1, 2, 0))).flatten(1)
     with torch.no_grad():
@@ -64,7 +63,7 @@ for row, (name, log_mel) in zip(axes, examples.items(), strict=True):
     image = row[1].imshow(made, **levels)
     difference = row[2].imshow(shown - made, **differences)
     row[0].set_ylabel(f"{name}\nband")
-for ax, title in zip(axes[0], ("log-mel", "reproduction", "what is left"), strict=True):
+for ax, title in zip(axes[0], ("log-mel", "reconstruction", "residual"), strict=True):
     ax.set_title(title)
 figure.colorbar(image, ax=axes[:, :2], label="dB")
 figure.colorbar(difference, ax=axes[:, 2], label="dB")
@@ -75,14 +74,14 @@ plt.show()
 # How to measure it
 # -----------------
 #
-# The mean squared error counts every band alike, and what varies from clip to clip in normal sound counts most. The
-# Mahalanobis distance divides by that. It comes in two forms: of the mean residual of the clip, which is what the code of
-# the baselines computes, and of every frame, which is what their paper writes.
+# The mean squared error gives every band the same weight, so the bands that vary most in normal sound dominate it. The
+# Mahalanobis distance divides by this variation. It has two forms: the distance of the mean residual of the clip, which the
+# code of the baselines computes, and the mean distance of the frames, which their paper describes.
 
 forms = {
     "squared error": {"score_by": "mse"},
-    "Mahalanobis, mean of the clip": {"score_by": "mahalanobis"},
-    "Mahalanobis, every frame": {"score_by": "mahalanobis", "residual": "frame"},
+    "Mahalanobis, mean of the clip": {"score_by": "mahalanobis", "shrinkage": 1e-3},
+    "Mahalanobis, every frame": {"score_by": "mahalanobis", "shrinkage": 1e-3, "residual": "frame"},
 }
 areas = {}
 figure, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
@@ -100,5 +99,5 @@ plt.show()
 print(pd.Series(areas).round(2))
 
 # %%
-# One machine of one seed proves nothing about the forms. :class:`~skasd.detectors.TWFRDetector` is the detector to compare
-# with.
+# One machine and one seed prove nothing about the three scores. Compare with :class:`~skasd.detectors.TWFRDetector`, and see
+# the :ref:`guide <autoencoder>` for the equations.

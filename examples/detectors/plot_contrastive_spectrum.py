@@ -1,10 +1,10 @@
 r"""
-Two views of a clip, and what a network learns to overlook
-==========================================================
+Two views of a clip, and what a network learns to ignore
+========================================================
 
-:class:`~skasd.detectors.ContrastiveSpectrumDetector` pulls two views of a clip together. What differs between the views is
-what its network learns to overlook, and :class:`~skasd.augmentations.SpectrumAugmentation` chooses it: above all the bands
-above a frequency. This example looks at every step from a clip to a view, and then at the scores of a detector.
+:class:`~skasd.detectors.ContrastiveSpectrumDetector` pulls two views of a clip together. Its network learns to ignore what
+differs between the views, and :class:`~skasd.augmentations.SpectrumAugmentation` decides what differs: mainly the bands
+above a frequency. This example shows every step from a clip to a view, and then the scores of a detector.
 """
 
 # %%
@@ -45,10 +45,10 @@ frequency = front_end._definition().centers()  # Hz
 # From a clip to a view
 # ---------------------
 #
-# First all training clips are normalised by one mean and one spread. Then a past clip, here a gearbox, is mixed into a fan:
-# as powers are added, not levels, and only where the mask lets it. After that a part is cut out and stretched to the size of
-# the whole, and a straight line over time is added. The last normalisation, that of a batch, changes nothing that could be
-# seen.
+# First all training clips are normalised by one mean and one standard deviation. Then an earlier clip, here a gearbox, is
+# mixed into a fan: powers are added, not levels, and only where the mask allows it. After that a part is cropped and resized
+# to the original size, and a straight line over time is added. The last normalisation, that of a batch, would not be visible
+# here.
 
 generator = torch.Generator().manual_seed(2)
 fan, gearbox = (train[index : index + 1] for index in (0, 40))
@@ -65,16 +65,16 @@ faded = linear_fader(cropped, generator)
 
 STEPS = {
     "fan, normalised": normal,
-    "a past clip: gearbox": past,
+    "an earlier clip: gearbox": past,
     "mixed above 2 kHz": mixed,
     "what was added": mixed - normal,
-    "a part, stretched": cropped,
+    "a part, resized": cropped,
     "with a fader: a view": faded,
 }
 figure, axes = plt.subplots(2, 3, figsize=(10, 5.4), layout="constrained", sharex=True, sharey=True)
 bands = [int(np.searchsorted(frequency, edge)) for edge in (500, 1000, 2000, 4000)]
 for axis, (name, image) in zip(axes.flat, STEPS.items(), strict=True):
-    drawn = axis.imshow(image[0], origin="lower", aspect="auto", cmap="magma", vmin=-2.5, vmax=2.5)
+    drawn = axis.imshow(image[0].numpy(), origin="lower", aspect="auto", cmap="magma", vmin=-2.5, vmax=2.5)
     axis.set_title(name, fontsize=10)
     axis.set_yticks(bands, ["0.5", "1", "2", "4"])
     axis.axhline(bands[2] - 0.5, color="white", linewidth=0.8, linestyle=":")
@@ -84,18 +84,18 @@ figure.colorbar(drawn, ax=axes, label="standard deviations", shrink=0.8)
 plt.show()
 
 # %%
-# Below the dotted line the mixture is the fan, but for the soft edge; above it the teeth of the gearbox come through where
-# they are louder than the fan, and where they are quieter the fan loses what it gave up. The part reaches beyond the end of
-# the clip, where the canvas is zero, the mean; and it may be stretched in frequency too, so that tonal lines move. That is a
-# strong augmentation for machines, whose tones tell them apart, and one to be switched off where it does harm.
+# Below the dotted line, apart from the soft edge of the mask, the mixture is the fan. Above it the gear mesh can be seen
+# where it is louder than the fan; where it is quieter, the fan is attenuated. The crop reaches beyond the end of the clip,
+# where the canvas is zero, which is the mean. It may also be stretched in frequency, which moves tonal lines. This is a
+# strong augmentation for machines that are identified by their tones, and it is off by default.
 #
 # A detector that learns from views
 # ---------------------------------
 #
-# The detector makes its views in this way, 2 x 16 of them at each step, from segments of 48 frames that begin anywhere.
-# What it learns from is which of them are of one clip, and which of one machine. A clip's score is how far its embedding,
-# the mean of those of five segments, is from normal clips of its machine. A small network and few epochs do for machines
-# that differ as much as these; parts are not stretched in frequency here.
+# The detector makes its views in this way, two of each of 16 clips per step, from segments of 48 frames at random positions.
+# It learns which views come from one clip, and which from one machine. The score of a clip is the distance of its
+# embedding, the mean over five segments, from normal clips of its machine. A small network and few epochs are enough for
+# machines that differ as much as these. Crops are not stretched in frequency here.
 
 augmentation = SpectrumAugmentation(split_frequency=2000.0, resize_crop=True, frequency_scale=(1.0, 1.0), fader=True)
 detector = ContrastiveSpectrumDetector(
@@ -124,6 +124,6 @@ for axis, machine_type in zip(axes, ("fan", "gearbox"), strict=True):
 plt.show()
 
 # %%
-# Points left of the dotted line, the threshold, are alarms. Whether bands above a frequency are worth overlooking depends on
-# the machine: the knock of a valve has its energy there. The :ref:`user guide <contrastive_spectrum>` says what was
-# measured.
+# Points to the left of the dotted line, the threshold, are alarms. Whether the bands above a frequency should be ignored
+# depends on the machine: the knock of a valve has its energy there. The
+# :ref:`user guide <contrastive_spectrum_results>` has measurements.

@@ -2,16 +2,16 @@ r"""
 Four scores of one network
 ==========================
 
-:class:`~skasd.detectors.JointAECNNDetector` learns to tell sections of a machine type apart, two seconds at a time, while an
-autoencoder reproduces the same patches. What it has learnt can be asked in four ways, and they do not find the same faults.
+:class:`~skasd.detectors.JointAECNNDetector` learns to tell the sections of a machine type apart, two seconds at a time,
+while an autoencoder reconstructs the same patches. It can score clips in four ways, which do not find the same faults.
 """
 
 # %%
 # Three fans
 # ----------
 #
-# Forty recordings of each in good order. A narrow network on a coarse spectrogram and a few passes keep this page fast; the
-# defaults are the published system.
+# Forty normal recordings of each. A narrow network, a coarse spectrogram and few epochs keep this page fast; the defaults
+# are those of the published system.
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -38,7 +38,7 @@ settings = {
     "learning_rate": 3e-3,
     "random_state": 0,
 }
-detector = JointAECNNDetector(score_with="label", **settings).fit(train)
+detector = JointAECNNDetector(**settings).fit(train)
 print("classes:", ", ".join(detector.classes_))
 pd.DataFrame(detector.history_)[["epoch", "train_loss"]].round(2)
 
@@ -46,8 +46,8 @@ pd.DataFrame(detector.history_)[["epoch", "train_loss"]].round(2)
 # What the network sees
 # ---------------------
 #
-# The features of each clip, means over its patches, in their two main directions. Sections part, for that is what they
-# were trained for. A fault is found by them only where it moves a clip away from its own section.
+# The features of each clip, averaged over its patches, in the plane of their first two principal components. The sections
+# are separated, because the network was trained to do that. A fault is found only if it moves a clip away from its section.
 
 is_normal = y_test == 1
 position = PCA(2).fit(detector.transform(train)).transform(detector.transform(test))
@@ -63,20 +63,17 @@ ax.legend(fontsize="small")
 plt.show()
 
 # %%
-# Four ways to ask
-# ----------------
+# Four scores
+# -----------
 #
-# ``"label"`` is the odds against the section that the table names, ``"predicted"`` against the one that fits best,
-# ``"embedding"`` the distance to the nearest normal clips of the same machine, and ``"reconstruction"`` the error of the
-# autoencoder. Each is a score of the same network here, since the seed is the same.
+# ``"label"`` is the odds against the section that the table names, ``"predicted"`` the odds against the section that fits
+# best, ``"embedding"`` the distance to the nearest normal clips of the same machine, and ``"reconstruction"`` the error of
+# the autoencoder. ``score_with`` can be changed after ``fit``, so one training is enough.
 
-detectors = {"label": detector}
-for score_with in ("predicted", "embedding", "reconstruction"):
-    detectors[score_with] = JointAECNNDetector(score_with=score_with, **settings).fit(train)
 areas = {}
 figure, axes = plt.subplots(1, 4, figsize=(11, 3), layout="constrained")
-for ax, (score_with, fitted) in zip(axes, detectors.items(), strict=True):
-    anomaly = -fitted.score_samples(test)
+for ax, score_with in zip(axes, ("label", "predicted", "embedding", "reconstruction"), strict=True):
+    anomaly = -detector.set_params(score_with=score_with).score_samples(test)
     areas[score_with] = auc_score(y_test, -anomaly)
     ax.hist(
         [anomaly[is_normal], anomaly[~is_normal]], 15, label=["normal", "with a fault"], color=["tab:blue", "tab:red"]
@@ -88,5 +85,5 @@ plt.show()
 print(pd.Series(areas).round(2))
 
 # %%
-# These fans differ by their speed and their resonances, which no fault touches: the classifier may forget what a fault
-# changes, and the autoencoder may not. The :ref:`guide <joint_ae_cnn>` has real machines.
+# These fans differ in their speed and their resonances, which a fault does not change. The classifier may ignore everything
+# else, the autoencoder may not. The :ref:`guide <joint_ae_cnn>` has results on real machines.

@@ -2,9 +2,9 @@ r"""
 What does a network learn from telling machines apart?
 ======================================================
 
-:class:`~skasd.detectors.OSSCLDetector` never hears a fault while it learns. It learns to say which machine a clip is of,
-and whatever it needs for that shapes its embeddings. This example watches them form, compares two scores, and takes the
-parts of the loss out one at a time.
+:class:`~skasd.detectors.OSSCLDetector` is trained without a single fault. It learns to tell which machine a clip comes from,
+and this task shapes its embeddings. This example records the embeddings during the training, compares two scores, and leaves
+out the parts of the loss one at a time.
 """
 
 # %%
@@ -12,8 +12,8 @@ parts of the loss out one at a time.
 # ------------
 #
 # Three machine types with two sections each make six classes of 30 training clips. Half of the test clips are normal,
-# half have a strong fault. Clips of one second, 32 bands and a network of two stages let the four trainings of this page
-# run in seconds; by default all three are larger.
+# half have a strong fault. With clips of one second, 32 bands and a network with two stages the four trainings of this page
+# take seconds; the defaults are larger.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,7 +21,6 @@ import pandas as pd
 import torch
 from scipy.linalg import orthogonal_procrustes
 from sklearn.decomposition import PCA
-from sklearn.mixture import GaussianMixture
 from skorch.callbacks import Callback
 
 from skasd.datasets import make_machine_clips
@@ -52,7 +51,7 @@ trained, machine = ((part["machine_type"] + "/" + part["section"]).to_numpy() fo
 
 
 def make_detector(callbacks=None, **settings):
-    """Detector with a small network, and otherwise with the settings given."""
+    """Detector with a small network and these parameters."""
     return OSSCLDetector(
         ("log_mel",),
         network=MobileFaceNetOptions(bottlenecks=((2, 64, 1, 2), (2, 64, 1, 2))),
@@ -67,11 +66,11 @@ def make_detector(callbacks=None, **settings):
 
 
 # %%
-# A callback that watches
-# -----------------------
+# A callback that records embeddings
+# ----------------------------------
 #
-# Callbacks of skorch are called at the end of every epoch. ``net.module_.result`` is what the training would give if it
-# ended there: the average of the weights. Its ``network`` takes inputs by name and gives embeddings.
+# Callbacks of skorch are called at the end of every epoch. ``net.module_.result`` is what the training would return if it
+# ended there, with the moving average of the weights. Its ``network`` takes inputs by name and returns embeddings.
 
 
 class KeepEmbeddings(Callback):
@@ -81,11 +80,11 @@ class KeepEmbeddings(Callback):
         self.log_mel, self.epochs, self.kept = log_mel, epochs, {}
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
-        """Look at the random network."""
+        """Record the untrained network."""
         self._keep(net, 0)
 
     def on_epoch_end(self, net, **kwargs):
-        """Look at the network of an epoch."""
+        """Record the network after an epoch."""
         self._keep(net, len(net.history))
 
     def _keep(self, net, epoch):
@@ -99,12 +98,12 @@ detector = make_detector(callbacks=[keeper]).fit(train)
 detector.classes_
 
 # %%
-# Embeddings over training
-# ------------------------
+# Embeddings during the training
+# ------------------------------
 #
-# Dots are normal test clips, crosses anomalies. The axes of a panel are the first two principal components of its normal
-# clips, turned to agree with the next panel; each panel has a scale of its own. The angle in its title is the mean between
-# any two clips.
+# Dots are normal test clips, crosses are anomalies. The axes of a panel are the first two principal components of its normal
+# clips, rotated to agree with the next panel; each panel has its own scale. The angle in the title is the mean angle between
+# two clips.
 
 
 def plane(embedding, like=None):
@@ -136,44 +135,35 @@ figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", nco
 plt.show()
 
 # %%
-# A random network maps all clips to nearly the same direction. The loss pulls the six classes apart until their centres
-# stand at right angles or more. Many anomalies end up between the cluster of their own machine and the middle, where no
-# machine has its place: nothing has told the network where to put a sound that it has never heard.
+# An untrained network maps all clips to nearly the same direction. The loss pulls the six classes apart until their centres
+# are at right angles or more. Many anomalies end up between the cluster of their own machine and the middle, where there is
+# no machine: nothing in the training says where to put a sound that was not in it.
 #
 # Two scores
 # ----------
 #
-# The cross-entropy of the machine that a clip claims to be, ``score_with="label"``, sees the angles to the class centres
-# alone. The distance to the normal clips of that machine, ``score_with="embedding"``, sees all directions. So that nothing
-# is trained twice, the second is done by hand here: ``transform`` gives the embeddings, and one Gaussian is fitted to those
-# of each machine, as the detector does it. The AUC of each machine:
+# The cross-entropy of the machine that a clip claims to be, ``score_with="label"``, depends only on the angles to the class
+# centres. The distance to the normal clips of that machine, ``score_with="embedding"``, depends on all directions; here one
+# Gaussian is fitted to the embeddings of each machine. ``score_with`` can be changed after ``fit``. The AUC of each machine:
 
 
-def areas(anomaly_score):
-    """AUC of each machine, from anomaly scores of the test clips."""
-    return {name: auc_score(y_test[machine == name], -anomaly_score[machine == name]) for name in detector.classes_}
+def areas(detector, score_with):
+    """AUC of each machine on the test clips."""
+    scores = detector.set_params(score_with=score_with).score_samples(test)
+    return {name: auc_score(y_test[machine == name], scores[machine == name]) for name in detector.classes_}
 
 
-def distance(detector):
-    """Anomaly score of the test clips: how far they are from the training clips of their machine."""
-    learnt, embedding, scores = detector.transform(train), detector.transform(test), np.empty(len(test))
-    for name in detector.classes_:
-        back_end = GaussianMixture(1, reg_covar=1e-3).fit(learnt[trained == name].astype(float))
-        scores[machine == name] = -back_end.score_samples(embedding[machine == name].astype(float))
-    return scores
-
-
-pd.DataFrame({"label": areas(-detector.score_samples(test)), "embedding": areas(distance(detector))}).round(2)
+pd.DataFrame({score_with: areas(detector, score_with) for score_with in ("label", "embedding")}).round(2)
 
 # %%
-# With six classes the distance is the better one for most of them: a fault need not make a pump sound like a fan to make it
-# sound odd. The published numbers are those of the label, with 41 classes, many of them alike.
+# With six classes the distance is better for most of them: a faulty pump need not sound like a fan to sound unusual. The
+# published numbers use the label, with 41 classes, many of which are similar.
 #
 # What the parts of the loss do
 # -----------------------------
 #
-# Each part is left out in turn, and the angles are measured between test clips and the mean direction of the training clips
-# of a class.
+# Each part is left out in turn. The figure has the angles between test clips and the mean direction of the training clips of
+# a class.
 
 VARIANTS = {
     "all of it": {},
@@ -204,26 +194,26 @@ for axis, (name, settings) in zip(axes, VARIANTS.items(), strict=True):
     axis.set_title(name, fontsize=10)
     axis.set_ylabel("clips")
     axis.spines[["top", "right"]].set_visible(False)
-    scores = {"label": -variant.score_samples(test), "embedding": distance(variant)}
-    means[name] = {score_with: np.mean(list(areas(score).values())) for score_with, score in scores.items()}
+    means[name] = {way: np.mean(list(areas(variant, way).values())) for way in ("label", "embedding")}
 axes[-1].set_xlabel("angle (degrees)")
 figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
 plt.show()
 
 # %%
-# - The **margin** makes the task harder than it is: a clip counts as recognised only when it is 0.4 radians nearer to its
-#   centre than it would have to be. Without it normal clips stay further from their class, where the anomalies are as well.
+# - The **margin** makes the task harder: a clip counts as recognised only if it is 0.4 radians closer to its centre than it
+#   would have to be. Without it normal clips stay further from their class, where the anomalies are as well.
 # - **Mixup** and the **contrastive term** together spread the clips of a class; without either of them the clusters are
-#   narrow. The term goes by the first label of a mixture alone, and so pulls clips together that are half of another class.
+#   narrow. The contrastive term uses only the first label of a mixture, and so pulls clips together that are half of another
+#   class.
 #
 # Mean AUC of the six machines:
 
 pd.DataFrame(means).T.round(2)
 
 # %%
-# In so small a task mixup and the contrastive term give nothing, and the margin is what helps. That is no verdict on them:
-# they were chosen for 41 classes and 160 000 steps, and this is six classes and 144. With few classes and a short training
-# it is worth trying ``mixup_alpha=None`` and ``contrastive_weight=0`` too.
+# In such a small task mixup and the contrastive term gain nothing, and the margin helps. This says little about them: they
+# were designed for 41 classes and 160 000 steps, and this task has six classes and 144 steps. With few classes and a short
+# training it is worth trying ``mixup_alpha=None`` and ``contrastive_weight=0``.
 #
-# Next step: :doc:`/user_guide/detectors/osscl` has the equations, the settings of the published systems and what they reach
+# Next step: :doc:`/user_guide/detectors/osscl` has the equations, and :ref:`osscl_results` the published systems and results
 # on real machines.

@@ -1,18 +1,18 @@
 r"""
-Which states did the machine have? Ask the clips.
-=================================================
+Which operating states did the machine have?
+============================================
 
-Nobody wrote down how these machines ran. :class:`~skasd.clustering.StatisticalClusterer` groups clips that sound alike on
-average, and :class:`~skasd.detectors.StatClusterDetector` learns to tell the groups apart. Here the states are known after
-all, so that the groups can be looked at.
+Nobody wrote down in which state these machines ran. :class:`~skasd.clustering.StatisticalClusterer` makes clusters of clips
+that sound alike on average, and :class:`~skasd.detectors.StatClusterDetector` learns to tell the clusters apart. In this
+example the true states are known, so that the clusters can be compared with them.
 """
 
 # %%
 # Three machines without attributes
 # ---------------------------------
 #
-# Each machine runs in several states, at other speeds or loads; in the target domain, of a third of the clips, in others
-# again. The column that tells the states is kept aside.
+# Each machine runs in several states, with different speeds or loads. In the target domain, a third of the clips, it runs in
+# other states. The column with the states is removed from the table.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -50,9 +50,9 @@ train = train.drop(columns="attributes")
 # Clusters of each machine and domain
 # -----------------------------------
 #
-# The mean level of each band is all that the clusterer sees, less that of the whole clip, which depends on the microphone
-# more than on the machine. The adjusted Rand index compares its clusters with the states:
-# 1 is the same partition, 0 is what chance would give.
+# The clusterer sees only the mean level of each band, minus the level of the whole clip, which depends on the microphone
+# more than on the machine. The adjusted Rand index compares its clusters with the states: 1 is the same partition, 0 is
+# chance.
 
 statistics = TWFRTransformer(r=1.0).fit_transform(train)
 statistics -= statistics.mean(axis=1, keepdims=True)
@@ -65,7 +65,7 @@ for machine in MACHINES:
 print(pd.Series(agreement).round(2))
 
 # %%
-# Colour is the state that nobody wrote down, shape is the cluster.
+# The colour is the true state, the shape is the cluster.
 
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.8), layout="constrained")
 for ax, machine in zip(axes, MACHINES, strict=True):
@@ -92,8 +92,9 @@ plt.show()
 # Learning to tell them apart
 # ---------------------------
 #
-# The detector makes its own clusters. With ``system="metadata"`` it has the domain alone to tell apart, as there are no
-# attributes. A network of two stages and twelve epochs keeps this page fast; its numbers say nothing about larger ones.
+# The detector makes its own clusters. With ``system="metadata"`` its classes are the domains of each machine, as there are
+# no attributes. A network with two stages and twelve epochs keep this page fast; the numbers say nothing about larger
+# networks.
 
 small = {
     "branches": ("log_mel",),
@@ -114,4 +115,4 @@ for system in settings:
 print(areas.round(2))
 
 # %%
-# Three machines of one seed are no evidence for either; the benchmarks of the project measure real recordings.
+# Three machines and one seed are no evidence for either; the :ref:`guide <stat_cluster>` has results on real recordings.

@@ -3,16 +3,16 @@ Mean, maximum, or something between?
 ====================================
 
 :class:`~skasd.detectors.TWFRDetector` pools the frames of a clip into one spectrum, with weights :math:`r^n` in order of
-their loudness. With :math:`r = 1` it averages over time, with :math:`r = 0` it takes the maximum. Which is right depends
-on how long the machine sounds, and on synthetic machines that can be set.
+their loudness. With :math:`r = 1` it averages over time, with :math:`r = 0` it takes the maximum. Which is better depends
+on how much of the time the machine sounds, which can be set for synthetic machines.
 """
 
 # %%
 # What r does to a spectrogram
 # ----------------------------
 #
-# A fan that sounds a fifth of the time. In each band the frames are sorted, and the loudest few count most when
-# :math:`r` is small: the spectrum moves from the background to the machine.
+# A fan that runs a fifth of the time. In each band the frames are sorted, and with a small :math:`r` the loudest few have
+# the most weight: the spectrum changes from that of the background to that of the machine.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -67,7 +67,7 @@ plt.show()
 # Which r finds the faults?
 # -------------------------
 #
-# Two machines, four duty cycles, 40 training clips each. The faults sound only while the machine does.
+# Two machines, four duty cycles, 40 training clips each. The faults can be heard only while the machine runs.
 
 DUTY_CYCLES = (1.0, 0.5, 0.2, 0.05)
 
@@ -103,28 +103,27 @@ axes[1].legend(frameon=False, fontsize=9)
 plt.show()
 
 # %%
-# The mean over time is as good as any for a fan that never stops, and close to chance for one that hardly sounds.
-# ``r="auto"`` is never far from the best, which is worth more than being best where no faulty clip is there to choose with.
-# With 30 normal and 30 faulty test clips an AUC is uncertain by several hundredths: small gaps between lines say nothing.
+# The mean over time is as good as any value for a fan that never stops, and close to chance for a fan that hardly runs.
+# ``r="auto"`` is never far from the best value, which matters if there are no faulty clips to choose with. With 30 normal
+# and 30 faulty test clips an AUC is uncertain by several hundredths: small differences between the lines mean nothing.
 #
 # How ``"auto"`` decides
 # ----------------------
 #
-# It asks whether the levels lean to the quiet side, as those of steady noise do, or have a long loud tail. Above a
-# skewness of 0.4 the machine is taken as impulsive, and the mean over time, which is mostly background, is left out.
-# Only normal clips enter.
+# It looks at the distribution of the levels over time. That of steady noise has a negative skewness, that of short loud
+# events a long tail of loud values. Above a skewness of 0.4 the machine counts as impulsive, and the mean over time, which
+# is mostly background, is left out. Only normal clips are used.
 
 pd.DataFrame(chosen, columns=["machine_type", "duty_cycle", "skewness", "r"]).round(2)
 
 # %%
-# What the threshold promises
-# ---------------------------
+# Threshold and false alarm rate
+# ------------------------------
 #
-# A Gaussian of 128 bands fits clips that it has learnt from much better than new ones. So a threshold at a quantile of the
-# training scores, which a number for ``contamination`` asks for, calls nearly every new clip an anomaly unless there are
-# many.
-# The default, ``contamination="auto"``, scores each training clip under mixtures of the others, and sets the threshold where
-# one in ten falls below. Here are the false alarms on 200 new normal clips of a fan.
+# A Gaussian over 128 bands fits its training clips much better than new ones. If the threshold is a quantile of the training
+# scores, as with a number for ``contamination``, nearly every new clip is called an anomaly, unless there are many training
+# clips. The default, ``contamination="auto"``, scores each training clip by mixtures of the others, and uses the 10 %
+# quantile of these scores. The figure has the false alarm rate on 200 new normal clips of a fan.
 
 N_TRAIN = (25, 50, 100, 200, 400)
 fan = make_machine_clips("fan", n_train=600, n_test_normal=0, n_test_anomaly=0, target_share=0.0, random_state=0).data
@@ -137,7 +136,7 @@ for contamination, color in ((0.1, "#d1495b"), ("auto", "#1f6f8b")):
     false_alarms = [(detector.predict(new) == -1).mean() for detector in detectors]
     axis.plot(N_TRAIN, false_alarms, "o-", color=color, label=f"contamination={contamination!r}")
 axis.axhline(0.1, color="0.5", linestyle=":", label="one in ten")
-axis.set(xscale="log", xlabel="training clips", xticks=N_TRAIN, ylabel="false alarms", ylim=(0, 1.05))
+axis.set(xscale="log", xlabel="training clips", xticks=N_TRAIN, ylabel="false alarm rate", ylim=(0, 1.05))
 axis.set_xticks([], minor=True)
 axis.set_xticklabels(N_TRAIN)
 axis.yaxis.set_major_formatter("{x:.0%}")

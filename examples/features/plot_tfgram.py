@@ -10,10 +10,9 @@ network, which learned it by classifying machines. This example compares the two
 # Train a TFgram
 # --------------
 #
-# :class:`~skasd.features.TFgramTransformer` learns its representation as one branch of the network of
-# :class:`~skasd.detectors.OSSCLDetector`. It can train the network itself; here it uses the branch of a fitted
-# detector, which makes all settings of the detector available. With six machines and 8 clips each, of one second at 8
-# kHz, training takes seconds and gives a rough result.
+# :class:`~skasd.features.TFgramTransformer` learns its representation as one branch of the network of an
+# :class:`~skasd.detectors.OSSCLDetector`, which it is given, fitted or not. With six machines and 8 clips each, of one
+# second at 8 kHz, training takes seconds and gives a rough result.
 
 import matplotlib.pyplot as plt
 import numpy as np
