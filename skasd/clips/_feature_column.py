@@ -85,8 +85,8 @@ def _noted(X: pd.DataFrame, candidates: list[str]) -> str | None:
         return None
     if column not in candidates:
         raise ValueError(
-            f"The last transformer wrote the column {column!r}, whose cells are not of shape (n_bands, n_frames) as expected "
-            f"here. Leave the transformer out, or set feature to another column; there are {candidates}."
+            f"The last transformer wrote the column {column!r}, whose cells are not of shape (n_bands, n_frames), as "
+            f"expected here. Leave the transformer out, or set feature to another column; there are {candidates}."
         )
     return column
 

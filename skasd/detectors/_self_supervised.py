@@ -209,8 +209,8 @@ class SelfSupervisedDetector(EmbeddingDetector):
     def _learn(self, clips: Clips) -> MachineScores:
         if (column := noted_feature(clips.table)) is not None:
             warnings.warn(
-                f"The column {column!r} that the last transformer wrote is not used: SelfSupervisedDetector computes spectra of "
-                "the waveforms.",
+                f"The column {column!r} that the last transformer wrote is not used: SelfSupervisedDetector computes "
+                "spectra of the waveforms.",
                 stacklevel=4,
             )
         check_clusterer(self.clusterer)

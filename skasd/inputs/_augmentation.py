@@ -38,8 +38,8 @@ def check_bands(augmentation: Any, frontend: Frontend) -> None:
     """Raise if there is an augmentation and the front end does not say where its bands lie."""
     if augmentation is not None and frontend.frequencies is None:
         raise ValueError(
-            f"augmentation={augmentation!r} treats bands by their frequencies, and the front end does not say where they are; "
-            "give it an attribute `frequencies`, the centres of the bands in Hz, or use a LogMelTransformer."
+            f"augmentation={augmentation!r} treats bands by their frequencies, and the front end does not say where they "
+            "are; give it an attribute `frequencies`, the centres of the bands in Hz, or use a LogMelTransformer."
         )
 
 
