@@ -82,7 +82,7 @@ def test_every_option_gives_scores(settings, train, test):
 def test_spectra_need_waveforms(train):
     log_mel = LogMelTransformer().fit_transform(train["waveform"].tolist())
     with pytest.raises(
-        ValueError, match=r"X holds features of shape .*SelfSupervisedDetector takes waveforms or files"
+        ValueError, match=r"X contains features of shape .*SelfSupervisedDetector takes waveforms or files"
     ):
         small().fit(log_mel)
 
