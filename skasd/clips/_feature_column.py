@@ -42,8 +42,8 @@ def feature_column(X: Any, feature: str | None) -> str | None:
         return X.attrs[_NOTE]
     if len(candidates) > 1:
         raise ValueError(
-            f"The clip table has several feature columns: {candidates}. Choose one, for example with "
-            f"feature={candidates[-1]!r}, or drop the others."
+            f"The clip table has several feature columns: {candidates}. Set feature={candidates[-1]!r}, for example, to "
+            "choose one, or drop the others."
         )
     return next(iter(candidates), None)
 

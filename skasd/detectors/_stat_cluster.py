@@ -284,7 +284,7 @@ class StatClusterDetector(EmbeddingDetector):
 def _warn_of_one_class(labels: Labels) -> None:
     if len(labels.names) == 1 and set(labels.source.values()) == {"domain"}:
         warnings.warn(
-            f"All clips are of one class, {str(labels.names[0])!r}, so there is nothing to classify: they have no attributes, "
-            "and are of one machine and domain. Use system='auto', which clusters them.",
+            f"All clips are of one class, {str(labels.names[0])!r}, so there is nothing to classify: they have no "
+            "attributes, and are of one machine and domain. Use system='auto', which clusters them.",
             stacklevel=5,
         )

@@ -161,7 +161,7 @@ def test_fit_predict_leaves_anomalies_out_too(case, machines):
 @each()
 @pytest.mark.parametrize("labels", [["normal", "anomaly"], [True, False], [1.0, np.nan]], ids=str)
 def test_labels_that_are_no_numbers_are_refused(case, train, labels):
-    with pytest.raises(ValueError, match=r"y holds .*labels are \+1"):
+    with pytest.raises(ValueError, match=r"y contains .*use \+1"):
         case.new().fit(train, labels * 20)
 
 
@@ -169,11 +169,11 @@ def test_labels_that_are_no_numbers_are_refused(case, train, labels):
 def test_features_after_waveforms_are_refused(case, train):
     log_mel = LogMelTransformer().fit_transform(train)
     name = type(case.detector).__name__
-    with pytest.raises(ValueError, match=f"X holds features, but {name} was fitted on waveforms"):
+    with pytest.raises(ValueError, match=f"X contains features, but {name} was fitted on waveforms"):
         case.new().fit(train).score_samples(log_mel)
     if not case.takes_features:
         return
-    with pytest.raises(ValueError, match=f"X holds waveforms, but {name} was fitted on features"):
+    with pytest.raises(ValueError, match=f"X contains waveforms, but {name} was fitted on features"):
         case.new().fit(log_mel).score_samples(train)
 
 

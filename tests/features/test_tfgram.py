@@ -116,7 +116,7 @@ def test_detector_without_the_image_is_refused(clips):
 
 def test_branches_without_the_image_are_refused_before_they_learn(clips, monkeypatch):
     monkeypatch.setattr(OSSCLDetector, "_fit", None)
-    with pytest.raises(ValueError, match=r"has the branches \('log_mel',\), lack 'tfgram'"):
+    with pytest.raises(ValueError, match=r"has the branches \('log_mel',\), which lack 'tfgram'"):
         TFgramTransformer(OSSCLDetector(("log_mel",), **SMALL)).fit(clips.data)
 
 
