@@ -4,6 +4,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import skasd
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = (
     "augmentations",
+    "base",
     "benchmark",
     "clips",
     "clustering",
@@ -28,6 +30,8 @@ FOLDERS = (
     "scoring",
     "training",
 )
+TENSOR_FOLDERS = ("augmentations", "losses", "networks", "objectives")  # annotations of methods document shapes there
+DOCUMENTED = ("PR01", "PR02", "RT01", "RT03")  # numpydoc: parameters and return values
 PUBLIC = [(folder, name) for folder in FOLDERS for name in importlib.import_module(f"skasd.{folder}").__all__]
 
 
@@ -81,10 +85,41 @@ def test_public_name_has_a_docstring_with_its_parameters(folder, name):
         assert re.search(rf"\b{re.escape(parameter)}\b", documentation), f"{name}: {parameter} is not documented"
 
 
+def public_methods(folder, name):
+    """Qualified names of the public methods and properties of a class, as far as they are ours."""
+    public = getattr(importlib.import_module(f"skasd.{folder}"), name)
+    if not inspect.isclass(public) or folder in TENSOR_FOLDERS:
+        return
+    for attribute in sorted(set(dir(public))):
+        member = inspect.getattr_static(public, attribute)
+        if isinstance(member, property):
+            function = member.fget
+        elif isinstance(member, cached_property):
+            function = member.func
+        else:
+            function = getattr(member, "__func__", member)
+        is_ours = inspect.isfunction(function) and function.__module__.startswith("skasd.")
+        if is_ours and not attribute.startswith("_"):
+            yield f"skasd.{folder}.{name}.{attribute}"
+
+
+@pytest.mark.slow  # numpydoc is an optional package, for the documentation
+@pytest.mark.parametrize(("folder", "name"), PUBLIC, ids=lambda part: part)
+def test_parameters_and_return_values_are_documented(folder, name):
+    validate = pytest.importorskip("numpydoc.validate").validate
+    public = getattr(importlib.import_module(f"skasd.{folder}"), name)
+    if not inspect.isclass(public) and not inspect.isroutine(public):
+        return
+    names = [f"skasd.{folder}.{name}", *public_methods(folder, name)]
+    found = [(each, code, text) for each in names for code, text in validate(each)["errors"] if code in DOCUMENTED]
+    assert not found, found
+
+
 def test_every_estimator_says_who_wrote_what_it_does():
     for folder, name in PUBLIC:
         public = getattr(importlib.import_module(f"skasd.{folder}"), name)
-        if inspect.isclass(public) and issubclass(public, sklearn.base.BaseEstimator):
+        is_estimator = inspect.isclass(public) and issubclass(public, sklearn.base.BaseEstimator)
+        if is_estimator and not inspect.isabstract(public):
             assert "Examples\n" in public.__doc__, name
             assert "References\n" in public.__doc__, name
 

@@ -225,4 +225,4 @@ def _run(tasks: list[tuple], n_jobs: int | None) -> Iterator[Any]:
 
 def _failure_message(failures: list[str], n_clips: int) -> str:
     listed = "\n  ".join(failures)
-    return f"{len(failures)} of {n_clips} clips cannot be used:\n  {listed}\nRepair these clips, or leave them out."
+    return f"{len(failures)} of {n_clips} clips cannot be used:\n  {listed}\nRepair them, or leave them out."

@@ -1,4 +1,4 @@
-"""AutoencoderDetector: the baseline of every challenge; what a small network cannot reproduce is anomalous."""
+"""AutoencoderDetector: the DCASE baseline, which scores a clip by how badly an autoencoder reconstructs it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -33,53 +33,53 @@ from skasd.scoring._residual_mahalanobis import (
 from skasd.training import PatchStore, TrainingOptions, TrainingPlan, evaluated
 
 _SCORES = ("mse", "mahalanobis")
-_FLOOR = float(np.finfo(np.float64).eps)  # of the power, in the baselines
+_FLOOR = float(np.finfo(np.float64).eps)  # lower limit of the power in the baselines
 
 
 class AutoencoderDetector(NetworkDetector):
-    r"""The dense autoencoder of the challenge baselines of 2020 to 2026.
+    r"""Dense autoencoder of the DCASE baselines of 2020 to 2026.
 
-    A few frames are compressed to eight numbers and reconstructed; normal sound survives that, and what does not is
-    anomalous [1]_, [2]_. There is one autoencoder for each machine type, trained on all its sections and domains.
+    A few frames at a time are compressed to eight numbers and reconstructed. The network is trained on normal sounds only,
+    so a large reconstruction error indicates an anomaly [1]_, [2]_. There is one autoencoder for each machine type, trained
+    on all its sections and domains.
 
     Parameters
     ----------
     score_by : {"mse", "mahalanobis"}, default="mse"
-        Mean squared reconstruction error of a clip; or the squared Mahalanobis distance of its residual, with the covariance
-        of normal clips of the source or of the target domain, whichever gives less.
+        Anomaly score: the mean squared reconstruction error of a clip; or the squared Mahalanobis distance of its residual,
+        with the covariance of normal clips of the source or of the target domain, whichever gives the smaller distance.
     residual : {"clip_mean", "frame", "frame_minimum"}, default="clip_mean"
-        Residual of ``"mahalanobis"``: the mean residual of the clip, as in the baselines; the mean over frames, in the
-        domain where that is less; or the mean over frames of the lesser distance of each frame.
+        How ``"mahalanobis"`` combines frames: the distance of the mean residual of the clip, as in the baselines; the mean
+        distance of the frames, in the domain where it is smaller; or the mean over frames of the smaller distance of each.
     centering : {"batch", "global"}, default="batch"
-        How the covariance is taken: in each batch about its mean, as in the baselines, or over all residuals.
+        Mean that is subtracted for the covariance: that of each batch, as in the baselines, or that of all residuals.
     shrinkage : float, default=0.0
-        Share :math:`\lambda` of the mean variance that is added to all variances, dimensionless.
+        Shrinkage :math:`\lambda` of the covariance, dimensionless: this share of the mean variance is added to the diagonal.
     n_context : int, default=5
-        Number of neighbouring frames that are reconstructed together.
+        Number of consecutive frames in a patch, which are reconstructed together.
     group_columns : sequence of str, default=("machine_type",)
-        Columns of the clip table that tell machines apart; each machine has an autoencoder of its own. A table may lack
-        them.
+        Columns of the clip table that define a machine, each of which has its own autoencoder. The table may lack
+        `machine_type` and `section`.
     frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
-        Makes the spectrograms of waveforms and files, see :ref:`features_frontend`; features are used as they are. None uses
-        the front end of the baselines: 128 Slaney bands, window 1024 and hop 512 samples.
+        Front end that computes spectrograms of waveforms and files, see :ref:`features_frontend`; features are used as they
+        are. None uses the front end of the baselines: 128 Slaney bands, window 1024 and hop 512 samples.
     feature : str, default="auto"
         Column of a clip table that is read as the spectrogram. ``"auto"`` is the one that the last transformer wrote, or
-        the only one that holds features.
+        else the only feature column.
     max_epochs : int, default=100
         Number of passes over the patches.
     batch_size : int, default=256
         Patches per training step; the baselines used 512 until 2022.
     learning_rate : float, default=1e-3
-        Learning rate of Adam.
+        Initial learning rate of Adam.
     training : TrainingOptions or None, default=None
-        Rarer settings of the training: learning rate schedule, weight decay, exponential moving average (EMA) of the
-        weights, validation set and early stopping, precision, memory, callbacks; see
-        :class:`skasd.training.TrainingOptions`. The defaults here are a
-        constant learning rate, no weight decay, no EMA, float32, and a tenth of the clips of each domain as validation set,
-        or none where that is less than one clip.
+        Rarely changed settings of the training: learning rate schedule, weight decay, exponential moving average (EMA) of
+        the weights, validation set and early stopping, precision, memory, callbacks; see
+        :class:`skasd.training.TrainingOptions`. The defaults here are a constant learning rate, no weight decay, no EMA,
+        float32, and a tenth of the clips of each domain as validation set, rounded to whole clips.
     device : str, default="auto"
-        Where the network runs: ``"cpu"``, a torch device such as ``"cuda"``, or ``"auto"``, an accelerator (GPU) if there
-        is one.
+        Device on which the network runs: ``"cpu"``, a torch device such as ``"cuda"``, or ``"auto"`` for an accelerator
+        (GPU) if there is one.
     contamination : float or "auto", default="auto"
         Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of the scores of held-out
         clips, or of training clips if none are held out.
@@ -96,35 +96,36 @@ class AutoencoderDetector(NetworkDetector):
     Attributes
     ----------
     networks_ : dict of str to torch.nn.Module
-        The autoencoders by machine, on the CPU.
+        Autoencoders by machine, on the CPU.
     covariances_ : dict of str to ndarray of shape (2, n_mels, n_mels)
-        Covariances of the residuals of source and target clips, by machine; empty for ``"mse"``.
+        Covariances of the residuals of source and target clips, by machine; of shape (0, n_mels, n_mels) for ``"mse"``.
     histories_ : dict of str to list of dict
-        Epoch, losses, learning rate and seconds of each epoch, by machine.
+        Number, losses, learning rate and duration in seconds of each epoch, by machine.
     training_ : TrainingPlan
-        Everything that the trainings went by.
+        All hyperparameters of the trainings.
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
     n_features_in_ : int
-        Bands of features, or time points of a 2-D array.
+        Number of bands of features, or of time points of a 2-D array.
 
     See Also
     --------
-    TWFRDetector : No network, seconds on a CPU, and better on most machines.
-    JointAECNNDetector : Ties an autoencoder to a classifier.
+    TWFRDetector : Needs no network and seconds on a CPU, and is better on most machines.
+    JointAECNNDetector : Couples an autoencoder to a classifier.
 
     Notes
     -----
-    Layers of 128, 128, 128, 128, 8, 128, 128, 128, 128 numbers, each with batch normalisation and ReLU, then a linear one:
-    267 928 parameters for patches of 5 x 128. With :math:`r_i` the rows (frames) of the residuals of all patches of a clip
-    and :math:`\bar r` their mean, the scores are :math:`\overline{r^2}` and, as the code of [2]_ computes it,
-    :math:`\min_d \bar r^\top \Sigma_d^{-1} \bar r`: residuals of opposite signs cancel over the clip.
+    The network has layers of 128, 128, 128, 128, 8, 128, 128, 128 and 128 units, each with batch normalisation and ReLU,
+    and a linear output layer: 267 928 parameters for patches of 5 x 128. With :math:`r_i` the rows (frames) of the residuals
+    of all patches of a clip and :math:`\bar r` their mean, the scores are :math:`\overline{r^2}` and, as the code of [2]_
+    computes it, :math:`\min_d \bar r^\top \Sigma_d^{-1} \bar r`, in which residuals of opposite signs cancel over the clip.
 
-    Departures from the baselines: the last layer starts at the mean frame, since otherwise levels far from 0 dB take tens
-    of thousands of steps; the momentum of batch normalisation is 0.1, not 0.01; the validation set consists of clips, not
-    patches, so that no frame of a training clip is validated on; the epoch with the lowest validation loss is kept;
-    thresholds refer to clips, where those of 2023 and later refer to the mean of 256 patches and are far lower; without
-    target clips the covariance of the source is used, and a pseudo-inverse where a covariance cannot be inverted.
+    Departures from the baselines: the bias of the last layer is initialised with the mean frame, since levels far from 0 dB
+    would otherwise take tens of thousands of steps to learn; the momentum of batch normalisation is 0.1, not 0.01; the
+    validation set consists of whole clips, not patches, so that it shares no frames with the training set; the epoch with
+    the lowest validation loss is kept; thresholds are computed from scores of clips, while those of 2023 and later are
+    computed from means over 256 patches and are far lower; without target clips the covariance of the source is used, and
+    the pseudo-inverse replaces the inverse of a singular covariance.
 
     References
     ----------
@@ -198,7 +199,7 @@ class AutoencoderDetector(NetworkDetector):
         self._check_parameters()
         self.training_ = self._plan()
         if len(clips) < 2:
-            raise ValueError("1 sample, that is normal clip, given to fit; a threshold needs at least 2.")
+            raise ValueError("fit was given 1 sample (normal clip); a threshold needs at least 2.")
         self._columns, self._length = tuple(self.group_columns), self.n_context
         self._form = (self.score_by, self.residual)
         self._seed = random_seed(self.random_state)
@@ -224,8 +225,8 @@ class AutoencoderDetector(NetworkDetector):
     def _fit_machine(self, store: PatchStore, is_target: np.ndarray, dtype: np.dtype, name: str) -> "_Machine":
         if len(store.start) < 2:
             raise ValueError(
-                f"The training clips of {name or 'the machine'} are one patch of {store.length} frames; batch normalisation "
-                "needs at least two: give more of them, or longer ones."
+                f"The training clips of {name or 'the machine'} give only one patch of {store.length} frames; batch "
+                "normalisation needs at least two. Give more or longer clips."
             )
         domain = is_target.astype(np.int64)
         training = train_autoencoder(store, domain, dtype, self._plan_for(np.bincount(domain)), seed=self._seed)
@@ -248,7 +249,7 @@ class AutoencoderDetector(NetworkDetector):
     def _covariances(
         self, residuals: nn.Module, store: PatchStore, learnt: np.ndarray, domain: np.ndarray
     ) -> np.ndarray:
-        """Spread (2, F, F) of the residuals of source and target clips; where one has none, that of the other."""
+        """Covariances (2, F, F) of the residuals of source and target clips; a missing domain gets that of the other."""
         order = np.random.RandomState(self._seed).permutation(store.rows_of(learnt))
         of_patch = domain[store.clip[order]]
         found = [self._covariance(residuals, store, order, of_patch == value) for value in np.unique(of_patch)]
@@ -257,7 +258,7 @@ class AutoencoderDetector(NetworkDetector):
     def _covariance(
         self, residuals: nn.Module, store: PatchStore, order: np.ndarray, is_chosen: np.ndarray
     ) -> np.ndarray:
-        """Spread (F, F) of the residuals of the chosen patches, in the batches of a training."""
+        """Covariance (F, F) of the residuals of the chosen patches, in batches as in training."""
         patches = store.on(torch.device("cpu"), torch.float64, np.zeros(store.n_clips, dtype=np.int64))
 
         def batches() -> Iterator[np.ndarray]:
@@ -276,7 +277,7 @@ class AutoencoderDetector(NetworkDetector):
         return self._scores(self._spectrograms(clips), np.searchsorted(self._names, names))
 
     def _scores(self, spectrograms: Iterable[np.ndarray | None], number: np.ndarray) -> np.ndarray:
-        """Anomaly score (n_clips,) of clips of the machines with these numbers."""
+        """Anomaly score (n_clips,) of the clips; `number` is the index of the machine of each clip."""
         networks = [machine.residuals for machine in self._machines]
         place = {"length": self._length, "step": 1, "device": torch_device(self.device)}
         residuals = outputs_of_clips(networks, number, spectrograms, **place)
@@ -303,7 +304,7 @@ class AutoencoderDetector(NetworkDetector):
 
 @dataclass(frozen=True)
 class _Machine:
-    """What is known of one machine: its network, the covariances of both domains, and the clips that set the threshold."""
+    """The fitted parts of one machine, and the positions of the clips that determine the threshold."""
 
     residuals: Residuals
     covariances: np.ndarray

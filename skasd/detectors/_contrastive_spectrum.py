@@ -1,4 +1,4 @@
-"""ContrastiveSpectrumDetector: views of a clip that differ above a frequency are pulled together."""
+"""ContrastiveSpectrumDetector: contrastive learning between views of a clip that differ most in the high bands."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -33,70 +33,71 @@ _SCORE_WITH = ("embedding", "label", "predicted")
 class ContrastiveSpectrumDetector(EmbeddingDetector):
     r"""Contrastive learning with spectrum augmentation.
 
-    Two views are made of a segment of each normal clip, which differ most in their high bands. A network learns embeddings
-    that are close for views of one clip, and for clips of one class in different domains, and far apart for different
-    classes [1]_; a clip is anomalous when its embedding is far from those of normal clips. Use it with several machines,
-    sections or attributes, and where the domain shifts. Clips without labels are clustered first.
+    The augmentation makes two views of a segment of each normal clip, which differ most in their high bands. A network
+    learns embeddings that are close for views of the same clip and for clips of the same class in different domains, and far
+    apart for different classes [1]_; a clip is anomalous if its embedding is far from those of normal clips. Use it with
+    several machines, sections or attributes, and under domain shift. Clips without labels are clustered first.
 
-    The code of [1]_ is not public and its text leaves much open; what it leaves open is an option here.
+    The code of [1]_ is not public, and the paper leaves many details open, which are options here.
 
     Parameters
     ----------
     augmentation : SpectrumAugmentation or None, default=None
-        How views are made, see :class:`skasd.augmentations.SpectrumAugmentation`; None uses its defaults.
+        Augmentation that makes the views, see :class:`skasd.augmentations.SpectrumAugmentation`; None uses its defaults.
     label_columns : sequence of str or None, default=("machine_type", "section")
-        Columns of the clip table that make the class of a clip; a table may lack these two. None makes clusters.
+        Columns of the clip table that define the class of a clip; the table may lack these two. None uses clusters.
     n_clusters : int or None, default=None
-        Number of clusters of similar clips that each machine and domain is split into, each of which becomes a class. None
-        makes clusters, at most 16, only where the label columns give fewer than two classes.
+        Number of clusters of similar clips into which each machine is split, across domains; each becomes a class. None
+        clusters, into at most 16, only if the label columns give fewer than two classes.
     score_with : {"embedding", "label", "predicted"}, default="embedding"
-        ``"embedding"``: how far the embedding of a clip is from those of normal clips, measured by the `scorer`; of the same
-        machine where the table names it. ``"label"``: how badly the clip fits the machine that the table says it is;
-        ``"predicted"``: how badly it fits the machine that it fits best. The last two need a `classification_weight`. It can
-        be changed after the fit.
+        Anomaly score. ``"embedding"``: distance of the embedding from those of normal clips of the same machine (of all
+        clips if the table names no machine), measured by the `scorer`. ``"label"``: how badly the clip fits the machine that
+        the table names; ``"predicted"``: how badly it fits the machine that it fits best. The last two need a
+        `classification_weight` above 0. It can be changed after ``fit``.
     scorer : estimator or None, default=None
         Back end of ``score_with="embedding"``: one of :mod:`skasd.scoring`, or an outlier detector or density model of
         scikit-learn. One is fitted for each machine with at least two clips, and one to all clips for the others. None uses
-        :class:`skasd.scoring.KMeansScorer`: centres of the source clips, and all target clips.
+        :class:`skasd.scoring.KMeansScorer`: distance to the nearest k-means centre of the source clips or to the nearest
+        target clip.
     contrast : {"supcon", "pairwise"}, default="supcon"
-        Loss of the pairs: a softmax over all pairs, or squared errors of each pair.
+        Form of the contrastive loss: a softmax over all pairs, or squared errors of each pair.
     temperature : float, default=0.07
         Temperature :math:`\tau` of the softmax, dimensionless.
     same_domain : {"ignore", "push", "pull"}, default="ignore"
-        What happens to clips of one class in the same domain: they are ignored, pushed apart, or pulled together as well. A
-        clip is always pulled to its own other view and to its class in the other domain; in a class with a single domain,
-        each of the two views counts as a domain.
+        Treatment of pairs of clips of one class in the same domain: they are ignored, pushed apart, or pulled together. A
+        clip is always pulled to its other view and to its class in the other domain; in a class with a single domain, the
+        two views count as two domains.
     contrastive_weight : float, default=1.0
         Weight of the contrastive loss; 0 leaves it out.
     classification_weight : float, default=0.0
-        Weight of an additional classification by angle (ArcFace); 0 leaves it out.
+        Weight of an additional classification loss with angular margin (ArcFace); 0 leaves it out.
     margin : float, default=0.5
         Additive angular margin of the classification, in radians, in [0, pi / 2].
     scale : float, default=30.0
-        Factor of its cosines, dimensionless.
+        Factor that multiplies the cosines of the classification, dimensionless.
     network : SegmentNetOptions or None, default=None
-        The encoder, and the segments that it sees; see :class:`skasd.objectives.SegmentNetOptions`.
+        Encoder, and the segments that are its input; see :class:`skasd.objectives.SegmentNetOptions`.
     frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
-        Makes the log-mels of waveforms and files, see :ref:`features_frontend`; it also says where the bands of features
-        lie. None uses 128 HTK bands, window 1024 and hop 512 samples. Its `duration` is the length that clips are cut or
-        filled to; without one it is the median length of the training clips.
+        Front end that computes log-mels of waveforms and files, see :ref:`features_frontend`; if X contains features, it
+        gives the frequencies of their bands. None uses 128 HTK bands without norm, window 1024 and hop 512 samples. Clips
+        are cut or filled to its `duration`, or to the median length of the training clips if it has none.
     feature : str, default="auto"
-        Column of a clip table that is read as the log-mel. ``"auto"`` is the one that the last transformer wrote, or the
-        only one that holds features.
+        Column of a clip table that is read as the log-mel. ``"auto"`` is the one that the last transformer wrote, or else
+        the only feature column.
     max_epochs : int, default=100
         Number of passes over the training clips.
     batch_size : int, default=64
-        Clips, of which there are two views each, per training step.
+        Clips per training step, each with two views.
     learning_rate : float, default=1e-3
         Initial learning rate of AdamW.
     training : TrainingOptions or None, default=None
-        Rarer settings of the training: learning rate schedule, weight decay, exponential moving average (EMA) of the
-        weights, validation set and early stopping, precision, memory, callbacks; see
-        :class:`skasd.training.TrainingOptions`. The defaults here are a cosine
-        schedule, weight decay 0.01, an EMA decay of 0.999 and ``sampling="class_and_domain"``.
+        Rarely changed settings of the training: learning rate schedule, weight decay, exponential moving average (EMA) of
+        the weights, validation set and early stopping, precision, memory, callbacks; see
+        :class:`skasd.training.TrainingOptions`. The defaults here are a cosine schedule, weight decay 0.01, an EMA decay of
+        0.999 and ``sampling="class_and_domain"``.
     device : str, default="auto"
-        Where the network runs: ``"cpu"``, a torch device such as ``"cuda"``, or ``"auto"``, an accelerator (GPU) if there
-        is one.
+        Device on which the network runs: ``"cpu"``, a torch device such as ``"cuda"``, or ``"auto"`` for an accelerator
+        (GPU) if there is one.
     contamination : float or "auto", default="auto"
         Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of the scores of held-out
         clips, or of training clips if none are held out.
@@ -104,7 +105,7 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
         Whether the threshold is a quantile of scores, or the quantile of a gamma distribution fitted to the scores of
         held-out clips.
     random_state : int, RandomState instance or None, default=None
-        Seeds the weights, the batches and the views. The global random generators stay untouched.
+        Seeds the clusters, the weights, the batches and the views. The global random generators stay untouched.
     n_jobs : int or None, default=-1
         Number of threads that read clips and compute spectrograms; -1 uses all cores.
     verbose : int, default=0
@@ -113,30 +114,31 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,), str
-        Classes that the network learnt: the cells of the label columns joined with "/", or names of clusters.
+        Classes that the network was trained on: the label columns joined with "/", or names of clusters.
     label_source_ : {"columns", "clusters"}
-        Where the classes come from. A cluster may hold clips of both domains.
+        Origin of the classes. A cluster may contain clips of both domains.
     has_both_domains_ : ndarray of shape (n_classes,), bool
-        Classes whose clips are pulled together across domains; in the others each view counts as a domain.
+        Whether the clips of each class are pulled together across domains; in the other classes, the two views count as two
+        domains.
     network_ : torch.nn.Module
         Network with averaged weights, on the CPU; it contains the normalisations.
     scorer_ : dict of str to BackEnd
-        Fitted back ends by machine, and one for all clips ("").
+        Fitted back ends by machine, and one for all clips (""); empty unless fitted with ``score_with="embedding"``.
     history_ : list of dict
-        Epoch, mean loss, learning rate and seconds of each epoch.
+        Number, mean loss, learning rate and duration in seconds of each epoch.
     training_ : TrainingPlan
-        Everything that the training went by.
+        All hyperparameters of the training.
     score_with_ : str
-        What the clips that set the threshold were scored with.
+        Kind of score from which the threshold was computed.
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
     n_features_in_ : int
-        Bands of features, or time points of a 2-D array.
+        Number of bands of features, or of time points of a 2-D array.
 
     See Also
     --------
-    skasd.augmentations.SpectrumAugmentation : How views are made.
-    OSSCLDetector : Classifies, and contrasts beside it; takes the same augmentation.
+    skasd.augmentations.SpectrumAugmentation : Makes the views.
+    OSSCLDetector : Combines classification and a contrastive loss; takes the same augmentation.
 
     Notes
     -----
@@ -144,12 +146,12 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
 
     .. math:: L = w_c L_{\mathrm{contrast}}(g(f(\tilde x))) + w_a \mathrm{CE}(\ell(f(\tilde x)), y),
 
-    see :func:`skasd.losses.cross_domain_loss`. The score of a clip does not depend on the clips that are scored with it:
-    both normalisations are frozen. The first is learnt from all training clips, including the validation set.
+    see :func:`skasd.losses.cross_domain_loss`. The score of a clip does not depend on the clips that are scored with it,
+    since both normalisations are frozen. The first is computed from all training clips, including the validation set.
 
-    Departures from the paper, as far as its text tells: the network is not pre-trained on other sound; all segments have the
-    same length; there is no random resize crop unless the augmentation asks for it, since synthetic faults made from normal
-    clips were detected better without it.
+    Known departures from the paper: the network is not pre-trained on other sounds; all segments have the same length; there
+    is no random resize crop unless the augmentation sets it, since synthetic faults made from normal clips were detected
+    better without it.
 
     References
     ----------
@@ -326,7 +328,7 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
         options = ContrastOptions.of(self)
         if self.score_with != "embedding" and not options.classification_weight:
             raise ValueError(
-                f"score_with={self.score_with!r} asks a classifier, and classification_weight=0 trains none; set it to 1."
+                f"score_with={self.score_with!r} needs a classifier, but classification_weight=0 trains none; set it to 1."
             )
         return options
 

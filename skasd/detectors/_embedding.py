@@ -1,4 +1,4 @@
-"""NetworkDetector and EmbeddingDetector: what detectors that train a network share."""
+"""NetworkDetector and EmbeddingDetector: base classes of detectors that train a network."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ _CLIPS_PER_BATCH = 32  # when scoring: large enough for speed, and always the sa
 
 
 class NetworkDetector(HasParameterGroups, BaseDetector):
-    """A detector that trains networks: the parameters of a training become one plan."""
+    """Base of detectors that train networks; it combines the parameters of the training into one plan."""
 
     max_epochs: int | None
     batch_size: int
@@ -35,12 +35,12 @@ class NetworkDetector(HasParameterGroups, BaseDetector):
     verbose: int
 
     _parameter_groups: ClassVar[Mapping[str, Any]] = {"training": TrainingOptions}
-    _usual_training: ClassVar[Mapping[str, Any]] = {}  # what "auto" in TrainingOptions is for this detector
-    _idle_training: ClassVar[tuple[str, ...]] = ()  # options of a training that have no effect on its networks
+    _usual_training: ClassVar[Mapping[str, Any]] = {}  # meaning of "auto" in TrainingOptions for this detector
+    _idle_training: ClassVar[tuple[str, ...]] = ()  # training options without effect for this detector
     _samplings: ClassVar[tuple[str, ...]] = tuple(SAMPLINGS)
 
     def _plan(self, **settled: Any) -> TrainingPlan:
-        """Everything that the training goes by, checked; `settled` replaces parameters."""
+        """Checked hyperparameters of the training; `settled` replaces parameters of the detector."""
         options: TrainingOptions = self._group("training")
         refuse_idle(options, self._idle_training, type(self).__name__)
         check_n_jobs(self.n_jobs)
@@ -55,12 +55,12 @@ class NetworkDetector(HasParameterGroups, BaseDetector):
 
 
 class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkDetector):
-    """A detector whose network gives an embedding of each clip, and so a transformer too.
+    """Base of detectors whose network computes an embedding of each clip, which makes them transformers too.
 
-    A detector writes two hooks: ``_learn(clips)`` trains the network and returns the scores that the clips of machines get;
-    ``_outputs(clips)`` gives what the trained network says of clips. One that scores in several ways has a parameter
-    `score_with`, which ``set_params`` may change after ``fit``: the next scores, and the threshold ``offset_``, follow it,
-    as far as the fitted parts allow.
+    A subclass implements two hooks: ``_learn(clips)`` trains the network and returns the :class:`MachineScores` of the
+    training clips; ``_outputs(clips)`` returns the outputs of the trained network. A detector with several kinds of scores
+    has a parameter `score_with`, which ``set_params`` may change after ``fit``: later scores and the threshold ``offset_``
+    follow it, if the parts that they need were fitted.
     """
 
     score_with: str = "embedding"
@@ -71,7 +71,7 @@ class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Netwo
 
     @abstractmethod
     def _outputs(self, clips: Clips) -> ClipOutputs:
-        """What the trained network says of clips."""
+        """Outputs of the trained network."""
 
     @property
     def scorer_(self) -> dict[str, BackEnd]:
@@ -88,7 +88,7 @@ class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Netwo
         return scores
 
     def _normal_scores(self) -> NormalScores:
-        """Scores of the training clips by the present `score_with`."""
+        """Scores of the training clips with the current `score_with`."""
         scores = self._scores.of_training(self.score_with)
         self._score_with = self.score_with
         self.score_with_ = self._scores.mode_of_offset(self.score_with)
@@ -103,13 +103,13 @@ class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Netwo
         return self._scores.score(self._outputs(clips), names, mode)
 
     def _follow_score_with(self) -> None:
-        """Move the threshold with `score_with`, where that was changed after the fit."""
+        """Recompute the threshold if `score_with` was changed after ``fit``."""
         if self.score_with != self._score_with:
             self._check_score_with()
             self.offset_ = self._offset(None, self._normal_scores())
 
     def _check_score_with(self) -> None:
-        """Raise if `score_with` is no option of this detector."""
+        """Raise if the detector does not have this value of `score_with`."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -118,7 +118,7 @@ class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Netwo
 
     @final
     def transform(self, X: Any) -> np.ndarray:
-        """Embeddings of the clips, which back ends score.
+        """Compute the embeddings of the clips, which back ends score.
 
         Parameters
         ----------
@@ -128,7 +128,7 @@ class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Netwo
         Returns
         -------
         embedding : ndarray of shape (n_clips, n_features)
-            Embeddings, of unit length where the network classifies by angle.
+            Embeddings, of unit length if the network is trained with an angular margin.
         """
         check_is_fitted(self)
         return self._outputs(check_clips(self, X, reset=False, feature=self.feature)).embedding

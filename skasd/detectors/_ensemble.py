@@ -1,4 +1,4 @@
-"""EnsembleDetector: several detectors whose scores are put on one scale and averaged."""
+"""EnsembleDetector: mean of the standardised scores of several detectors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,33 +16,34 @@ from skasd.clips import ANY_FEATURE, Clips
 from skasd.detectors._machines import USUAL_COLUMNS, check_columns
 
 _COMBINE = ("mean", "rank")
-_ALL = ""  # scale over all machine types
-_FEWEST = 3  # clips held out of a group, for a scale of its own
-_FEWEST_LEFT = 2  # clips of a section and domain that a detector learns from while others are held out
+_ALL = ""  # name of the scale over all groups
+_FEWEST = 3  # minimum number of held-out clips for a group to have its own scale
+_FEWEST_LEFT = 2  # minimum number of clips of a section and domain that are not held out
 _MACHINE_COLUMNS = ("machine_type", "section")
 
 
 class EnsembleDetector(_BaseComposition, BaseDetector):
-    r"""Mean of several detectors, each on the scale of its own scores of normal clips.
+    r"""Weighted mean of the standardised scores of several detectors.
 
-    Scores of different detectors have different units. Here each is centred and scaled by how normal clips score that the
-    detector has not seen, for each machine type, and the weights are the same for all machine types [1]_.
+    Scores of different detectors have different units. They are standardised by the scores of held-out normal clips, for
+    each machine type separately; the weights are the same for all machine types [1]_.
 
     Parameters
     ----------
     estimators : list of (str, estimator)
         Names and detectors, or pipelines that end in one: anything with ``fit`` and ``score_samples`` for clips.
     weights : sequence of float or None, default=None
-        One weight per detector, at least 0; only their ratios count. None weighs all alike.
+        One weight per detector, at least 0; only their ratios matter. None weights all detectors equally.
     combine : {"mean", "rank"}, default="mean"
         Mean of the standardised scores; or mean of the ranks among normal clips, which a single extreme score cannot
         dominate.
     group_columns : sequence of str, default=("machine_type",)
-        Columns of the clip table within which scores are standardised; a table may lack them.
+        Columns of the clip table that define the groups in which scores are standardised. The table may lack `machine_type`
+        and `section`.
     held_out : float, default=0.2
-        Share of the normal clips of each section and domain that is held out to standardise scores, in (0, 0.5], at least
-        one clip where there are three or more: each detector is fitted to the others, scores these, and is then fitted to
-        all.
+        Share of the normal clips of each section and domain that is held out to standardise scores, in (0, 0.5]; at least
+        one clip if there are three or more. A copy of each detector is fitted to the other clips and scores the held-out
+        ones; the detector itself is fitted to all clips.
     contamination : float or "auto", default="auto"
         Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of the scores of the
         held-out clips.
@@ -50,10 +51,10 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         Whether the threshold is a quantile of scores, or the quantile of a gamma distribution fitted to the scores of
         held-out clips.
     random_state : int, RandomState instance or None, default=None
-        Chooses the held-out clips, and seeds detectors whose own `random_state` is None.
+        Determines the held-out clips, and seeds detectors whose own `random_state` is None.
     n_jobs : int or None, default=None
-        Number of detectors fitted and scored at the same time, as in joblib; None runs one after the other, each of which
-        may use all cores.
+        Number of detectors fitted and scored at the same time, as in joblib. None runs one at a time, which may use all
+        cores.
     verbose : int, default=0
         Shows a progress bar over the detectors if 1 or larger.
 
@@ -62,13 +63,13 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
     estimators_ : list of estimator
         Fitted detectors.
     named_estimators_ : dict of str to estimator
-        The same by name.
+        Fitted detectors by name.
     scales_ : dict of str to ndarray of shape (n_estimators, n_held_out)
         Anomaly scores of the held-out clips, in ascending order, by group; ``""`` has those of all groups.
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
     n_features_in_ : int
-        Bands of features, or time points of a 2-D array.
+        Number of bands of features, or of time points of a 2-D array.
 
     Notes
     -----
@@ -77,10 +78,11 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
 
     .. math:: A = \frac{\sum_s w_s (A_s - m_s) / \sigma_s}{\sum_s w_s}.
 
-    A rank is the share of the n held-out clips with a score as low, interpolated; beyond the lowest and the highest, by
-    :math:`\delta` standard deviations, it goes on by :math:`\frac{1}{n} \frac{\delta}{1 + \delta}`, so that anomalies still
-    differ, and none counts more than one rank. A group with fewer than three held-out clips uses the scale of all groups.
-    The report [1]_ says neither how scores were scaled nor which weights were used.
+    A rank is the interpolated share of the n held-out clips with a score that is not higher. A score that lies
+    :math:`\delta` standard deviations beyond the lowest or highest of them is extrapolated by
+    :math:`\frac{1}{n} \frac{\delta}{1 + \delta}`, so that anomalies still differ, but by less than one rank. A group with
+    fewer than three held-out clips uses the scale of all groups. The report [1]_ states neither how scores were scaled nor
+    which weights were used.
 
     References
     ----------
@@ -99,8 +101,8 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
     (40,)
     """
 
-    feature = ANY_FEATURE  # each detector inside reads its own
-    _required_parameters = ["estimators"]  # scikit-learn reads it off the class
+    feature = ANY_FEATURE  # each detector reads the feature column that it needs
+    _required_parameters = ["estimators"]  # used by scikit-learn
 
     def __init__(
         self,
@@ -128,30 +130,32 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         self.verbose = verbose
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters of this detector, and of those inside, as ``name__parameter``.
+        """Parameters of the ensemble, and those of its detectors as ``name__parameter``.
 
         Parameters
         ----------
         deep : bool, default=True
-            Whether those inside are among them.
+            Whether to include the detectors and their parameters.
 
         Returns
         -------
         params : dict
+            Values by parameter name.
         """
         return self._get_params("estimators", deep=deep)
 
     def set_params(self, **params: Any) -> "EnsembleDetector":
-        """Set parameters of this detector, or of those inside: ``name=detector`` or ``name__parameter=value``.
+        """Set parameters of the ensemble, replace detectors (``name=detector``), or set theirs (``name__parameter=value``).
 
         Parameters
         ----------
         **params : dict
-            Names and values.
+            Names and values of the parameters.
 
         Returns
         -------
         self : object
+            The ensemble.
         """
         self._set_params("estimators", **params)
         return self
@@ -187,7 +191,7 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         return self._combined(scores, clips.group_names(self._group_columns, USUAL_COLUMNS))
 
     def _combined(self, scores: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        """Weighted mean (n_clips,) of scores (n_estimators, n_clips) on the scale of their group."""
+        """Weighted mean (n_clips,) of scores (n_estimators, n_clips), standardised within their group."""
         on_one_scale = np.empty(scores.shape)
         scale_of = _ranks if self._combine == "rank" else _standardised
         for group in np.unique(groups):
@@ -199,7 +203,7 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         return self._weights @ on_one_scale
 
     def _checked(self) -> np.ndarray:
-        """Weights (n_estimators,) of sum 1, after a look at all parameters."""
+        """Check all parameters, and return the weights (n_estimators,), which sum to 1."""
         names = _checked_names(self.estimators)
         self._validate_names(names)
         check_option("combine", self.combine, _COMBINE)
@@ -234,26 +238,26 @@ def _checked_names(estimators: Any) -> list[str]:
         lacking = [verb for verb in ("fit", "score_samples", "get_params") if not hasattr(estimator, verb)]
         if isinstance(estimator, type):
             raise TypeError(
-                f"{name!r} of estimators is the class {estimator.__name__}; give a detector: {estimator.__name__}()."
+                f"{name!r} of estimators is the class {estimator.__name__}; give an instance: {estimator.__name__}()."
             )
         if lacking:
             raise TypeError(
-                f"{name!r} of estimators is {estimator!r} and has no {', '.join(lacking)}; give a detector."
+                f"{name!r} of estimators is {estimator!r}, which has no {', '.join(lacking)}; give a detector."
             )
     return [name for name, _ in estimators]
 
 
 def _seeded(estimator: Any, generator: np.random.RandomState) -> Any:
-    """The estimator with a seed wherever it has a `random_state` that is None."""
+    """Set every `random_state` of the estimator that is None to a seed."""
     params = estimator.get_params()
     names = sorted(name for name in params if name.split("__")[-1] == "random_state" and params[name] is None)
     return estimator.set_params(**{name: int(generator.randint(2**31 - 1)) for name in names})
 
 
 def _held_out(strata: np.ndarray, machines: np.ndarray, share: float, generator: np.random.RandomState) -> np.ndarray:
-    """Positions of the clips held out: a share of each stratum, of which two clips are left to learn from.
+    """Positions of the held-out clips: a share of each stratum, which keeps at least two clips to learn from.
 
-    Where no stratum has three, one clip of a machine that has at least two.
+    If no stratum has three clips, one clip of the machine with the most clips is held out.
     """
     chosen: list[np.ndarray] = []
     for stratum in np.unique(strata):
@@ -266,7 +270,8 @@ def _held_out(strata: np.ndarray, machines: np.ndarray, share: float, generator:
     name, count = max(zip(*np.unique(machines, return_counts=True), strict=True), key=lambda pair: pair[1])
     if count < 2:
         raise ValueError(
-            "fit was given 1 sample, or 1 of each machine; at least two of one are needed, of which one sets the scale."
+            "fit was given 1 sample, or 1 of each machine; one machine needs at least two, one of which is held out to set "
+            "the scale."
         )
     return generator.permutation(np.flatnonzero(machines == name))[:1]
 
@@ -276,8 +281,8 @@ def _container(clips: Clips) -> Any:
 
 
 def _fitted_and_scored(member: Any, clips: Clips, learnt: np.ndarray, kept: np.ndarray) -> tuple[Any, np.ndarray]:
-    """The detector fitted to all clips, and the scores of some that another like it was not fitted to."""
-    member.fit(_container(clips))  # first, so that errors name clips by their place among all
+    """The detector fitted to all clips, and the scores of the held-out clips by a clone fitted to the others."""
+    member.fit(_container(clips))  # first, so that error messages use positions among all clips
     trial = clone(member).fit(_container(clips.take(learnt)))
     return member, _anomaly_score(trial, _container(clips.take(kept)))
 
@@ -292,7 +297,7 @@ def _standardised(score: np.ndarray, normal: np.ndarray) -> np.ndarray:
 
 
 def _ranks(score: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """Share of the sorted normal scores below each score, and on beyond both ends, by at most one more rank."""
+    """Rank of each score among the sorted normal scores as a share, extrapolated by less than one rank at both ends."""
     rank = np.interp(score, normal, np.arange(1, len(normal) + 1)) / len(normal)
     beyond = (score - score.clip(normal[0], normal[-1])) / (normal.std() if normal.std() > 0 else 1)
     return rank + beyond / (1 + np.abs(beyond)) / len(normal)

@@ -1,4 +1,4 @@
-"""Gaussian mixtures with the scores that the detectors need: by component, and held out.
+"""Gaussian mixtures with the scores that detectors need: of the nearest component, and of held-out clips.
 
 Symbols: n clips, d dimensions, K components.
 """
@@ -16,22 +16,22 @@ _N_FOLDS = 5
 def fit_mixture(
     X: np.ndarray, *, n_components: int, reg_covar: float, random_state: np.random.RandomState
 ) -> GaussianMixture:
-    """Full-covariance Gaussian mixture with `reg_covar` added to the variances; X of shape (n, d)."""
+    """Fit a full-covariance Gaussian mixture, with `reg_covar` added to the variances, to X of shape (n, d)."""
     mixture = GaussianMixture(
         n_components,
         reg_covar=reg_covar,
         tol=1e-3,
         max_iter=200,
-        init_params="kmeans" if n_components > 1 else "random",  # one component needs no start
+        init_params="kmeans" if n_components > 1 else "random",  # one component needs no initialisation
         random_state=random_state,
     )
     return mixture.fit(X)
 
 
 def component_score(mixture: GaussianMixture, X: np.ndarray) -> np.ndarray:
-    r"""Distance to the best component: :math:`-\max_k \ln N(x \mid \mu_k, \Sigma_k)`, of shape (n,).
+    r"""Negative log density of the nearest component: :math:`-\max_k \ln N(x \mid \mu_k, \Sigma_k)`, of shape (n,).
 
-    The weights of the components are left out, so this is not the likelihood of the mixture.
+    The weights of the components are ignored, so this is not the likelihood of the mixture.
     """
     log_densities = [
         np.log(np.diag(root)).sum() - 0.5 * np.square((X - mean) @ root).sum(axis=1)
@@ -51,9 +51,9 @@ SCORES = {"component": component_score, "log_likelihood": mixture_score}
 def held_out_scores(
     X: np.ndarray, score: str, *, n_components: int, reg_covar: float, random_state: np.random.RandomState
 ) -> np.ndarray:
-    """Score of each clip under a mixture of the other clips, of shape (n,).
+    """Score of each clip under a mixture fitted to other clips, of shape (n,).
 
-    One component leaves out one clip at a time, in closed form; several leave out one fifth at a time.
+    With one component, one clip at a time is left out, in closed form; with several, this is 5-fold cross-validation.
     """
     if n_components == 1:
         return left_out_score(X, reg_covar)
@@ -61,11 +61,12 @@ def held_out_scores(
     n_folds = min(_N_FOLDS, len(X) // n_components)
     if n_folds < 2:
         warnings.warn(
-            f"{len(X)} clips are too few to hold any out of {n_components} components, so their scores are those of the fit "
-            "and the threshold with contamination='auto' is too strict; give more clips or fewer components.",
+            f"{len(X)} clips are too few to hold out any with {n_components} components, so the threshold with "
+            "contamination='auto' is based on scores of training clips and gives too many false alarms; give more clips or "
+            "use fewer components.",
             stacklevel=2,
         )
-        return SCORES[score](fit_mixture(X, **settings), X)  # too few to hold any out
+        return SCORES[score](fit_mixture(X, **settings), X)
     scores = np.empty(len(X))
     for rest, fold in KFold(n_folds, shuffle=True, random_state=random_state).split(X):
         scores[fold] = SCORES[score](fit_mixture(X[rest], **settings), X[fold])
@@ -75,14 +76,14 @@ def held_out_scores(
 def left_out_score(X: np.ndarray, reg_covar: float) -> np.ndarray:
     r"""Negative log density of each clip under the Gaussian of all other clips, of shape (n,).
 
-    Without clip :math:`i` at the distance :math:`\delta` from the mean of all, the mean moves by
+    Without clip :math:`i`, which lies at :math:`\delta` from the mean of all clips, the mean changes by
     :math:`-\delta / (n - 1)` and the covariance is
 
     .. math:: \Sigma_{-i} = A - c\, \delta \delta^\top, \qquad
               A = \tfrac{n}{n-1} \Sigma + \epsilon I, \quad c = \tfrac{n}{(n-1)^2},
 
-    with :math:`\Sigma` the covariance of all and :math:`\epsilon` the `reg_covar`; its inverse and determinant follow
-    from those of :math:`A` by the formulas for a change of rank one.
+    with :math:`\Sigma` the covariance of all clips and :math:`\epsilon` the `reg_covar`; its inverse and determinant follow
+    from those of :math:`A` by the formulas for a rank-one update.
     """
     n, d = X.shape
     deviation = X - X.mean(axis=0)

@@ -1,4 +1,4 @@
-"""JointAECNNDetector: a classifier of patches, tied to an autoencoder of the same patches while it learns."""
+"""JointAECNNDetector: a classifier of patches, coupled to an autoencoder of the same patches during training."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -31,39 +31,40 @@ from skasd.training import PatchStore, Training, TrainingOptions, TrainingPlan
 
 _SCORE_WITH = ("auto", "label", "predicted", "embedding", "reconstruction")
 _TOP_DB = 120.0
-_FLOOR = float(np.finfo(np.float64).eps)  # of the power, in the baselines
+_FLOOR = float(np.finfo(np.float64).eps)  # lower limit of the power in the baselines
 
 
 class JointAECNNDetector(EmbeddingDetector):
-    r"""Classifier of sections, tied to an autoencoder, on patches of a median-filtered log-mel.
+    r"""Classifier of sections, coupled to an autoencoder, on patches of a median-filtered log-mel.
 
-    MobileNetV2 tells apart the sections, or machines, that patches of two seconds come from; a dense autoencoder reproduces
-    the same patches; a contrastive loss pulls together what both make of a patch [1]_. A clip is anomalous when its patches
-    do not look like the section that it claims to be. With other settings it is the MobileNetV2 baseline of 2021 and 2022
-    [2]_, see :meth:`settings`.
+    MobileNetV2 classifies patches of two seconds by section or machine; a dense autoencoder reconstructs the same patches; a
+    contrastive loss pulls the representations of a patch in both networks together [1]_. A clip is anomalous if its patches
+    do not look like the section that it is labelled with. With other settings the detector is the MobileNetV2 baseline of
+    2021 and 2022 [2]_, see :meth:`settings`.
 
     Parameters
     ----------
     label_columns : sequence of str or None, default=("machine_type", "section")
-        Columns of the clip table that make the class of a clip; a table may lack these two. None makes clusters.
+        Columns of the clip table that define the class of a clip; the table may lack these two. None uses clusters.
     n_clusters : int or None, default=None
-        Number of clusters of similar clips that each machine and domain is split into, each of which becomes a class. None
-        makes clusters, at most 16, only where the label columns give fewer than two classes.
+        Number of clusters of similar clips into which each machine and domain is split; each becomes a class. None
+        clusters, into at most 16, only if the label columns give fewer than two classes.
     score_with : {"auto", "label", "predicted", "embedding", "reconstruction"}, default="auto"
-        ``"label"``: the odds against the class that the table says the clip is of. ``"predicted"``: the odds against the
-        class that it fits best. ``"embedding"``: how far the mean of the features of its patches is from those of normal
-        clips, measured by the `scorer`; of the same machine where the table names it. ``"reconstruction"``: the
-        reconstruction error of the autoencoder. ``"auto"`` is the label where several machines were trained on and the table
-        names the machine of each clip, else the embedding. It can be changed after the fit.
+        Anomaly score. ``"label"``: log-odds against the machine that the table names. ``"predicted"``: log-odds against the
+        machine that the clip fits best. ``"embedding"``: distance of the mean features of its patches from those of normal
+        clips of the same machine (of all clips if the table names no machine), measured by the `scorer`.
+        ``"reconstruction"``: reconstruction error of the autoencoder. ``"auto"`` is the label if several machines were
+        trained on and the table names the machine of each clip, else the embedding. It can be changed after ``fit``.
     scorer : estimator or None, default=None
-        Back end on the embedding: one of :mod:`skasd.scoring`, or an outlier detector or density model of scikit-learn. None
-        uses :class:`skasd.scoring.KNNScorer`.
+        Back end on the embedding: one of :mod:`skasd.scoring`, or an outlier detector or density model of scikit-learn. One
+        is fitted for each machine with at least two clips, and one to all clips for the others. None uses
+        :class:`skasd.scoring.KNNScorer`.
     median_filter : int or None, default=31
-        Window of a running median over time that is applied first, in frames; odd. None filters nothing.
+        Window of a running median over time that is applied to the spectrograms, in frames; odd. None applies no filter.
     patches : PatchOptions or None, default=None
         Length, step and augmentation of the patches; see :class:`skasd.objectives.PatchOptions`.
     network : JointNetOptions or None, default=None
-        Sizes of classifier and autoencoder; see :class:`skasd.objectives.JointNetOptions`.
+        Classifier and autoencoder; see :class:`skasd.objectives.JointNetOptions`.
     reconstruction_weight : float, default=1.0
         Weight of the reconstruction error of the autoencoder in the loss.
     contrastive_weight : float, default=1.0
@@ -73,16 +74,16 @@ class JointAECNNDetector(EmbeddingDetector):
     temperature : float, default=0.07
         Temperature :math:`\rho` of the contrastive loss, dimensionless.
     mixup_alpha : float or None, default=None
-        Parameter of the Beta distribution that shares of mixed patches are drawn from; None mixes no patches.
+        Parameter of the Beta distribution from which mixing ratios of patches are drawn. None disables mixup.
     augmentation : SpectrumAugmentation or None, default=None
         Augmentation of the patches, before mixup and masking; see :class:`skasd.augmentations.SpectrumAugmentation`.
     frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
-        Makes the spectrograms of waveforms and files, see :ref:`features_frontend`; features are used as they are. None uses
-        the front end of [1]_: 128 HTK bands without norm, window 1024 and hop 512 samples, not centred, at most 120 dB below
-        the maximum.
+        Front end that computes spectrograms of waveforms and files, see :ref:`features_frontend`; features are used as they
+        are. None uses the front end of [1]_: 128 HTK bands without norm, window 1024 and hop 512 samples, frames not
+        centred, dynamic range 120 dB.
     feature : str, default="auto"
         Column of a clip table that is read as the spectrogram. ``"auto"`` is the one that the last transformer wrote, or
-        the only one that holds features.
+        else the only feature column.
     max_epochs : int, default=100
         Number of passes over the patches.
     batch_size : int, default=32
@@ -90,13 +91,13 @@ class JointAECNNDetector(EmbeddingDetector):
     learning_rate : float, default=1e-4
         Initial learning rate of Adam.
     training : TrainingOptions or None, default=None
-        Rarer settings of the training: learning rate schedule, weight decay, exponential moving average (EMA) of the
-        weights, validation set and early stopping, precision, memory, callbacks; see
-        :class:`skasd.training.TrainingOptions`. The defaults here are a
-        learning rate halved after 30, 60 and 90 epochs, no weight decay and no EMA.
+        Rarely changed settings of the training: learning rate schedule, weight decay, exponential moving average (EMA) of
+        the weights, validation set and early stopping, precision, memory, callbacks; see
+        :class:`skasd.training.TrainingOptions`. The defaults here are a learning rate halved after 30, 60 and 90 epochs, no
+        weight decay and no EMA.
     device : str, default="auto"
-        Where the network runs: ``"cpu"``, a torch device such as ``"cuda"``, or ``"auto"``, an accelerator (GPU) if there
-        is one.
+        Device on which the networks run: ``"cpu"``, a torch device such as ``"cuda"``, or ``"auto"`` for an accelerator
+        (GPU) if there is one.
     contamination : float or "auto", default="auto"
         Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of the scores of held-out
         clips, or of training clips if none are held out.
@@ -114,45 +115,47 @@ class JointAECNNDetector(EmbeddingDetector):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,), str
-        Classes that the network learnt: the cells of the label columns joined with "/", or names of clusters.
+        Classes that the network was trained on: the label columns joined with "/", or names of clusters.
     label_source_ : {"columns", "clusters"}
-        Where the classes come from.
+        Origin of the classes.
     network_ : torch.nn.Module
         Both networks, on the CPU.
     scorer_ : dict of str to BackEnd
-        Fitted back ends by machine, and one for all clips (""), as far as `score_with` may ask for them.
+        Fitted back ends by machine, and one for all clips (""); empty unless fitted with ``score_with`` ``"auto"`` or
+        ``"embedding"``.
     history_ : list of dict
-        Epoch, mean loss, learning rate and seconds of each epoch.
+        Number, mean loss, learning rate and duration in seconds of each epoch.
     training_ : TrainingPlan
-        Everything that the training went by.
+        All hyperparameters of the training.
     score_with_ : str
-        What the clips that set the threshold were scored with: what ``"auto"`` came to.
+        Kind of score from which the threshold was computed, with ``"auto"`` replaced.
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
     n_features_in_ : int
-        Bands of features, or time points of a 2-D array.
+        Number of bands of features, or of time points of a 2-D array.
 
     See Also
     --------
-    AutoencoderDetector : The autoencoder alone, as in the baselines.
+    AutoencoderDetector : Only an autoencoder, as in the baselines.
     OSSCLDetector : A newer classifier of whole clips.
-    skasd.features.MedianFilter : The filter as a step of a pipeline; give ``median_filter=None`` then.
+    skasd.features.MedianFilter : The filter as a step of a pipeline; use it with ``median_filter=None``.
 
     Notes
     -----
-    With :math:`z` the logits of a patch and :math:`y` the class that it claims to be, a clip scores the mean over patches of
+    With :math:`z` the logits of a patch and :math:`y` the labelled class of its clip, the clip is scored by the mean over
+    patches of
 
     .. math:: A = \ln \frac{1 - p_y}{p_y} = \ln \sum_{k \ne y} e^{z_k} - z_y,
 
-    computed from the logits, so that patches with a probability of nearly one still differ. Where a machine has several
-    classes (clusters), :math:`p_y` is the sum of theirs. The loss is classification, reconstruction and contrast, one to
-    one to one.
+    computed from the logits, so that patches with a probability of nearly one still differ. If a machine has several
+    classes (clusters), :math:`p_y` is the sum of their probabilities. The loss is the sum of the classification,
+    reconstruction and contrastive losses, by default with equal weights.
 
-    Departures from the paper: one network is trained for all clips, so give the clips of one machine type for the paper's
-    setting; the median filter runs over the clip, not over each patch; the views are scaled to unit length before they are
-    contrasted, since otherwise the loss falls by making them longer; the autoencoder starts at the mean frame; training and
-    scoring use the same patches, which they do not in the code; the last epoch is kept, where the code keeps the best by
-    test AUC. :meth:`settings` gives the paper's and the code's choices.
+    Departures from the paper and its code: one network is trained for all clips, so give the clips of one machine type to
+    reproduce the paper; the median filter is applied to the clip, not to each patch; the inputs of the contrastive loss are
+    normalised to unit length, since longer vectors would lower the loss; the output of the autoencoder is initialised with
+    the mean frame; training and scoring use the same patches, unlike the code; the last epoch is kept, while the code keeps
+    the epoch with the best test AUC. :meth:`settings` returns the choices of the paper and of the code.
 
     References
     ----------
@@ -234,12 +237,12 @@ class JointAECNNDetector(EmbeddingDetector):
 
     @classmethod
     def settings(cls, name: str) -> dict[str, Any]:
-        """Parameters that make the detector what a publication says.
+        """Parameters that reproduce a publication.
 
         Parameters
         ----------
         name : {"paper", "code", "baseline_2021"}
-            What the paper writes; what its code does; or the MobileNetV2 baseline of 2021 and 2022.
+            Publication: the paper as written; its code; or the MobileNetV2 baseline of 2021 and 2022.
 
         Returns
         -------
@@ -294,7 +297,7 @@ class JointAECNNDetector(EmbeddingDetector):
         )
 
     def _remember(self, options: JointOptions) -> None:
-        """Keep what scoring goes by, whatever becomes of the parameters after the fit."""
+        """Store what scoring needs, so that changing parameters after ``fit`` has no effect on it."""
         patches = options.patches
         self._label_columns = () if self.label_columns is None else tuple(self.label_columns)
         self._median, self._length = options.clip_median, patches.length
@@ -353,9 +356,9 @@ class JointAECNNDetector(EmbeddingDetector):
 
 
 def _of_clip(output: np.ndarray, own: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, float]:
-    """Odds (M,) against each machine, embedding (D,) and error of a clip from the outputs of its patches.
+    """Log-odds (M,) against each machine, embedding (D,) and error of a clip from the outputs of its patches.
 
-    `own` says which of the classes, whose logits come first in the outputs, are of each machine.
+    `own` has the mask of the classes of each machine; the logits of the classes come first in the outputs.
     """
     n_classes = len(own[0])
     logits, features, error = output[:, :n_classes].astype(np.float64), output[:, n_classes:-1], output[:, -1]
@@ -366,8 +369,8 @@ def _of_clip(output: np.ndarray, own: list[np.ndarray]) -> tuple[np.ndarray, np.
 def _refuse_one_machine(score_with: str, classes: ClipClasses) -> None:
     if score_with in ("label", "predicted") and len(np.unique(classes.machine)) < 2:
         raise ValueError(
-            f"score_with={score_with!r} asks how well a clip fits its machine and no other, and all clips are of "
-            f"{str(classes.machine[0]) or 'one machine'!r}; give clips of several, or score_with='embedding'."
+            f"score_with={score_with!r} needs clips of several machines to compare, but all clips are of "
+            f"{str(classes.machine[0]) or 'one machine'!r}; give clips of others too, or use score_with='embedding'."
         )
 
 

@@ -1,4 +1,4 @@
-"""MachineScores: from what a network says of clips to one anomaly score for each, machine by machine.
+"""MachineScores: anomaly scores of clips from the outputs of a network, machine by machine.
 
 Axes: n clips, D dimensions of the embedding, M machines.
 """
@@ -15,19 +15,19 @@ from skasd.clips import Clips
 from skasd.detectors._machines import USUAL_COLUMNS, refuse_unknown_machines
 from skasd.scoring import BackEnd
 
-_WITHOUT_MACHINES = ("predicted", "reconstruction")  # scores that ask for no machine
+_WITHOUT_MACHINES = ("predicted", "reconstruction")  # scores that do not use the machine of a clip
 
 
 @dataclass(frozen=True)
 class ClipOutputs:
-    """What a network says of clips.
+    """Outputs of a network for clips.
 
     Parameters
     ----------
     embedding : ndarray of shape (n, D)
         Embeddings.
     mismatch : ndarray of shape (n, M) or None, default=None
-        How badly each clip fits each machine, machines in alphabetical order; None without a classifier.
+        How badly each clip fits each machine, with machines in alphabetical order; None without a classifier.
     error : ndarray of shape (n,) or None, default=None
         Reconstruction error of an autoencoder; None without one.
     """
@@ -37,23 +37,23 @@ class ClipOutputs:
     error: np.ndarray | None = None
 
     def of(self, rows: np.ndarray) -> "ClipOutputs":
-        """The outputs of some clips."""
+        """Outputs of the clips at `rows`."""
         parts = (self.embedding, self.mismatch, self.error)
         return ClipOutputs(*(None if part is None else part[rows] for part in parts))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class LearntClips:
-    """What a fit knows of its training clips once the network is trained.
+    """The training clips after the training of the network.
 
     Parameters
     ----------
     outputs : ClipOutputs
         Outputs of the trained network.
     machines : ndarray of shape (n,), str
-        Machine of each clip, "" where there is none.
+        Machine of each clip, or "" if the table names none.
     domains : ndarray of shape (n,), str
-        ``"source"`` or ``"target"``.
+        Domain of each clip, ``"source"`` or ``"target"``.
     held_out : ndarray of shape (n_held_out,), int
         Positions of the clips in the validation set.
     """
@@ -70,24 +70,24 @@ class LearntClips:
 
     @property
     def judged(self) -> np.ndarray:
-        """Positions of the clips that set the threshold: the validation set, or all if there is none."""
+        """Positions of the clips that determine the threshold: the validation set, or all clips if there is none."""
         return self.held_out if len(self.held_out) else self.learnt
 
 
 class MachineScores:
-    """How clips of several machines are scored.
+    """Scores of the clips of several machines.
 
     Parameters
     ----------
     clips : LearntClips
         The training clips.
     columns : sequence of str
-        Columns of the clip table that name machines.
+        Columns of the clip table that define a machine.
     parameter : str or None
-        Parameter of the detector that holds these columns, for messages.
+        Parameter of the detector that sets these columns, for messages.
     back_end : estimator or None
-        Scores embeddings: one is fitted for each machine with at least two clips, and one, called "", for all clips. None
-        leaves embeddings without a score.
+        Scorer of embeddings. One is fitted for each machine with at least two clips, and one, named "", to all clips. None
+        fits none, so that embeddings cannot be scored.
     seed : int
         Seeds back ends whose `random_state` is None.
     refit : mapping of str to str or None, default=None
@@ -116,7 +116,7 @@ class MachineScores:
         self.back_ends = {} if back_end is None else fitted_back_ends(back_end, *named, seed=seed)
 
     def names(self, clips: Clips, score_with: str) -> np.ndarray:
-        """Machine (n,) of each clip as the score may know it; a machine that was not trained on is refused."""
+        """Machine (n,) of each clip, or "" if the score does not use it; raises for machines not trained on."""
         names = clips.group_names(self.columns, USUAL_COLUMNS)
         if score_with in _WITHOUT_MACHINES:
             return np.full(len(clips), "")
@@ -125,7 +125,7 @@ class MachineScores:
         return names
 
     def settled(self, score_with: str, names: np.ndarray) -> str:
-        """What ``"auto"`` comes to: the label if there are several machines and every clip names its own, else embedding."""
+        """Replace ``"auto"``: ``"label"`` if there are several machines and every clip names its own, else "embedding"."""
         if score_with != "auto":
             return score_with
         return "label" if len(self.machines) > 1 and (names != "").all() else "embedding"
@@ -136,7 +136,7 @@ class MachineScores:
         Raises
         ------
         ValueError
-            The score needs a part that was not fitted.
+            If the score needs a part that was not fitted.
         """
         self._refuse_unlearnt(score_with)
         if score_with == "embedding":
@@ -158,7 +158,7 @@ class MachineScores:
             )
 
     def of_training(self, score_with: str) -> NormalScores:
-        """Scores of the training clips, and of those among them that set the threshold."""
+        """Scores of the training clips, and of those among them that determine the threshold."""
         clips, judged = self.clips, self.clips.judged
         mode = self.mode_of_offset(score_with)
         training = self.score(clips.outputs, self._asked(score_with), mode)
@@ -170,7 +170,7 @@ class MachineScores:
         self.clips = replace(self.clips, outputs=nothing)
 
     def mode_of_offset(self, score_with: str) -> str:
-        """What the clips that set the threshold are scored with."""
+        """Kind of score from which the threshold is computed."""
         return self.settled(score_with, self._asked(score_with)[self.clips.judged])
 
     def _asked(self, score_with: str) -> np.ndarray:
@@ -178,12 +178,12 @@ class MachineScores:
         return np.full(len(names), "") if score_with in _WITHOUT_MACHINES else names
 
     def warn_of_threshold(self, mode: str, score_with: str) -> None:
-        """Warn where clips are scored with something else than the clips that set the threshold."""
+        """Warn if clips get another kind of score than the clips that determine the threshold."""
         of_offset = self.mode_of_offset(score_with)
         if mode != of_offset:
             warnings.warn(
-                f"X names no machine, so its clips are scored by {mode}, and the threshold offset_ was set by {of_offset}: "
-                "score_samples can be ranked, but predict and decision_function are off. Name the machines, or set "
+                f"X names no machine, so its clips are scored by {mode}, but the threshold offset_ was set by {of_offset}: "
+                "score_samples can be ranked, but predict and decision_function are not valid. Name the machines, or set "
                 f"score_with={mode!r}.",
                 stacklevel=4,
             )
@@ -192,16 +192,16 @@ class MachineScores:
 def fitted_back_ends(
     scorer: Any, embedding: np.ndarray, machines: np.ndarray, domains: np.ndarray, *, seed: int
 ) -> dict[str, BackEnd]:
-    """Back ends by machine, for machines with at least two clips, and one for all clips by the name "".
+    """Fit a back end for each machine with at least two clips, and one, named "", to all clips.
 
     Parameters
     ----------
     scorer : estimator
-        Cloned for each.
+        Scorer that is cloned for each back end.
     embedding : ndarray of shape (n, D)
         Embeddings of the training clips.
     machines, domains : ndarray of shape (n,), str
-        Machine of each clip, and ``"source"`` or ``"target"``.
+        Machine and domain of each clip.
     seed : int
         Seeds scorers whose `random_state` is None.
     """

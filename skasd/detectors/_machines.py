@@ -1,4 +1,4 @@
-"""The machines that a detector was fitted to: their names, and a refusal of others."""
+"""Checks of the machines of clips: column names, and machines that a detector was not fitted to."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,7 +10,7 @@ USUAL_COLUMNS = ("machine_type", "section")  # a clip table may lack them
 
 
 def check_columns(name: str, columns: Sequence[str]) -> None:
-    """Raise unless a parameter of this name is a tuple of column names."""
+    """Raise unless the parameter `name` is a list or tuple of column names."""
     if not isinstance(columns, list | tuple):
         what = type(columns).__name__
         raise TypeError(f"{name}={columns!r} is a {what}; a tuple of column names is expected.")
@@ -28,11 +28,11 @@ def refuse_unknown_machines(
     known : iterable of str
         Machines of the training clips.
     clips : Clips
-        The clips, to name the first that is refused.
+        The clips, to name the first of them in the message.
     columns : sequence of str
-        Columns of the clip table that make the names.
+        Columns of the clip table that define a machine.
     parameter : str or None
-        Parameter of the detector that names the columns; None if nothing does.
+        Parameter of the detector that sets the columns; None if they are fixed.
     """
     known = sorted(map(str, known))
     unknown = ~np.isin(names, known)
@@ -41,15 +41,15 @@ def refuse_unknown_machines(
     position = int(np.argmax(unknown))
     name = str(names[position])
     if not name:
-        what = f"X names no machine, and fit was given clips of {known}"
+        what = f"X names no machine, but fit was given clips of {known}"
     elif known == [""]:
-        what = f"{clips.name(position)} is of machine {name!r}, and fit was given clips of no machine"
+        what = f"{clips.name(position)} is of machine {name!r}, but the clips given to fit named no machine"
     else:
-        what = f"Machine {name!r} of {clips.name(position)} was not among those given to fit: {known}"
-    hint = " Sections are text, such as '00': read tables with dtype=str." if _is_numbered(known) else ""
+        what = f"Machine {name!r} of {clips.name(position)} is not among those given to fit: {known}"
+    hint = " Sections are strings such as '00': read tables with dtype=str." if _is_numbered(known) else ""
     way_out = f", or set {parameter}=() if all clips come from one machine" if parameter else ""
     raise ValueError(
-        f"{what}. Fit on normal clips of it, or give clip tables with the columns {tuple(columns)}{way_out}.{hint}"
+        f"{what}. Fit on normal clips of this machine, or give clip tables with the columns {tuple(columns)}{way_out}.{hint}"
     )
 
 

@@ -1,4 +1,4 @@
-"""OSSCLDetector: a network learns to tell machines apart; a clip that does not look like its own machine is anomalous."""
+"""OSSCLDetector: a classifier of machines; a clip that does not look like its own machine is anomalous."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -32,72 +32,72 @@ _SCORE_WITH = ("auto", "label", "predicted", "embedding")
 class OSSCLDetector(EmbeddingDetector):
     r"""One-stage supervised contrastive detector.
 
-    A network learns to tell the machines of normal clips apart [1]_; a clip is anomalous when it does not look like the
-    machine that it claims to be. Use it with several machines, sections or attributes: the differences between them are
-    all that it learns. Clips without labels are clustered first. With other settings the same detector is STgram-MFN [2]_
-    or Noisy-ArcMix [3]_, see the :ref:`user guide <osscl_family>`.
+    A network is trained to classify normal clips by machine [1]_; a clip is anomalous if it does not look like the machine
+    that it is labelled with. Use it with several machines, sections or attributes: it learns only the differences between
+    them. Clips without labels are clustered first. With other settings the detector is STgram-MFN [2]_ or Noisy-ArcMix [3]_,
+    see the :ref:`user guide <osscl_family>`.
 
     Parameters
     ----------
     branches : sequence of str, default=("log_mel", "tgram", "tfgram")
-        Images of a clip that the network sees, as channels: ``"log_mel"``; ``"tgram"``, a strided convolution of the
-        waveform; ``"tfgram"``, a deeper network on the waveform; ``"tagram"``, the log-mel with its loud frames weighted;
-        ``"frequency_attention"``, self-attention over the bands of the log-mel. Where X has features and no waveforms, only
-        the branches made from the log-mel are used.
+        Input images of the network, as channels: ``"log_mel"``; ``"tgram"``, a strided convolution of the waveform;
+        ``"tfgram"``, a deeper network on the waveform; ``"tagram"``, the log-mel with its loud frames weighted;
+        ``"frequency_attention"``, self-attention over the bands of the log-mel. If X contains features without waveforms,
+        only the branches computed from the log-mel are used.
     label_columns : sequence of str or None, default=("machine_type", "section")
-        Columns of the clip table that make the class of a clip; a table may lack these two. None makes clusters.
+        Columns of the clip table that define the class of a clip; the table may lack these two. None uses clusters.
     n_clusters : int or None, default=None
-        Number of clusters of similar clips that each machine and domain is split into, each of which becomes a class. None
-        makes clusters, at most 16, only where the label columns give fewer than two classes.
+        Number of clusters of similar clips into which each machine and domain is split; each becomes a class. None
+        clusters, into at most 16, only if the label columns give fewer than two classes.
     score_with : {"auto", "label", "predicted", "embedding"}, default="auto"
-        What the score may know of a clip. ``"label"``: how well the clip fits the machine that the table says it is.
-        ``"predicted"``: how well it fits the machine that it fits best. ``"embedding"``: how far its embedding is from those
-        of normal clips, measured by the `scorer`; of the same machine where the table names it. ``"auto"`` is the label
-        where several machines were trained on and the table names the machine of each clip, else the embedding. It can be
-        changed after the fit.
+        Anomaly score. ``"label"``: how badly the clip fits the machine that the table names. ``"predicted"``: how badly it
+        fits the machine that it fits best. ``"embedding"``: distance of its embedding from those of normal clips of the same
+        machine (of all clips if the table names no machine), measured by the `scorer`. ``"auto"`` is the label if several
+        machines were trained on and the table names the machine of each clip, else the embedding. It can be changed after
+        ``fit``.
     score_margin : bool, default=True
-        Whether the margin is part of the score, as published.
+        Whether the score includes the margin, as published.
     scorer : estimator or None, default=None
-        Back end of ``score_with="embedding"``: one of :mod:`skasd.scoring`, which know the target domain of the clip table,
-        or an outlier detector or density model of scikit-learn with ``fit`` and ``score_samples``. One is fitted to the
-        training clips of each machine with at least two, and one to all clips, for clips of no machine. None uses one
-        Gaussian.
+        Back end of ``score_with="embedding"``: one of :mod:`skasd.scoring`, which use the domains of the clip table, or an
+        outlier detector or density model of scikit-learn with ``fit`` and ``score_samples``. One is fitted for each machine
+        with at least two clips, and one to all clips for the others. None uses one Gaussian.
     margin : float, default=0.4
         Additive angular margin :math:`m`, in radians, in [0, pi / 2].
     mixup_alpha : float or None, default=0.5
-        Parameter :math:`\alpha` of the Beta distribution that mixing shares are drawn from; None mixes no clips.
+        Parameter :math:`\alpha` of the Beta distribution from which mixing ratios are drawn. None disables mixup.
     mix_margin : {"first", "both"}, default="first"
-        Whether the margin is on the first of two mixed clips (Noisy-ArcMix), or on each in its own term (ArcMix).
+        Whether the margin applies to the class of the first of two mixed clips (Noisy-ArcMix), or to the class of each clip
+        in its own term of the loss (ArcMix).
     contrastive_weight : float, default=1.0
         Weight :math:`w` of the supervised contrastive loss; 0 leaves it out.
     temperature : float, default=0.02
         Temperature :math:`\tau` of the contrastive loss, dimensionless.
     network : MobileFaceNetOptions or None, default=None
-        Sizes of the network and of the class centres; see :class:`skasd.objectives.MobileFaceNetOptions`.
+        Network and class centres; see :class:`skasd.objectives.MobileFaceNetOptions`.
     frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
-        Makes the log-mels of waveforms and files, see :ref:`features_frontend`. None uses the front end of [1]_: 128 Slaney
-        bands, window 2048 and hop 512 samples. Its `duration` is the length that clips are cut or filled to; without one it
-        is the median length of the training clips.
+        Front end that computes log-mels of waveforms and files, see :ref:`features_frontend`. None uses the front end of
+        [1]_: 128 Slaney bands, window 2048 and hop 512 samples. Clips are cut or filled to its `duration`, or to the median
+        length of the training clips if it has none.
     feature : str, default="auto"
-        Column of a clip table that is read as the log-mel. ``"auto"`` is the one that the last transformer wrote, or the
-        only one that holds features.
+        Column of a clip table that is read as the log-mel. ``"auto"`` is the one that the last transformer wrote, or else
+        the only feature column.
     augmentation : SpectrumAugmentation or None, default=None
         Augmentation of the log-mels, before mixup; see :class:`skasd.augmentations.SpectrumAugmentation`.
     max_epochs : int, default=300
-        Number of passes over the training clips. The default is the paper's, for 34 000 clips; on a CPU 20 to 60 epochs with
-        a `learning_rate` of 1e-3 are enough for hundreds of clips.
+        Number of passes over the training clips. The default is that of the paper, for 34 000 clips; for hundreds of clips,
+        20 to 60 epochs on a CPU with a `learning_rate` of 1e-3 are enough.
     batch_size : int, default=64
         Clips per training step.
     learning_rate : float, default=1e-4
         Initial learning rate of AdamW.
     training : TrainingOptions or None, default=None
-        Rarer settings of the training: learning rate schedule, weight decay, exponential moving average (EMA) of the
-        weights, validation set and early stopping, precision, memory, callbacks; see
-        :class:`skasd.training.TrainingOptions`. The defaults here are a cosine
-        schedule, weight decay 0.01 and an EMA decay of 0.9999.
+        Rarely changed settings of the training: learning rate schedule, weight decay, exponential moving average (EMA) of
+        the weights, validation set and early stopping, precision, memory, callbacks; see
+        :class:`skasd.training.TrainingOptions`. The defaults here are a cosine schedule, weight decay 0.01 and an EMA decay
+        of 0.9999.
     device : str, default="auto"
-        Where the network runs: ``"cpu"``, a torch device such as ``"cuda"``, or ``"auto"``, an accelerator (GPU) if there
-        is one.
+        Device on which the network runs: ``"cpu"``, a torch device such as ``"cuda"``, or ``"auto"`` for an accelerator
+        (GPU) if there is one.
     contamination : float or "auto", default="auto"
         Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of the scores of held-out
         clips, or of training clips if none are held out.
@@ -105,7 +105,7 @@ class OSSCLDetector(EmbeddingDetector):
         Whether the threshold is a quantile of scores, or the quantile of a gamma distribution fitted to the scores of
         held-out clips.
     random_state : int, RandomState instance or None, default=None
-        Seeds the weights, the batches and the mixing. The global random generators stay untouched.
+        Seeds the clusters, the weights, the batches and mixup. The global random generators stay untouched.
     n_jobs : int or None, default=-1
         Number of threads that read clips and compute spectrograms; -1 uses all cores.
     verbose : int, default=0
@@ -114,49 +114,50 @@ class OSSCLDetector(EmbeddingDetector):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,), str
-        Classes that the network learnt: the cells of the label columns joined with "/", or names of clusters.
+        Classes that the network was trained on: the label columns joined with "/", or names of clusters.
     label_source_ : {"columns", "clusters"}
-        Where the classes come from.
+        Origin of the classes.
     branches_ : tuple of str
-        The branches that the clips had inputs for.
+        Branches for which the training clips have inputs.
     network_ : torch.nn.Module
         Network with averaged weights, on the CPU.
     scorer_ : dict of str to BackEnd
-        Fitted back ends by machine, and one for all clips (""), as far as `score_with` may ask for them.
+        Fitted back ends by machine, and one for all clips (""); empty unless fitted with ``score_with`` ``"auto"`` or
+        ``"embedding"``.
     history_ : list of dict
-        Epoch, mean loss, learning rate and seconds of each epoch.
+        Number, mean loss, learning rate and duration in seconds of each epoch.
     training_ : TrainingPlan
-        Everything that the training went by.
+        All hyperparameters of the training.
     score_with_ : str
-        What the clips that set the threshold were scored with: what ``"auto"`` came to.
+        Kind of score from which the threshold was computed, with ``"auto"`` replaced.
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
     n_features_in_ : int
-        Bands of features, or time points of a 2-D array.
+        Number of bands of features, or of time points of a 2-D array.
 
     See Also
     --------
-    TWFRDetector : No labels, no training loop, seconds on a CPU.
-    skasd.features.TFgramTransformer : The third image alone.
+    TWFRDetector : Needs no labels, no training loop, and seconds on a CPU.
+    skasd.features.TFgramTransformer : Computes only the third image.
 
     Notes
     -----
     With :math:`z` the embedding of unit length, :math:`c_j` its cosine with the centre of class :math:`j` and :math:`\ell_j`
-    the logits, :math:`s c_j` but for a margin on the first class :math:`y`, the loss of a batch whose clips are mixtures
-    :math:`\lambda x + (1 - \lambda) x_\pi` is that of the code of [1]_,
+    the logits, :math:`s c_j` except for the margin on the first class :math:`y`, the loss of a batch of mixed clips
+    :math:`\lambda x + (1 - \lambda) x_\pi` is, as in the code of [1]_,
 
     .. math:: L = \lambda\, \mathrm{CE}(\ell, y) + (1 - \lambda)\, \mathrm{CE}(\ell, y_\pi) + w L_{\mathrm{sup}}(z, y),
 
-    and the anomaly score of a clip that claims to be of class :math:`y` is its cross-entropy, the margin included:
+    and the anomaly score of a clip labelled with class :math:`y` is its cross-entropy, including the margin:
 
     .. math:: A = -\log \frac{e^{\ell_y}}{\sum_j e^{\ell_j}}.
 
-    Where a machine has several classes (clusters), the one with the largest cosine counts.
+    If a machine has several classes (clusters), the one with the largest cosine is used.
 
-    Every departure from the published code is listed in the :ref:`user guide <osscl_departures>`. The main ones: sizes
-    follow the data; unused layers are left out; the exponential moving average of the weights starts with a warm-up; short
+    All departures from the published code are listed in the :ref:`user guide <osscl_departures>`. The main ones: sizes are
+    derived from the data; unused layers are left out; the exponential moving average of the weights has a warm-up; short
     clips are repeated to the length of the others; the last epoch is kept unless clips are held out; convolutions run in
-    bfloat16.
+    bfloat16 if the processor supports it.
 
     References
     ----------
@@ -245,7 +246,7 @@ class OSSCLDetector(EmbeddingDetector):
             clips, self.branches, frontend, precision=plan.precision, label_columns=self.label_columns
         )
         if self.augmentation is not None and "log_mel" not in fit.names:
-            raise ValueError(f"augmentation changes log-mels, and branches={self.branches!r} have none; add 'log_mel'.")
+            raise ValueError(f"augmentation acts on log-mels, but branches={self.branches!r} have none; add 'log_mel'.")
         reading: dict[str, Any] = {
             "n_clusters": self.n_clusters,
             "seed": seed,
@@ -299,7 +300,7 @@ class OSSCLDetector(EmbeddingDetector):
         return ClipOutputs(embedding, np.stack(surprise, axis=1))
 
     def _cross_entropy(self, cosine: np.ndarray, is_own: np.ndarray) -> np.ndarray:
-        """Cross-entropy (n_clips,) of the class with the largest cosine among some, with the margin on it."""
+        """Cross-entropy (n_clips,) of that class in `is_own` with the largest cosine, with the margin on it."""
         target = torch.from_numpy(np.where(is_own, cosine, -np.inf).argmax(axis=1))
         logits = arcface_logits(torch.from_numpy(cosine), target, margin=self._score_margin, scale=self._head.scale)
         return functional.cross_entropy(logits, target, reduction="none").numpy()

@@ -1,4 +1,4 @@
-"""SelfSupervisedDetector: a classifier of spectra and spectrograms with sub-clusters, whose embeddings are scored."""
+"""SelfSupervisedDetector: scores the embeddings of a classifier of spectra and spectrograms with sub-clusters."""
 
 import warnings
 from collections.abc import Iterable
@@ -24,38 +24,38 @@ from skasd.training import ClipStore, TrainingOptions
 class SelfSupervisedDetector(EmbeddingDetector):
     r"""Self-supervised classifier of spectra and spectrograms with sub-clusters.
 
-    One branch of the network sees the spectrum of the whole clip, others see its spectrograms; together they learn to tell
-    the classes of normal clips apart, each of which has several centres [1]_. Classes are machine, domain and the attribute
-    string of the clip table; for machines without attributes, clusters of clips that sound alike. A clip is anomalous when
-    its embedding is far from those of normal clips of its machine. This is system 3 of [2]_. It needs waveforms.
+    One branch of the network takes the spectrum of the whole clip, the others take its spectrograms; together they are
+    trained to classify normal clips, with several centres per class [1]_. A class combines machine, domain and the attribute
+    string of the clip table; machines without attributes have clusters of similar clips instead. A clip is anomalous if its
+    embedding is far from those of normal clips of its machine. This is system 3 of [2]_. It needs waveforms.
 
     Parameters
     ----------
     head : {"sub_cluster_adacos", "adacos", "adaproj"}, default="sub_cluster_adacos"
         Classification loss.
     n_subclusters : int, default=16
-        Centres per class; ``"adacos"`` has one.
+        Number of centres per class; ``"adacos"`` has one.
     trainable_centers : bool, default=True
-        Whether the centres are learnt, or stay where they were drawn.
+        Whether the centres are trained or keep their random initial values.
     dynamic_scale : bool, default=False
-        Whether the scale of the logits follows the batches; for replication, since it saturates with sub-clusters.
+        Whether the scale of the logits is adapted in each batch, as published; with sub-clusters it saturates.
     mixup_probability : float, default=0.5
-        Share of the clips of a batch that are mixed with another clip, in [0, 1].
+        Probability that a training clip is mixed with another clip, in [0, 1].
     feature_exchange : bool, default=False
-        Whether half of the clips exchange the embedding of one branch with another clip; the results are classes of their
-        own.
+        Whether half of the clips keep the embedding of the first branch and take those of the others from another clip; the
+        results form additional classes.
     statistics_exchange : bool, default=False
         Whether the frames of half of the clips get the mean and the standard deviation over frequency of another clip; the
-        results are classes of their own. It takes a second pass over the spectrograms.
+        results form additional classes. It takes a second forward pass.
     subspace_loss : bool, default=False
-        Whether each branch has a loss of its own in addition.
+        Whether each branch has an additional loss of its own.
     label_text : {"off", "init", "align"}, default="off"
-        Whether the names of the classes, as text, initialise their centres, or are aligned with the embeddings during
-        training.
+        Use of text embeddings of the class names: none, initialisation of the centres, or alignment with the embeddings
+        during training.
     network : DualBranchNetOptions or None, default=None
-        Branches and sizes of the network; see :class:`skasd.objectives.DualBranchNetOptions`.
+        Branches of the network; see :class:`skasd.objectives.DualBranchNetOptions`.
     statistics : ClipStatistics or None, default=None
-        Statistics that clips are clustered by; see :class:`skasd.clustering.ClipStatistics`. None uses its defaults.
+        Statistics by which clips are clustered; see :class:`skasd.clustering.ClipStatistics`. None uses its defaults.
     clusterer : StatisticalClusterer or None, default=None
         Clustering algorithm; None uses :class:`skasd.clustering.StatisticalClusterer` with its defaults.
     scorer : estimator or None, default=None
@@ -63,23 +63,22 @@ class SelfSupervisedDetector(EmbeddingDetector):
         is fitted for each machine with at least two clips, and one to all clips for the others. None uses
         :class:`skasd.scoring.KMeansScorer`.
     frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
-        Makes the spectrograms that the statistics are taken from, see :ref:`features_frontend`; its `sample_rate`,
-        `duration` and `short_clips` also say how clips are read. None uses the front end of :class:`TWFRDetector` for the
-        statistics.
+        Front end that computes the spectrograms for the statistics, see :ref:`features_frontend`; its `sample_rate`,
+        `duration` and `short_clips` also determine how clips are read. None uses the front end of :class:`TWFRDetector` for
+        the statistics.
     max_epochs : int, default=16
-        Number of passes over the training clips; 16 as in a later toolkit.
+        Number of passes over the training clips; the default is that of a later toolkit.
     batch_size : int, default=64
         Clips per training step.
     learning_rate : float, default=1e-3
         Initial learning rate of AdamW.
     training : TrainingOptions or None, default=None
-        Rarer settings of the training: learning rate schedule, weight decay, exponential moving average (EMA) of the
-        weights, validation set and early stopping, precision, memory, callbacks; see
-        :class:`skasd.training.TrainingOptions`. The defaults here are a cosine
-        schedule and weight decay 0.01, without EMA.
+        Rarely changed settings of the training: learning rate schedule, weight decay, exponential moving average (EMA) of
+        the weights, validation set and early stopping, precision, memory, callbacks; see
+        :class:`skasd.training.TrainingOptions`. The defaults here are a cosine schedule and weight decay 0.01, without EMA.
     device : str, default="auto"
-        Where the network runs: ``"cpu"``, a torch device such as ``"cuda"``, or ``"auto"``, an accelerator (GPU) if there
-        is one.
+        Device on which the network runs: ``"cpu"``, a torch device such as ``"cuda"``, or ``"auto"`` for an accelerator
+        (GPU) if there is one.
     contamination : float or "auto", default="auto"
         Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of the scores of held-out
         clips, or of training clips if none are held out.
@@ -87,7 +86,7 @@ class SelfSupervisedDetector(EmbeddingDetector):
         Whether the threshold is a quantile of scores, or the quantile of a gamma distribution fitted to the scores of
         held-out clips.
     random_state : int, RandomState instance or None, default=None
-        Seeds the clusters, the weights, the batches and the mixing. The global random generators stay untouched.
+        Seeds the clusters, the weights, the batches and mixup. The global random generators stay untouched.
     n_jobs : int or None, default=-1
         Number of threads that read clips and compute spectrograms; -1 uses all cores.
     verbose : int, default=0
@@ -96,23 +95,23 @@ class SelfSupervisedDetector(EmbeddingDetector):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,), str
-        Classes that the network learnt, such as ``"valve/00 | source | pat_01"``.
+        Classes that the network was trained on, such as ``"valve/00 | source | pat_01"``.
     labels_ : ndarray of shape (n_clips,), int64
         Class of each training clip.
     label_source_ : dict of str to {"attributes", "clusters", "domain"}
-        Where the classes of each machine come from.
+        Origin of the classes of each machine.
     network_ : torch.nn.Module
         The network, on the CPU.
     scorer_ : dict of str to BackEnd
         Fitted back ends by machine, and one for all clips ("").
     history_ : list of dict
-        Epoch, mean loss, learning rate and seconds of each epoch.
+        Number, mean loss, learning rate and duration in seconds of each epoch.
     training_ : TrainingPlan
-        Everything that the training went by.
+        All hyperparameters of the training.
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
     n_features_in_ : int
-        Time points of a 2-D array.
+        Number of time points of a 2-D array.
 
     See Also
     --------
@@ -121,9 +120,9 @@ class SelfSupervisedDetector(EmbeddingDetector):
 
     Notes
     -----
-    Departures from [1]_: clips are cut or filled to their median length, not to 12 s; the kernels over the spectrum are
-    halved where clips are shorter than 4.4 s; ``label_text`` compares names by their letters, without a language model.
-    Attributes of clips that are scored are never used.
+    Departures from [1]_: clips are cut or filled to the median length of the training clips, not to 12 s; the kernels over
+    the spectrum are halved if clips are shorter than 4.4 s; ``label_text`` compares names by their letters, without a
+    language model. Scoring never uses the attributes of a clip.
 
     References
     ----------
@@ -144,7 +143,7 @@ class SelfSupervisedDetector(EmbeddingDetector):
     (40,)
     """
 
-    feature = None  # spectra of whole clips are made of waveforms
+    feature = None  # spectra of whole clips need waveforms
     _parameter_groups: ClassVar = {
         "network": DualBranchNetOptions,
         "statistics": ClipStatistics,

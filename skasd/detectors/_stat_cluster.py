@@ -1,4 +1,4 @@
-"""StatClusterDetector: where nobody wrote down how a machine ran, clips that sound alike are classes to tell apart."""
+"""StatClusterDetector: a classifier of attributes, or of clusters of similar clips for machines without attributes."""
 
 import warnings
 from collections.abc import Iterable, Sequence
@@ -30,64 +30,64 @@ SYSTEMS = {"clusters": "all", "metadata": "none", "auto": "missing"}  # and whic
 
 
 class StatClusterDetector(EmbeddingDetector):
-    r"""Systems 1 and 2 of a DCASE 2024 report, which learn from attributes, or from clusters where there are none.
+    r"""Systems 1 and 2 of a DCASE 2024 report: a classifier of attributes, or of clusters if there are no attributes.
 
-    A network learns to tell the classes of normal clips apart: machine, domain, and the attribute string of the clip table;
-    for machines without attributes, clusters of clips that sound alike on average [1]_. A clip is anomalous when its
-    embedding is far from those of normal clips of its machine. System 3 of the report is
-    :class:`SelfSupervisedDetector`, system 4 the ensemble of all, :func:`stat_cluster_ensemble`.
+    A network is trained to classify normal clips. A class combines machine, domain and the attribute string of the clip
+    table; machines without attributes have clusters of similar clips instead [1]_. A clip is anomalous if its embedding is
+    far from those of normal clips of its machine. System 3 of the report is :class:`SelfSupervisedDetector`, system 4 is
+    the ensemble of all, :func:`stat_cluster_ensemble`.
 
     Parameters
     ----------
     system : {"auto", "clusters", "metadata"}, default="auto"
-        Where classes come from. ``"clusters"`` (system 1): clusters for all machines. ``"metadata"`` (system 2): attributes
-        where there are any, else the domain. ``"auto"``: attributes where there are any, else clusters.
+        Origin of the classes. ``"clusters"`` (system 1): clusters for all machines. ``"metadata"`` (system 2): attributes,
+        or only the domain for machines without any. ``"auto"``: attributes, or clusters for machines without any.
     branches : sequence of str, default=("log_mel", "tgram")
-        Images of a clip that the network sees, as in :class:`OSSCLDetector`.
+        Input images of the network, as in :class:`OSSCLDetector`.
     statistics : ClipStatistics or None, default=None
-        Statistics that clips are clustered by; see :class:`skasd.clustering.ClipStatistics`. None uses its defaults.
+        Statistics by which clips are clustered; see :class:`skasd.clustering.ClipStatistics`. None uses its defaults.
     clusterer : StatisticalClusterer or None, default=None
         Clustering algorithm; None uses :class:`skasd.clustering.StatisticalClusterer` with its defaults.
     contrast : {"supcon", "prototype", "two_stage", "off"}, default="supcon"
-        Contrastive loss beside the classification: between clips of equal and of different classes; between clips and
-        prototypes made from the statistics of the classes; or, in two stages, between clips alone first, for a third of
-        `max_epochs` at five times the `learning_rate`, followed by classification alone.
+        Contrastive loss in addition to the classification: between clips (supervised contrastive loss); between clips and
+        prototypes computed from the statistics of the classes; in a first stage of its own, for a third of `max_epochs` at
+        five times the `learning_rate`, followed by `max_epochs` of classification; or none.
     contrastive_weight : float, default=0.1
-        Weight :math:`w` of the contrastive loss.
+        Weight :math:`w` of the contrastive loss for ``"supcon"`` and ``"prototype"``.
     temperature : float, default=0.1
         Temperature :math:`\tau` of the contrastive loss, dimensionless.
     margin : float, default=0.7
         Additive angular margin, in radians, in [0, pi / 2].
     network : MobileFaceNetOptions or None, default=None
-        Sizes of the network and of the class centres; see :class:`skasd.objectives.MobileFaceNetOptions`.
+        Network and class centres; see :class:`skasd.objectives.MobileFaceNetOptions`.
     scorer : estimator or None, default=None
         Back end on the embeddings: one of :mod:`skasd.scoring`, or an outlier detector or density model of scikit-learn. One
         is fitted for each machine with at least two clips, and one to all clips for the others. None uses
         :class:`skasd.scoring.KMeansScorer`.
     frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
-        Makes the log-mels of waveforms and files, also those of the statistics, see :ref:`features_frontend`. None uses the
-        front end of :class:`OSSCLDetector` for the network, and that of :class:`TWFRDetector`, whose frames are half as long
-        and smear impulses less, for the statistics.
+        Front end that computes log-mels of waveforms and files, for the network and the statistics, see
+        :ref:`features_frontend`. None uses the front end of :class:`OSSCLDetector` for the network, and that of
+        :class:`TWFRDetector`, whose frames are half as long and blur impulses less, for the statistics.
     feature : str, default="auto"
-        Column of a clip table that is read as the log-mel. ``"auto"`` is the one that the last transformer wrote, or the
-        only one that holds features.
+        Column of a clip table that is read as the log-mel. ``"auto"`` is the one that the last transformer wrote, or else
+        the only feature column.
     augmentation : SpectrumAugmentation or None, default=None
         Augmentation of the log-mels; see :class:`skasd.augmentations.SpectrumAugmentation`.
     max_epochs : int, default=8
-        Number of passes over the training clips. The report gives none; with 8, a thousand clips of ten seconds take less
-        than ten minutes on two cores.
+        Number of passes over the training clips. The report does not state it; with 8, a thousand clips of ten seconds take
+        less than ten minutes on two cores.
     batch_size : int, default=64
         Clips per training step.
     learning_rate : float, default=1e-3
-        Initial learning rate of AdamW. The report uses 1e-4 and does not say for how long.
+        Initial learning rate of AdamW. The report uses 1e-4, for an unknown number of epochs.
     training : TrainingOptions or None, default=None
-        Rarer settings of the training: learning rate schedule, weight decay, exponential moving average (EMA) of the
-        weights, validation set and early stopping, precision, memory, callbacks; see
-        :class:`skasd.training.TrainingOptions`. The defaults here are a cosine
-        schedule and weight decay 0.01, without EMA. Callbacks are called in the second of two stages.
+        Rarely changed settings of the training: learning rate schedule, weight decay, exponential moving average (EMA) of
+        the weights, validation set and early stopping, precision, memory, callbacks; see
+        :class:`skasd.training.TrainingOptions`. The defaults here are a cosine schedule and weight decay 0.01, without EMA.
+        With ``contrast="two_stage"``, callbacks are called only in the second stage.
     device : str, default="auto"
-        Where the network runs: ``"cpu"``, a torch device such as ``"cuda"``, or ``"auto"``, an accelerator (GPU) if there
-        is one.
+        Device on which the network runs: ``"cpu"``, a torch device such as ``"cuda"``, or ``"auto"`` for an accelerator
+        (GPU) if there is one.
     contamination : float or "auto", default="auto"
         Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of the scores of held-out
         clips, or of training clips if none are held out.
@@ -104,36 +104,36 @@ class StatClusterDetector(EmbeddingDetector):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,), str
-        Classes that the network learnt, such as ``"valve/00 | source | pat_01"``.
+        Classes that the network was trained on, such as ``"valve/00 | source | pat_01"``.
     labels_ : ndarray of shape (n_clips,), int64
         Class of each training clip.
     label_source_ : dict of str to {"attributes", "clusters", "domain"}
-        Where the classes of each machine come from.
+        Origin of the classes of each machine.
     network_ : torch.nn.Module
         The network, on the CPU.
     scorer_ : dict of str to BackEnd
         Fitted back ends by machine, and one for all clips ("").
     history_ : list of dict
-        Epoch, mean loss, learning rate and seconds of each epoch; of two stages, the second.
+        Number, mean loss, learning rate and duration in seconds of each epoch; with two stages, only of the second.
     training_ : TrainingPlan
-        Everything that the training went by.
+        All hyperparameters of the training.
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
     n_features_in_ : int
-        Bands of features, or time points of a 2-D array.
+        Number of bands of features, or of time points of a 2-D array.
 
     See Also
     --------
-    skasd.clustering.StatisticalClusterer : The clusters alone.
+    skasd.clustering.StatisticalClusterer : Only the clustering.
     SelfSupervisedDetector : System 3 of the report.
     stat_cluster_ensemble : System 4 of the report, the mean of the others.
-    OSSCLDetector : Learns the machines, not their states.
+    OSSCLDetector : Classifies machines, not their operating states.
 
     Notes
     -----
-    The report specifies neither statistics, clustering, networks, losses nor epochs of its systems; what it leaves open is
-    filled in from the systems that it builds on: log-mel and Tgram as in STgram-MFN, two stages as in CLP-SCF. Attributes of
-    clips that are scored are never used.
+    The report does not specify the statistics, clustering, networks, losses and epochs of its systems. Here they follow the
+    systems that it builds on: log-mel and Tgram as in STgram-MFN, two stages as in CLP-SCF. Scoring never uses the
+    attributes of a clip.
 
     References
     ----------
@@ -274,14 +274,14 @@ class StatClusterDetector(EmbeddingDetector):
             check_scorer(self.scorer)
         check_augmentation(self.augmentation)
         if self.augmentation is not None and "log_mel" not in branch_inputs(self.branches):
-            raise ValueError(f"augmentation changes log-mels, and branches={self.branches!r} have none; add 'log_mel'.")
+            raise ValueError(f"augmentation acts on log-mels, but branches={self.branches!r} have none; add 'log_mel'.")
         return ClusterOptions.of(self)
 
 
 def _warn_of_one_class(labels: Labels) -> None:
     if len(labels.names) == 1 and set(labels.source.values()) == {"domain"}:
         warnings.warn(
-            f"All clips are of one class, {str(labels.names[0])!r}, and there is nothing to tell apart: no attributes, and "
-            "one domain of one machine. system='auto' makes clusters.",
+            f"All clips are of one class, {str(labels.names[0])!r}, so there is nothing to classify: they have no "
+            "attributes, and are of one machine and domain. Use system='auto', which clusters them.",
             stacklevel=5,
         )

@@ -13,7 +13,7 @@ def stat_cluster_ensemble(**params: Any) -> EnsembleDetector:
     Parameters
     ----------
     **params : dict
-        Parameters of the :class:`EnsembleDetector`, also of the detectors inside: ``clusters__max_epochs=16``.
+        Parameters of the :class:`EnsembleDetector` and of its detectors, such as ``clusters__max_epochs=16``.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""TWFRDetector: Gaussian mixtures on one rank-weighted spectrum per clip; no training loop, seconds on a CPU."""
+"""TWFRDetector: Gaussian mixtures on rank-weighted spectra; it has no training loop and takes seconds on a CPU."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,40 +20,41 @@ from skasd.detectors._gaussian import SCORES, fit_mixture, held_out_scores
 from skasd.detectors._machines import USUAL_COLUMNS, check_columns, refuse_unknown_machines
 from skasd.features._frontend import frontend_of, twfr_frontend
 
-# r="auto": from the mean over time to what the two loudest frames of each band say
+# r="auto": from the mean over time to a mean dominated by the two loudest frames of each band
 _AUTO_R = (1.0, 0.95, 0.8, 0.5)
-_LEAST_SPREAD = 1.0  # nats; clips that are all alike say nothing about the spread of new ones
+_LEAST_SPREAD = 1.0  # in nats; nearly identical training clips would underestimate the spread of new ones
 
 
 class TWFRDetector(BaseDetector):
-    r"""Time-weighted spectra and Gaussian mixtures: the detector to begin with.
+    r"""Gaussian mixtures on time-weighted spectra: the detector to start with.
 
     The log-mel spectrogram of a clip is pooled over time into one spectrum, with weights :math:`r^n` for the frames of
-    each band in order of loudness [1]_, and a Gaussian mixture learns which spectra normal clips have: one mixture per
-    machine and section where the table tells them apart. It needs no labels, no training loop and no accelerator.
+    each band in order of loudness [1]_, and a Gaussian mixture models the spectra of normal clips. Each machine and section
+    in the clip table has its own mixture. The detector needs no labels, no training loop and no accelerator.
 
     Parameters
     ----------
     r : float, sequence of float or "auto", default="auto"
-        Decay of the weights, in [0, 1], dimensionless: 1 is the mean over time, 0 the maximum. With several values, each has
-        a mixture and the largest normalised score counts. ``"auto"`` chooses them for each machine, see Notes.
+        Decay of the weights, in [0, 1], dimensionless: 1 is the mean over time, 0 the maximum. Each of several values has
+        its own mixture, and the largest normalised score is used. ``"auto"`` chooses values for each machine, see Notes.
     n_components : int, default=1
         Number of components of each mixture.
     reg_covar : float, default=0.1
-        Regularisation that is added to the variances, in squares of the unit of the features (dB).
+        Regularisation that is added to the variances, in the squared unit of the features (dB²).
     score_by : {"component", "log_likelihood"}, default="component"
-        Negative log density of the nearest component, as published, or negative log-likelihood of the mixture.
+        Anomaly score: negative log density of the nearest component, as published, or negative log-likelihood of the
+        mixture.
     group_columns : sequence of str, default=("machine_type", "section")
-        Columns of the clip table that tell machines apart; a table may lack these two, or have them empty.
+        Columns of the clip table that define a machine. The table may lack these two, or have them empty.
     frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
-        Makes the spectrograms of waveforms and files, see :ref:`features_frontend`; features are used as they are. None uses
-        the front end of [1]_: 128 HTK bands without norm, window 1024 and hop 512 samples.
+        Front end that computes spectrograms of waveforms and files, see :ref:`features_frontend`; features are used as they
+        are. None uses the front end of [1]_: 128 HTK bands without norm, window 1024 and hop 512 samples.
     feature : str, default="auto"
         Column of a clip table that is read as the spectrogram. ``"auto"`` is the one that the last transformer wrote, or
-        the only one that holds features.
+        else the only feature column.
     contamination : float or "auto", default="auto"
-        Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of the scores of clips
-        that the mixture did not learn from: each training clip is scored by a mixture of the others.
+        Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of held-out scores, for
+        which each training clip is scored by a mixture fitted to other clips.
     threshold : {"quantile", "gamma"}, default="quantile"
         Whether the threshold is a quantile of scores, or the quantile of a gamma distribution fitted to the scores of
         held-out clips.
@@ -67,36 +68,38 @@ class TWFRDetector(BaseDetector):
     Attributes
     ----------
     r_ : dict of str to tuple of float
-        Decay values by machine; the key joins the cells of `group_columns` with "/" ("" without such columns).
+        Decay values by machine. The name of a machine is its cells of `group_columns` joined with "/", or "" without such
+        columns.
     skewness_ : dict of str to float
-        Mean skewness over time of the levels in a band, dimensionless, by which ``r="auto"`` chooses.
+        Skewness of the levels over time, averaged over bands and clips, dimensionless, by machine; ``r="auto"`` uses it.
     mixtures_ : dict of str to list of GaussianMixture
-        One mixture for each value of `r_`.
+        Mixtures by machine, one for each value of `r_`.
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
     n_features_in_ : int
-        Bands of features, or time points of a 2-D array.
+        Number of bands of features, or of time points of a 2-D array.
 
     See Also
     --------
-    skasd.features.TWFRTransformer : The spectra alone.
+    skasd.features.TWFRTransformer : Computes only the spectra.
 
     Notes
     -----
-    With one value of r the anomaly score of a spectrum :math:`v` is that of the code of [1]_,
-    :math:`A = -\max_k \ln N(v \mid \mu_k, \Sigma_k)`, without the weights of the components. With several,
+    With one value of r, the anomaly score of a spectrum :math:`v` is, as in the code of [1]_,
+    :math:`A = -\max_k \ln N(v \mid \mu_k, \Sigma_k)`, without the weights of the components. With several values it is
 
     .. math:: A = \max_r \frac{A_r - m_r}{s_r},
 
-    where :math:`m_r, s_r` are mean and standard deviation of the scores of normal clips, each under a mixture of the
-    others, :math:`s_r` at least 1; such scores can be compared between machines, those of a single r cannot.
+    where :math:`m_r` and :math:`s_r` are mean and standard deviation of the scores of normal clips, each scored by a mixture
+    fitted to other clips; :math:`s_r` is at least 1. Such scores can be compared between machines, unlike those of a single
+    r.
 
-    ``r="auto"`` uses 1, 0.95, 0.8 and 0.5, without 1 for impulsive machines: those whose levels in dB have a skewness over
-    time above 0.4, on average over bands and normal clips. Only normal clips are used for that.
+    ``r="auto"`` uses 1, 0.95, 0.8 and 0.5, but omits 1 for impulsive machines: those whose levels in dB have a skewness over
+    time above 0.4, averaged over bands and normal clips.
 
-    Departures from the paper: 0.1 is added to the variances, where 1e-6 leaves the covariance of a few hundred clips
-    almost singular; mixtures of several components stop at a gain of 1e-3, not 1e-6; r and the number of components are
-    not chosen on labelled test clips; clips are not cut to ten seconds.
+    Departures from the paper: 0.1 is added to the variances, because with 1e-6 the covariance of a few hundred clips is
+    almost singular; the fit of mixtures with several components stops at a gain of 1e-3, not 1e-6; r and the number of
+    components are not chosen on labelled test clips; clips are not cut to ten seconds.
 
     References
     ----------
@@ -157,7 +160,7 @@ class TWFRDetector(BaseDetector):
     def _fit_machines(
         self, names: np.ndarray, values: Sequence[float], spectra: np.ndarray, skewness: np.ndarray
     ) -> np.ndarray:
-        """Fit each machine; the score (n_clips,) of each clip under mixtures of the others."""
+        """Fit each machine, and return the score (n_clips,) of each clip under mixtures fitted to other clips."""
         random_state = local_random_state(self.random_state)
         self._machines: dict[str, _Machine] = {}
         left_out = np.empty(len(names))
@@ -189,7 +192,7 @@ class TWFRDetector(BaseDetector):
         return scores
 
     def _spectra(self, clips: Clips, r: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-        """TWFR spectra (n_clips, n_r, n_mels) and skewness (n_clips,) of the levels."""
+        """TWFR spectra (n_clips, n_r, n_mels), and mean skewness (n_clips,) of the levels."""
         statistics = partial(_statistics, r=tuple(r))
         pairs = list(self._frontend.map(clips, statistics, n_jobs=self.n_jobs, verbose=self.verbose))
         spectra, skewness = zip(*pairs, strict=True)
@@ -201,7 +204,7 @@ class TWFRDetector(BaseDetector):
     def _fit_machine(
         self, spectra: np.ndarray, r: Sequence[float], kept: list[int], random_state: np.random.RandomState
     ) -> tuple["_Machine", np.ndarray]:
-        """Mixtures of one machine, and the score (n_clips,) of each of its clips under mixtures of the others."""
+        """Mixtures of one machine, and the score (n_clips,) of each of its clips under mixtures fitted to others."""
         settings: dict[str, Any] = {
             "n_components": self.n_components, "reg_covar": self.reg_covar, "random_state": random_state
         }  # fmt: skip
@@ -214,7 +217,7 @@ class TWFRDetector(BaseDetector):
         return machine, machine.combined(left_out)
 
     def _check_parameters(self) -> tuple[float, ...]:
-        """Raise if a parameter is out of range; values of r."""
+        """Check all parameters, and return the values of r."""
         check_integer("n_components", self.n_components, low=1)
         check_number("reg_covar", self.reg_covar, low=0, above=True)
         check_option("score_by", self.score_by, SCORES)
@@ -233,14 +236,14 @@ class TWFRDetector(BaseDetector):
         if n_clips < needed:
             where = f" of {name}" if name else ""
             raise ValueError(
-                f"{n_clips} sample(s){where}, that is normal clips, given to fit; n_components={self.n_components} needs at "
-                f"least {needed}."
+                f"fit was given {n_clips} sample(s) (normal clips){where}; n_components={self.n_components} needs at least "
+                f"{needed}."
             )
 
 
 @dataclass(frozen=True)
 class _Machine:
-    """What is known of one machine: a mixture for each r, and how its scores are normalised."""
+    """The fitted parts of one machine: a mixture for each r, and the mean and spread of its scores."""
 
     r: tuple[float, ...]
     kept: list[int]
@@ -249,18 +252,18 @@ class _Machine:
     spread: np.ndarray
 
     def anomaly_score(self, spectra: np.ndarray, score: str) -> np.ndarray:
-        """Largest normalised score over r, of shape (n_clips,), of spectra (n_clips, n_r, n_mels)."""
+        """Largest normalised score (n_clips,) over r of spectra (n_clips, n_r, n_mels)."""
         scores = [
             SCORES[score](mixture, spectra[:, index]) for index, mixture in zip(self.kept, self.mixtures, strict=True)
         ]
         return self.combined(np.array(scores))
 
     def combined(self, scores: np.ndarray) -> np.ndarray:
-        """Largest normalised score of scores (n_r, n_clips)."""
+        """Normalise scores (n_r, n_clips), and return their largest (n_clips,)."""
         return ((scores - self.location[:, None]) / self.spread[:, None]).max(axis=0)
 
 
 def _statistics(spectrogram: np.ndarray, *, r: tuple[float, ...]) -> tuple[np.ndarray, float]:
-    """TWFR spectra (n_r, n_mels) in float64, and the mean skewness of the levels over time in a band."""
+    """TWFR spectra (n_r, n_mels) in float64, and the skewness of the levels over time, averaged over bands."""
     spectrogram = spectrogram.astype(np.float64, copy=False)
     return twfr(spectrogram, r), mean_skewness(spectrogram)

@@ -46,7 +46,7 @@ class ClipTransformer(TransformerMixin, BaseEstimator):
         """Raise if a parameter is out of range."""
 
     def _remember(self, clips: Clips) -> None:
-        """Keep what the names of output columns follow from."""
+        """Store what determines the names of the output columns."""
 
     def _check_clips(self, X: Any, *, reset: bool) -> Clips:
         if not reset:

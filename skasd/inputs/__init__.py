@@ -1,1 +1,1 @@
-"""From clips to what a network is fed: tensors of one length, and the classes to tell apart."""
+"""Conversion of clips to network inputs of one length, and to the classes that a network is trained on."""

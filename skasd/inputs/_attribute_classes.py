@@ -1,6 +1,6 @@
-"""Classes of clips with and without attributes: attributes, clusters of statistics, or the domain alone.
+"""Classes of clips: attributes, clusters of statistics, or only the domain.
 
-J. Tian et al., DCASE 2024 technical report; labels spelt as in the code of K. Wilkinghoff, ICASSP 2024.
+J. Tian et al., DCASE 2024 technical report; class names are formed as in the code of K. Wilkinghoff, ICASSP 2024.
 """
 
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ class Labels:
     Attributes
     ----------
     names : ndarray of shape (n_classes,), str
-        ``"valve/00 | source | pat_01"``, sorted.
+        Sorted names of the classes, such as ``"valve/00 | source | pat_01"``.
     label : ndarray of shape (n_clips,), int64
         Class of each clip.
     source : dict of str to {"attributes", "clusters", "domain"}
-        Where the classes of each machine come from.
+        Origin of the classes of each machine.
     """
 
     names: np.ndarray
@@ -35,7 +35,7 @@ class Labels:
 
 
 def attributes_of(clips: Clips) -> np.ndarray:
-    """Attribute string (n_clips,) of each clip, "" where there is none."""
+    """Attribute string (n_clips,) of each clip, or "" if it has none."""
     attributes = np.full(len(clips), "", dtype=object)
     if clips.table is None or "attributes" not in clips.table.columns:
         return attributes
@@ -60,15 +60,15 @@ def labels_of(
     Parameters
     ----------
     machines, domains, attributes : ndarray of shape (n_clips,), str
-        Names of each clip; an attribute may be "".
+        Machine, domain and attribute string of each clip; the latter may be "".
     statistics : ndarray of shape (n_clips, n_statistics)
-        What clusters are made of.
+        Statistics to cluster.
     clusters_for : {"missing", "all", "none"}
-        Which machines are clustered: those without any attribute, all, or none.
+        Machines that are clustered: those without any attribute, all, or none.
     clusterer : StatisticalClusterer
         Clustering algorithm.
     seed : int
-        Seeds a clusterer whose `random_state` is None.
+        Value of the clusterer's `random_state` if that is None.
     """
     source = {str(name): _source(attributes[machines == name], clusters_for) for name in np.unique(machines)}
     last = attributes.copy()
@@ -96,7 +96,7 @@ def _clusters(
     clusterer: StatisticalClusterer,
     seed: int,
 ) -> list[str]:
-    """Name of the cluster of each clip of `rows`, counted in each machine and domain."""
+    """Name of the cluster of each clip in `rows`, numbered within each machine and domain."""
     clusterer = clone(clusterer)
     if clusterer.random_state is None:
         clusterer.set_params(random_state=seed)

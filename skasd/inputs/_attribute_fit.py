@@ -1,4 +1,4 @@
-"""From clips to the inputs of a network and classes from attributes or clusters: what two detectors share."""
+"""AttributeFit: network inputs, and classes from attributes or clusters, as two detectors need them."""
 
 import warnings
 from collections.abc import Iterator
@@ -20,18 +20,19 @@ MACHINE_COLUMNS = ("machine_type", "section")
 
 @dataclass(frozen=True)
 class AttributeFit:
-    """What clips become that are told apart by attributes, or by clusters of their statistics.
+    """Converts clips to network inputs, and finds their classes by attributes or by clustering their statistics.
 
     Parameters
     ----------
     names : tuple of str
         Inputs of the network.
     inputs : NetworkInputs
-        What the clips become; includes what the statistics are made of.
+        Inputs to compute; includes what the statistics are computed from.
     statistics : ClipStatistics
-        What clusters are made of.
+        Statistics that are clustered.
     statistics_frontend : Frontend or None
-        Makes the spectrograms that statistics are taken from, of the waveforms of the network; None takes its log-mels.
+        Front end that computes the spectrograms for the statistics from the waveforms. None uses the log-mels of the
+        network.
     """
 
     names: tuple[str, ...]
@@ -50,22 +51,22 @@ class AttributeFit:
         statistics_frontend: Frontend | None,
         precision: str,
     ) -> "AttributeFit":
-        """Sizes of the inputs of these names; features are their own front end of the statistics."""
+        """Determine the sizes of the inputs from the training clips; statistics of features are taken from the features."""
         refuse_one_clip(clips)
         own = None if clips.kind == "feature" else statistics_frontend
         needed = tuple(dict.fromkeys((*names, "log_mel" if own is None else "waveform")))
         return cls(names, NetworkInputs.learn(clips, needed, frontend, precision), statistics, own)
 
     def machines(self, clips: Clips) -> np.ndarray:
-        """Machine (n_clips,) of each clip, "" where there is none."""
+        """Machine (n_clips,) of each clip, or "" if the table names none."""
         return clips.group_names(MACHINE_COLUMNS, MACHINE_COLUMNS)
 
     def read(self, clips: Clips, *, n_jobs: int | None, verbose: int) -> Iterator[dict[str, np.ndarray]]:
-        """Inputs of clips that are scored."""
+        """Read clips for scoring, and yield their network inputs."""
         return replace(self.inputs, names=self.names).of(clips, n_jobs=n_jobs, verbose=verbose, title="scoring")
 
     def filled(self, clips: Clips, store: ClipStore, *, n_jobs: int | None, verbose: int) -> np.ndarray:
-        """Read the clips into the store; their statistics (n_clips, n_statistics)."""
+        """Read the clips into the store, and return their statistics (n_clips, n_statistics)."""
         rows: list[np.ndarray] = []
         inputs = self.inputs.of(clips, n_jobs=n_jobs, verbose=verbose, title="reading")
         store.fill(self._with_statistics(inputs, rows))
@@ -98,7 +99,7 @@ class AttributeFit:
         return labels
 
     def _with_statistics(self, inputs: Iterator[Any], rows: list[np.ndarray]) -> Iterator[dict[str, np.ndarray] | None]:
-        """Inputs of the network, while the statistics of each clip are added to a list."""
+        """Yield the inputs of the network; the statistics of each clip are appended to `rows`."""
         frontend = self.statistics_frontend
         for clip in inputs:
             if clip is None:
@@ -110,7 +111,7 @@ class AttributeFit:
 
 
 def check_clusterer(clusterer: Any) -> None:
-    """Raise unless it is a StatisticalClusterer or None."""
+    """Raise unless `clusterer` is a StatisticalClusterer or None."""
     if clusterer is not None and not isinstance(clusterer, StatisticalClusterer):
         what = type(clusterer).__name__
         raise TypeError(f"clusterer={clusterer!r} is a {what}; a StatisticalClusterer or None is expected.")

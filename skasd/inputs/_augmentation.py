@@ -1,4 +1,4 @@
-"""What an augmentation is told of the spectrograms of a training.
+"""Preparation of an augmentation with the statistics of the training spectrograms.
 
 Axes: F mel bands, T frames, C classes.
 """
@@ -13,24 +13,24 @@ from torch import nn
 from skasd.augmentations import TrainingSpectra
 from skasd.inputs._frontend import Frontend
 
-_LOUDEST = 600.0  # natural logarithm of a power that numbers can hold, should features be of another unit
+_LOUDEST = 600.0  # natural logarithm of a power that does not overflow, in case features are not in dB
 
 
 def check_augmentation(augmentation: Any, n_views: int = 1) -> None:
-    """Raise unless `augmentation` is None or can be prepared for a training that makes so many views of a clip."""
+    """Raise unless `augmentation` is None or suits a training with `n_views` views of each clip."""
     if augmentation is None:
         return
     if isinstance(augmentation, type) or not hasattr(augmentation, "prepare"):
         what = augmentation.__name__ if isinstance(augmentation, type) else type(augmentation).__name__
         raise TypeError(
-            f"augmentation={augmentation!r} is {what}; a SpectrumAugmentation() or None is expected, or something that has "
-            "its methods `check` and `prepare`."
+            f"augmentation={augmentation!r} is {what}; SpectrumAugmentation(), None, or an object with its methods `check` "
+            "and `prepare` is expected."
         )
     augmentation.check()
     if n_views == 1 and np.ndim(getattr(augmentation, "mix_ratio", 0.0)):
         raise ValueError(
-            f"mix_ratio={augmentation.mix_ratio!r} of the augmentation is a pair for two views, and this detector makes one "
-            "of each clip; a number is expected."
+            f"mix_ratio={augmentation.mix_ratio!r} of the augmentation is a pair, for two views of each clip, but this "
+            "detector uses one view; a number is expected."
         )
 
 
@@ -51,22 +51,22 @@ def prepared(
     n_frames: int | None = None,
     n_of_epoch: int | None = None,
 ) -> nn.Module | None:
-    """The module that augments the spectrograms of a training; None without an augmentation.
+    """Module that augments the spectrograms of a training; None without an augmentation.
 
     Parameters
     ----------
     augmentation : SpectrumAugmentation or None
-        How.
+        The augmentation.
     log_mels : iterable of ndarray of shape (F, T)
-        The training spectrograms. They are gone through only where there is an augmentation.
+        Training spectrograms. They are read only if there is an augmentation.
     label : ndarray of shape (n_clips,), int64
-        Their classes.
+        Class of each clip.
     frontend : Frontend
-        Says in which unit they are, and where their bands lie.
+        Front end, which knows the unit of the spectrograms and the frequencies of their bands.
     n_frames : int or None, default=None
-        Frames of what is augmented; None is those of the first.
+        Number of frames of the augmented spectrograms. None uses that of the first training spectrogram.
     n_of_epoch : int or None, default=None
-        Spectrograms of an epoch; None is one of each clip.
+        Number of spectrograms per epoch. None means one per clip.
     """
     if augmentation is None:
         return None

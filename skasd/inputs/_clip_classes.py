@@ -1,4 +1,4 @@
-"""The classes that a network learns to tell apart: labels of the table, or clusters of what clips sound like on average.
+"""Classes that a network is trained on: labels of the clip table, or clusters of mean spectra.
 
 Axes: n clips, d statistics.
 """
@@ -12,8 +12,8 @@ from skasd._parameters import check_integer
 from skasd.clips import Clips
 from skasd.clustering import StatisticalClusterer
 
-USUAL_COLUMNS = ("machine_type", "section")  # a table may lack them
-_CLUSTERS = 16  # of clips that have no labels
+USUAL_COLUMNS = ("machine_type", "section")  # a clip table may lack them
+_CLUSTERS = 16  # number of clusters of clips without labels
 
 
 def check_class_parameters(label_columns: Sequence[str] | None, n_clusters: int | None) -> None:
@@ -32,9 +32,9 @@ class ClipClasses:
     Attributes
     ----------
     names : ndarray of shape (n_classes,), str
-        Sorted.
+        Sorted names of the classes.
     machine : ndarray of shape (n_classes,), str
-        The cells of the label columns, joined, that the clips of a class have in common; "" without labels.
+        Machine that the clips of each class belong to: their joined label columns, or "" without labels.
     label : ndarray of shape (n_clips,), int64
         Class of each training clip.
     is_clustered : bool
@@ -61,13 +61,13 @@ class ClipClasses:
         Parameters
         ----------
         machine : ndarray of shape (n,), str
-            Labels of the clips.
+            Label of each clip.
         statistics : ndarray of shape (n, d)
-            What the clips sound like, for clusters.
+            Statistics to cluster.
         n_clusters : int or None
-            Clusters of each machine and domain; None makes clusters only of clips that have fewer than two labels.
+            Number of clusters per machine and domain. None clusters only if the labels give fewer than two classes.
         domain : ndarray of shape (n,), str, or None, default=None
-            ``"source"`` or ``"target"``; never put into one cluster if there are both.
+            ``"source"`` or ``"target"``; clips of different domains are never in one cluster. None ignores domains.
         seed : int
             Seeds the clustering.
         """
@@ -81,32 +81,32 @@ class ClipClasses:
 
 
 def machine_names(clips: Clips, label_columns: Sequence[str] | None) -> np.ndarray:
-    """Label (n,) of each clip, "" where there is none: the cells of its label columns."""
+    """Label (n,) of each clip: its cells of the label columns, joined; "" if there are none."""
     return clips.group_names(() if label_columns is None else label_columns, USUAL_COLUMNS)
 
 
 def pseudo_labels(
     statistics: np.ndarray, group: np.ndarray, n_clusters: int, *, domain: np.ndarray | None = None, seed: int
 ) -> np.ndarray:
-    """Names (n,) of clusters of the clips, found in each group and domain for itself.
+    """Cluster the clips within each group and domain, and return the name of the cluster of each clip.
 
     Parameters
     ----------
     statistics : ndarray of shape (n, d)
-        What a clip sounds like: levels of its bands, in dB.
+        Mean levels of the bands of each clip, in dB.
     group : ndarray of shape (n,), str
-        What is never put into one cluster: the machine. Names begin with it.
+        Machine of each clip. Clips of different machines are never in one cluster, whose name begins with the machine.
     n_clusters : int
-        Clusters of each group, at most one for every two of its clips.
+        Number of clusters per group, at most one for every two of its clips.
     domain : ndarray of shape (n,), str, or None, default=None
-        Not told apart, and not named, where all are of one.
+        Domain of each clip, which is ignored if all clips have the same.
     seed : int
         Seeds the clustering.
 
     Returns
     -------
     names : ndarray of shape (n,), str
-        "fan/00 | target | cluster 2", or "cluster 2" where the group is "" and there is one domain.
+        Names such as "fan/00 | target | cluster 2", or "cluster 2" if the group is "" and there is one domain.
     """
     clusterer = StatisticalClusterer(n_clusters=n_clusters, min_share=0, random_state=seed)
     clusterer.fit(

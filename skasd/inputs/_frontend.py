@@ -1,4 +1,4 @@
-"""Frontend: how a clip becomes a spectrogram, whatever makes it.
+"""Frontend: the common interface to everything that computes spectrograms of clips.
 
 Axes: F bands, T frames.
 """
@@ -16,24 +16,25 @@ DECIBEL = np.log(10) / 10  # natural logarithm of the power ratio of one dB
 
 @dataclass(frozen=True)
 class Frontend:
-    """From clips to spectrograms: a reader, a function of one waveform, and what is known of the bands.
+    """Converts clips to spectrograms: a reader, a function of one waveform, and properties of the spectrogram.
 
     Parameters
     ----------
     reader : ClipReader
-        Makes waveforms of files and arrays.
+        Reads files and arrays as waveforms.
     spectrogram : callable
-        Makes a spectrogram (F, T) of a waveform (n_timepoints,).
+        Function from a waveform (n_timepoints,) to a spectrogram (F, T).
     shape : callable or None, default=None
-        Gives (F, T) for a number of time points; None asks `spectrogram`.
+        Function from a number of time points to (F, T). None computes a spectrogram to find out.
     frequencies : callable or None, default=None
-        Gives the centres (F,) of so many bands, in Hz; None if they are not known.
+        Function from a number of bands F to their centres (F,), in Hz; None if they are unknown.
     log_unit : float, default=ln(10) / 10
-        Natural logarithm of the power ratio that one unit of a spectrogram stands for; the default is that of a dB.
+        Natural logarithm of the power ratio that corresponds to one unit of the spectrogram; the default is that of 1 dB.
     hop_length : int or None, default=None
-        Time points from one frame to the next; None follows from the number of frames.
+        Number of time points from one frame to the next. None derives it from the number of frames.
     on_device : callable or None, default=None
-        Makes spectrograms of an iterable of waveforms on an accelerator, in order, None for None. None: on the CPU.
+        Function from an iterable of waveforms to their spectrograms in order, computed on an accelerator; it maps None to
+        None. If it is None, spectrograms are computed on the CPU.
     """
 
     reader: ClipReader
@@ -45,7 +46,7 @@ class Frontend:
     on_device: Callable[[Iterable[Any]], Iterator[Any]] | None = None
 
     def size(self, n_timepoints: int) -> tuple[int, int]:
-        """F and T of a clip of so many time points."""
+        """F and T of a clip with `n_timepoints` time points."""
         if self.shape is not None:
             return self.shape(n_timepoints)
         noise = np.random.default_rng(0).uniform(-0.1, 0.1, n_timepoints)  # silence has no logarithm
@@ -56,15 +57,15 @@ class Frontend:
         return n_bands, n_frames
 
     def hop(self, n_timepoints: int) -> int:
-        """Time points from one frame to the next in a clip of so many."""
+        """Number of time points from one frame to the next in a clip with `n_timepoints` time points."""
         return self.hop_length or max(1, n_timepoints // max(1, self.size(n_timepoints)[1] - 1))
 
     def map(
         self, clips: Clips, function: Callable[[np.ndarray], Any], *, n_jobs: int | None, verbose: int
     ) -> Iterator[Any]:
-        """`function` of the spectrogram (F, T) of each clip in order, with only a few spectrograms in memory at a time.
+        """Apply `function` to the spectrogram (F, T) of each clip, in order, with only a few spectrograms in memory.
 
-        A clip that cannot be read gives None, and an error after the last clip. Features are taken as they are.
+        A clip that cannot be read yields None, and raises an error after the last clip. Features are used as they are.
         """
         progress: dict[str, Any] = {"n_jobs": n_jobs, "verbose": verbose}
         if clips.kind == "feature":
@@ -79,7 +80,7 @@ class Frontend:
 
 @dataclass(frozen=True)
 class _Composed:
-    """`second` after `first`."""
+    """Composition of two functions: `first`, then `second`."""
 
     first: Callable
     second: Callable
@@ -90,7 +91,7 @@ class _Composed:
 
 @dataclass(frozen=True)
 class _SameBands:
-    """A function of features that refuses those with another number of bands."""
+    """A function of features that raises if a feature has another number of bands."""
 
     function: Callable[[np.ndarray], Any]
     n_bands: int | None

@@ -1,4 +1,4 @@
-"""From clips to the inputs and the classes of a network that is trained on whole clips."""
+"""NetworkFit: inputs and classes of a network that is trained on whole clips."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,18 +14,18 @@ from skasd.training import ClipStore
 
 @dataclass(frozen=True)
 class NetworkFit:
-    """What the clips of a fit become: inputs of a network, and classes.
+    """Converts the clips of a fit to network inputs, and finds their classes.
 
     Attributes
     ----------
     branches : tuple of str
-        Branches that the clips have inputs for.
+        Branches of the network for which the clips have inputs.
     inputs : NetworkInputs
-        What the clips become; includes a log-mel in any case, which clusters are made of.
+        Inputs to compute; they always include the log-mel, which is needed for clustering.
     names : tuple of str
         Inputs of the network.
     label_columns : tuple of str
-        Columns that make the labels.
+        Columns of the clip table that are joined to labels.
     """
 
     branches: tuple[str, ...]
@@ -43,20 +43,20 @@ class NetworkFit:
         precision: str,
         label_columns: Sequence[str] | None,
     ) -> "NetworkFit":
-        """What these branches need of the clips, as far as the clips have it.
+        """Determine the branches that can be used, and the sizes of their inputs, from the training clips.
 
         Parameters
         ----------
         clips : Clips
             Training clips.
         branches : sequence of str
-            Images of the network.
+            Branches of the network.
         frontend : Frontend
-            Makes log-mels.
+            Front end that computes log-mels.
         precision : {"auto", "float32", "bfloat16"}
             Precision of the training.
         label_columns : sequence of str or None
-            Columns that make the labels.
+            Columns of the clip table that are joined to labels.
         """
         refuse_one_clip(clips)
         branches = usable_branches(branches, clips)
@@ -65,11 +65,11 @@ class NetworkFit:
         return cls(branches, inputs, names, () if label_columns is None else tuple(label_columns))
 
     def machines(self, clips: Clips) -> np.ndarray:
-        """Label (n_clips,) of each clip, "" where there is none."""
+        """Label (n_clips,) of each clip, or "" if it has none."""
         return machine_names(clips, self.label_columns)
 
     def read(self, clips: Clips, *, n_jobs: int | None, verbose: int) -> Iterator[dict[str, np.ndarray]]:
-        """Inputs of clips that are scored."""
+        """Read clips for scoring, and yield their network inputs."""
         return replace(self.inputs, names=self.names).of(clips, n_jobs=n_jobs, verbose=verbose, title="scoring")
 
     def classes(
@@ -90,17 +90,17 @@ class NetworkFit:
         clips : Clips
             Training clips.
         store : ClipStore
-            Empty; is filled.
+            Empty store, which is filled with the inputs of the network.
         n_clusters : int or None
-            Clusters per machine, see :class:`ClipClasses`.
+            Number of clusters per machine, see :class:`ClipClasses`.
         seed : int
-            Seed of the clustering.
+            Seeds the clustering.
         n_jobs : int or None
-            Threads that read clips.
+            Number of threads that read clips.
         verbose : int
             Shows a progress bar if 1 or larger.
         across_domains : bool, default=False
-            Whether a cluster may hold clips of both domains.
+            Whether a cluster may contain clips of both domains.
         """
         levels: list[np.ndarray] = []
         read = self.inputs.of(clips, n_jobs=n_jobs, verbose=verbose, title="reading")
@@ -111,14 +111,14 @@ class NetworkFit:
 
 
 def log_mels_of(store: ClipStore) -> Iterator[np.ndarray]:
-    """Log-mels (F, T) of the clips in a store, which holds them if the network sees them."""
+    """Log-mels (F, T) of the clips in a store, which has them if they are an input of the network."""
     return (clip["log_mel"] for clip in store.clips())
 
 
 def stacked_batches(
     inputs: Iterable[dict[str, np.ndarray] | None], names: Sequence[str], size: int
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Inputs of `size` clips at a time; clips that cannot be read (None) are left out, their error comes after the last."""
+    """Batches of inputs of `size` clips; clips that could not be read (None) are skipped, as an error follows the last."""
     batch: list[dict[str, np.ndarray]] = []
     for clip in inputs:
         if clip is not None:
@@ -137,7 +137,7 @@ def _stacked(batch: list[dict[str, np.ndarray]], names: Sequence[str]) -> dict[s
 def _with_levels(
     inputs: Iterable[dict[str, np.ndarray] | None], levels: list[np.ndarray], names: tuple[str, ...]
 ) -> Iterator[dict[str, np.ndarray] | None]:
-    """The inputs called `names`, while the mean level of each band of each clip is added to `levels`."""
+    """Yield the inputs called `names`; the mean level of each band of each clip is appended to `levels`."""
     for clip in inputs:
         if clip is None:
             yield None
@@ -147,6 +147,6 @@ def _with_levels(
 
 
 def refuse_one_clip(clips: Clips) -> None:
-    """Raise for a single training clip, from which batch normalisation cannot learn."""
+    """Raise if there is a single training clip, since batch normalisation cannot be trained on one."""
     if len(clips) < 2:
-        raise ValueError("1 sample, that is normal clip, given to fit; batch normalisation needs at least 2.")
+        raise ValueError("fit was given 1 sample (normal clip); batch normalisation needs at least 2.")

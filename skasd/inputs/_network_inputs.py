@@ -1,4 +1,4 @@
-"""What a network of several branches is fed: a log-mel and a waveform of each clip, all of one length.
+"""Inputs of networks with several branches: log-mels and waveforms, cut or filled to one length.
 
 Axes: F mel bands, T frames.
 """
@@ -19,20 +19,20 @@ from skasd.networks._osscl import BRANCH_INPUTS
 
 @dataclass(frozen=True)
 class NetworkInputs:
-    """Which inputs a network takes, and how long they are: learnt from the training clips.
+    """The inputs of a network and their sizes, which are determined from the training clips.
 
     Parameters
     ----------
     frontend : Frontend
-        Makes log-mels of waveforms.
+        Front end that computes log-mels of waveforms.
     names : tuple of {"log_mel", "waveform"}
         Inputs of the network.
     n_timepoints : int or None
-        Length of the waveforms; None if there are only features.
+        Length of the waveforms, in time points; None if there are only features.
     size : tuple of int
-        Mel bands and frames.
+        Number of mel bands and of frames.
     dtype : dtype
-        float64 if the clips are and the precision is left to them, else float32.
+        float64 if the clips are float64 and the precision is ``"auto"``, else float32.
     """
 
     frontend: Frontend
@@ -43,7 +43,7 @@ class NetworkInputs:
 
     @classmethod
     def learn(cls, clips: Clips, names: tuple[str, ...], frontend: Frontend, precision: str) -> "NetworkInputs":
-        """Sizes from training clips: their median length, unless the front end has a `duration`."""
+        """Determine the sizes: the median length of the training clips, or the `duration` of the front end if it has one."""
         n_timepoints = None
         if clips.kind == "feature":
             size = _feature_size(clips)
@@ -55,11 +55,11 @@ class NetworkInputs:
 
     @property
     def hop_length(self) -> int:
-        """Time points from one frame to the next."""
+        """Number of time points from one frame to the next."""
         return self.frontend.hop(self.n_timepoints or 1)
 
     def of(self, clips: Clips, *, n_jobs: int | None, verbose: int, title: str) -> Iterator[dict[str, np.ndarray]]:
-        """Inputs of each clip in order; a clip that cannot be read gives None, and an error after the last."""
+        """Yield the inputs of each clip in order; a clip that cannot be read yields None, and an error after the last."""
         settings: dict[str, Any] = {"n_jobs": n_jobs, "verbose": verbose, "title": title}
         if clips.kind == "waveform":
             yield from self._of_waveforms(clips, settings)
@@ -105,42 +105,42 @@ class NetworkInputs:
 
 
 def usable_branches(branches: Sequence[str], clips: Clips) -> tuple[str, ...]:
-    """The branches that the clips have inputs for: without waveforms, those of the log-mel."""
+    """Branches for which the clips have inputs: without waveforms, those computed from the log-mel."""
     if not isinstance(branches, list | tuple) or not branches:
-        raise TypeError(f"branches={branches!r}; a tuple of names out of {tuple(BRANCH_INPUTS)} is expected.")
+        raise TypeError(f"branches={branches!r}; a tuple of names from {tuple(BRANCH_INPUTS)} is expected.")
     for branch in branches:
         check_option("branches", branch, BRANCH_INPUTS)
     if len(set(branches)) < len(branches):
-        raise ValueError(f"branches={branches!r} names a branch twice; each can be there once.")
+        raise ValueError(f"branches={branches!r} contains a branch twice; give each branch only once.")
     if has_waveforms(clips):
         return tuple(branches)
     usable = tuple(branch for branch in branches if BRANCH_INPUTS[branch] == "log_mel")
     if not usable:
         raise ValueError(
-            f"branches={branches!r} all need waveforms, and X holds features alone; give waveforms, paths, or a clip table "
-            "that has them beside the features."
+            f"branches={branches!r} all need waveforms, but X contains only features; give waveforms, paths, or a clip "
+            "table with a 'waveform' or 'path' column in addition to the features."
         )
     return usable
 
 
 def branch_inputs(branches: Iterable[str]) -> tuple[str, ...]:
-    """Inputs that these branches are made from, each once."""
+    """Inputs of these branches, each listed once."""
     return tuple(dict.fromkeys(BRANCH_INPUTS[branch] for branch in branches))
 
 
 def has_waveforms(clips: Clips) -> bool:
-    """Whether the clips are waveforms, or features of a table that has waveforms or paths too."""
+    """Whether the clips are waveforms, or features in a table that also has waveforms or paths."""
     in_table = clips.table is not None and not {"path", "waveform"}.isdisjoint(clips.table.columns)
     return clips.kind == "waveform" or in_table
 
 
 def waveforms_of(clips: Clips) -> Clips:
-    """The clips as waveforms, also where their table has features beside them."""
+    """The clips as waveforms; features are replaced by the waveforms or paths in their table."""
     return clips if clips.kind == "waveform" else as_clips(clips.table, feature=None)
 
 
 def network_dtype(clips: Clips, precision: str) -> np.dtype:
-    """Precision of a network for these clips: float64 where they are and ``precision="auto"``, else float32."""
+    """Precision of a network for these clips: float64 if the clips are float64 and ``precision="auto"``, else float32."""
     first = clips.items[0]
     is_double = isinstance(first, np.ndarray) and first.dtype.kind in "fiu" and first.dtype.itemsize == 8
     return np.dtype(np.float64 if is_double and precision == "auto" else np.float32)
@@ -148,7 +148,7 @@ def network_dtype(clips: Clips, precision: str) -> np.dtype:
 
 def _feature_size(clips: Clips) -> tuple[int, int]:
     shapes = [shape for shape in map(np.shape, clips.items) if len(shape) == 2]
-    return (shapes[0][0], _median([shape[1] for shape in shapes])) if shapes else (1, 1)  # if none can be read
+    return (shapes[0][0], _median([shape[1] for shape in shapes])) if shapes else (1, 1)  # reading them raises an error
 
 
 def _n_timepoints(waveforms: Clips, frontend: Frontend) -> int:
@@ -157,7 +157,7 @@ def _n_timepoints(waveforms: Clips, frontend: Frontend) -> int:
         return max(1, round(reader.duration * reader.sample_rate))
     lengths = [clip_length(item, reader.sample_rate) for item in waveforms.items]
     known = [length for length in lengths if length]
-    return _median(known) if known else 1  # without any, none can be read, and each says why
+    return _median(known) if known else 1  # none can be read; reading them raises an error with the reasons
 
 
 def _median(lengths: list[int]) -> int:

@@ -1,4 +1,4 @@
-"""Clips as patches: what a network makes of all patches of each clip.
+"""Outputs of networks for all patches of each clip.
 
 Axes: F mel bands, T frames, P frames of a patch, B patches.
 """
@@ -17,12 +17,12 @@ _PATCHES_AT_A_TIME = 512
 
 
 class OneOfSeveral(nn.Module):
-    """Several networks, of which each batch names the one that it is for.
+    """Several networks, one of which is applied to each batch, as the batch says.
 
     Parameters
     ----------
     networks : sequence of nn.Module
-        Patches (B, P, F) to outputs (B, ...).
+        Networks from patches (B, P, F) to outputs (B, ...).
     """
 
     def __init__(self, networks: Sequence[nn.Module]) -> None:
@@ -30,7 +30,7 @@ class OneOfSeveral(nn.Module):
         self.networks = nn.ModuleList(networks)
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        """Output of the network `number` for the patches `patch`."""
+        """Output of the network with index `number` for the patches `patch`."""
         return self.networks[int(batch["number"])](batch["patch"])
 
 
@@ -43,20 +43,20 @@ def outputs_of_clips(
     step: int,
     device: torch.device,
 ) -> Iterator[np.ndarray]:
-    """Output (n_patches, ...) of the network of each clip for its patches (n_patches, P, F), in order.
+    """Yield for each clip the outputs (n_patches, ...) of its network for its patches (n_patches, P, F).
 
     Parameters
     ----------
     networks : sequence of nn.Module
         Networks in evaluation mode, from patches (B, P, F) to an output (B, ...).
     numbers : iterable of int
-        Which of them each clip is for.
+        Index of the network for each clip.
     spectrograms : iterable of ndarray of shape (F, T), or None
-        Spectrograms of clips of any length; those of fewer than P frames are repeated. None is skipped.
+        Spectrograms of clips of any length; those with fewer than P frames are repeated. None is skipped.
     length, step : int
-        P, and frames from one patch to the next.
+        Length P of a patch, and distance from one patch to the next, in frames.
     device : torch.device
-        Where the networks run.
+        Device on which the networks run.
     """
     n_parts: deque[int] = deque()
 
@@ -77,7 +77,7 @@ def outputs_of_clips(
 
 
 def _parts(spectrogram: np.ndarray, length: int, step: int) -> list[np.ndarray]:
-    """Patches (B, P, F) of a clip, so many at a time."""
+    """Patches (B, P, F) of a clip, split into batches of limited size."""
     frames = np.ascontiguousarray(repeated(spectrogram, length).T)  # (T, F)
     start = patch_starts(len(frames), length, step)
     view = np.lib.stride_tricks.sliding_window_view(frames, length, axis=0)  # (T - P + 1, F, P)

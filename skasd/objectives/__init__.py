@@ -1,6 +1,6 @@
-"""What each system minimises: a network, its losses and its augmentation, and how they are trained.
+"""Training objectives of the detectors: network, losses and augmentation of each system.
 
-Public here are the groups of parameters that detectors take; the objectives themselves are private.
+The groups of parameters that detectors take are public; the objectives themselves are private.
 """
 
 from skasd.objectives._joint_ae_cnn import PatchOptions

@@ -1,4 +1,4 @@
-"""What the autoencoder of the challenge baselines minimises, and what its residuals say of a clip.
+"""Training objective of the autoencoder of the DCASE baselines, and its residuals.
 
 N. Harada et al., "First-shot anomaly sound detection for machine condition monitoring: a domain generalization baseline",
 EUSIPCO 2023, arXiv:2303.00455.
@@ -15,16 +15,16 @@ from skasd.networks import DenseAutoencoder
 from skasd.training import PatchStore, Training, TrainingPlan, seeded, train
 from skasd.training._precision import torch_dtype
 
-_EPS = 1e-3  # of batch normalisation in the baselines
+_EPS = 1e-3  # epsilon of batch normalisation in the baselines
 
 
 class AutoencoderObjective(nn.Module):
-    """Mean squared error of reconstructions.
+    """Mean squared error of the reconstructions.
 
     Parameters
     ----------
     network : DenseAutoencoder
-        Patches to themselves.
+        Autoencoder of flattened patches.
     """
 
     def __init__(self, network: DenseAutoencoder) -> None:
@@ -36,18 +36,18 @@ class AutoencoderObjective(nn.Module):
         return self.validation_loss(inputs, label)
 
     def validation_loss(self, inputs: dict[str, Tensor], label: Tensor) -> Tensor:
-        """The same of clips held out."""
+        """Loss of a batch of held-out patches, which is the same as in training."""
         patch = inputs["patch"].flatten(1)
         return functional.mse_loss(self.network(patch).to(patch.dtype), patch)
 
 
 class Residuals(nn.Module):
-    """What a network leaves unexplained.
+    """Residuals of an autoencoder: its input minus the reconstruction.
 
     Parameters
     ----------
     network : DenseAutoencoder
-        Patches to themselves.
+        Autoencoder of flattened patches.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -55,7 +55,7 @@ class Residuals(nn.Module):
         self.network = network
 
     def forward(self, patch: Tensor) -> Tensor:
-        """Patches (B, P, F) less their reconstructions."""
+        """Patches (B, P, F) minus their reconstructions."""
         return patch - self.network(patch.flatten(1)).view_as(patch)
 
 
@@ -69,13 +69,13 @@ def train_autoencoder(
     store : PatchStore
         Patches of P frames.
     label : ndarray of shape (n_clips,), int64
-        Clips are held out by the same share of each.
+        Class of each clip; the same share of every class is held out.
     dtype : dtype
         Precision of the network.
     plan : TrainingPlan
-        How it is trained.
+        Hyperparameters of the training.
     seed : int
-        Seeds the weights and the order of the patches.
+        Seeds the weights, the order of the patches and the validation set.
     """
     with seeded(seed):
         network = DenseAutoencoder(store.length * store.n_bands, eps=_EPS)

@@ -1,7 +1,7 @@
-"""What contrastive learning with spectrum augmentation minimises.
+"""Training objective of contrastive learning with spectrum augmentation.
 
 X. Meng et al., "Contrastive learning with spectrum information augmentation in abnormal sound detection", 2025,
-arXiv:2509.15570; where it is silent, as reconstructed.
+arXiv:2509.15570; details that the paper does not give are reconstructed.
 
 Axes: B clips, F mel bands, L frames of a segment, C classes, D dimensions of the embedding.
 """
@@ -45,7 +45,7 @@ class ContrastOptions(ObjectiveOptions):
     network: SegmentNetOptions = field(default_factory=SegmentNetOptions)
 
     def check(self) -> None:
-        """Raise if an option is out of range, or has no effect with the others."""
+        """Raise if an option is out of range, or has no effect given the others."""
         check_option("contrast", self.contrast, CROSS_DOMAIN_FORMS)
         check_option("same_domain", self.same_domain, SAME_DOMAINS)
         for name in ("temperature", "scale"):
@@ -55,7 +55,7 @@ class ContrastOptions(ObjectiveOptions):
         check_number("margin", self.margin, low=0, high=np.pi / 2)
         if not self.contrastive_weight and not self.classification_weight:
             raise ValueError(
-                "contrastive_weight=0 and classification_weight=0 leave nothing to learn; give one of them."
+                "contrastive_weight=0 and classification_weight=0 leave no loss to train with; set one of them above 0."
             )
         if not self.contrastive_weight:
             refuse_idle(self, ("contrast", "temperature", "same_domain"), "contrastive_weight=0")
@@ -74,18 +74,18 @@ class SpectrumContrastObjective(nn.Module):
     Parameters
     ----------
     network : SegmentNet
-        Its augmenter makes two views of a segment of each clip, its encoder :math:`f` their embeddings.
+        Network whose augmenter makes two views of a segment of each clip, and whose encoder :math:`f` embeds them.
     options : ContrastOptions
-        The loss.
+        Options of the loss.
     has_both : Tensor of shape (C,), bool
-        Classes that have clips of both domains. Of the others, each view counts as a domain of its own.
+        Whether each class has clips of both domains. In the others, the two views count as two domains.
     """
 
     has_both: Tensor
 
     @property
     def compiled_parts(self) -> tuple[nn.Module, ...]:
-        """What torch compiles: a batch passes the encoder, not the forward method of the whole network."""
+        """Modules that torch compiles: batches go through the encoder, not through the forward method of the network."""
         return (self.network.encoder,)
 
     def __init__(self, network: SegmentNet, options: ContrastOptions, has_both: Tensor) -> None:
@@ -98,19 +98,19 @@ class SpectrumContrastObjective(nn.Module):
         )
 
     def forward(self, inputs: dict[str, Tensor], label: Tensor, generator: torch.Generator) -> Tensor:
-        """Loss of a batch of training clips; a label is twice the class, and one more in the target domain."""
+        """Loss of a batch of training clips; labels are twice the class, plus one in the target domain."""
         segment = random_segments(inputs["log_mel"], self.network.length, generator)
         views = self.network.normalise(segment, label // 2, generator, 2)  # (2 B, F, L)
         return self._loss(self.network.embedding(views), label)
 
     def validation_loss(self, inputs: dict[str, Tensor], label: Tensor) -> Tensor:
-        """The same of the first and the last segment of clips as they are."""
+        """Loss of held-out clips; the two views are the first and the last segment, without augmentation."""
         log_mel, length = inputs["log_mel"], self.network.length
         both = torch.cat([log_mel[:, :, :length], log_mel[:, :, -length:]])
         return self._loss(self.network.embedding(self.network.normalise(both)), label)
 
     def _loss(self, embedding: Tensor, label: Tensor) -> Tensor:
-        """Loss of embeddings (2 B, D), all first views first, of clips with such labels (B,)."""
+        """Loss of embeddings (2 B, D) of clips with labels (B,); the first views of all clips come first."""
         options, n_clips = self.options, len(label)
         of_class, clip = (label // 2).repeat(2), torch.arange(n_clips, device=label.device).repeat(2)
         view = torch.arange(2, device=label.device).repeat_interleave(n_clips)
@@ -150,21 +150,21 @@ def train_contrastive_spectrum(
     Parameters
     ----------
     store : ClipStore
-        Log-mels.
+        Log-mels of the clips.
     label : ndarray of shape (n_clips,), int64
-        Classes, counted from 0.
+        Class of each clip, counted from 0.
     is_target : ndarray of shape (n_clips,), bool
-        Clips of the target domain.
+        Whether each clip is of the target domain.
     augmenter : nn.Module
-        Makes views, and normalises.
+        Module that makes the views, and normalises.
     size : tuple of int
-        Mel bands and frames of the clips.
+        Number of mel bands and of frames of the clips.
     dtype : dtype
         Precision of the network: float32 or float64.
     options : ContrastOptions
-        Network and loss.
+        Options of the network and the loss.
     plan : TrainingPlan
-        How it is trained.
+        Hyperparameters of the training.
     seed : int
         Seeds the weights, the order of the clips and the augmentation.
     """
@@ -181,19 +181,19 @@ def train_contrastive_spectrum(
 
 
 def encoder_of(size: tuple[int, int], options: SegmentNetOptions, *, channels_last: bool = True) -> nn.Module:
-    """The encoder for segments of so many mel bands and frames."""
+    """Encoder for segments whose `size` is their number of mel bands and of frames."""
     if options.encoder == "mobilefacenet":
         encoder: nn.Module = MobileFaceNet(
             1, size, embedding_dim=options.embedding_dim, bottlenecks=options.bottlenecks
         )
     elif min(size) < _SMALLEST_FOR_BYOL_A:
         raise ValueError(
-            f"encoder='byol_a' halves bands and frames three times, and segments have {size[0]} and {size[1]}; it needs "
-            f"{_SMALLEST_FOR_BYOL_A} of each: give longer segments, or encoder='mobilefacenet'."
+            f"encoder='byol_a' halves bands and frames three times and needs at least {_SMALLEST_FOR_BYOL_A} of each, but "
+            f"segments have {size[0]} bands and {size[1]} frames; use longer segments, or encoder='mobilefacenet'."
         )
     else:
         encoder = BYOLANet(size[0], options.embedding_dim)
-    to: Any = encoder.to  # its annotations name memory_format in some versions of torch only
+    to: Any = encoder.to  # only some versions of torch annotate memory_format
     return to(memory_format=torch.channels_last) if channels_last else encoder
 
 

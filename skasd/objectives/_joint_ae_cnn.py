@@ -1,4 +1,4 @@
-"""What the joint system of an autoencoder and a classifier minimises, and how it scores a clip.
+"""Training objective of the joint autoencoder and classifier, and the outputs that its scores need.
 
 X. Cai et al., "A contrastive semi-supervised learning framework for anomaly sound detection", DCASE Workshop 2021.
 
@@ -34,17 +34,17 @@ class PatchOptions(ParameterGroup):
     Parameters
     ----------
     length : int, default=64
-        Frames of a patch.
+        Length of a patch, in frames.
     step : int, default=8
-        Frames from one training patch to the next.
+        Number of frames from one training patch to the next.
     score_step : int or None, default=None
-        Frames from one patch to the next when scoring. None uses `step`.
+        Number of frames from one patch to the next when scoring. None uses `step`.
     median_level : {"clip", "patch"}, default="clip"
-        Whether the median filter runs over the clip, or over each patch by itself.
+        Whether the median filter is applied to whole clips or to each patch separately.
     time_mask : int, default=0
-        Largest number of neighbouring frames of a training patch that are masked; 0 masks none.
+        Largest number of consecutive frames of a training patch that are masked; 0 disables masking.
     frame_shift : int, default=0
-        Largest number of frames that a training patch is shifted by; 0 shifts none.
+        Largest number of frames by which a training patch is shifted; 0 disables shifting.
     """
 
     length: int = 64
@@ -80,16 +80,16 @@ class JointOptions(ObjectiveOptions):
 
     @property
     def patch_median(self) -> int | None:
-        """Window of the running median of each patch; None where clips are filtered, or nothing is."""
+        """Window of the running median of each patch; None if whole clips are filtered, or nothing is."""
         return self.median_filter if self.patches.median_level == "patch" else None
 
     @property
     def clip_median(self) -> int | None:
-        """Window of the running median of each clip; None where patches are filtered, or nothing is."""
+        """Window of the running median of each clip; None if patches are filtered, or nothing is."""
         return self.median_filter if self.patches.median_level == "clip" else None
 
     def check(self) -> None:
-        """Raise if an option is out of range, or has no effect with the others."""
+        """Raise if an option is out of range, or has no effect given the others."""
         for name in ("reconstruction_weight", "contrastive_weight"):
             check_number(name, getattr(self, name), low=0)
         check_option("contrastive_form", self.contrastive_form, TWO_VIEW_FORMS)
@@ -116,9 +116,9 @@ class JointObjective(nn.Module):
     network : JointNet
         Classifier and autoencoder.
     options : JointOptions
-        Weights, contrast and augmentation.
+        Options of the losses and the augmentation.
     augmenter : nn.Module or None, default=None
-        Augments and normalises spectrograms (B, F, P).
+        Module that augments and normalises spectrograms (B, F, P).
     """
 
     def __init__(self, network: JointNet, options: JointOptions, augmenter: nn.Module | None = None) -> None:
@@ -127,7 +127,7 @@ class JointObjective(nn.Module):
 
     @property
     def compiled_parts(self) -> tuple[nn.Module, ...]:
-        """What torch compiles: a batch passes the backbone, not the forward method of the whole network."""
+        """Modules that torch compiles: batches go through the backbone, not through the forward method of the network."""
         return (self.network.backbone,)
 
     def forward(self, inputs: dict[str, Tensor], label: Tensor, generator: torch.Generator) -> Tensor:
@@ -143,7 +143,7 @@ class JointObjective(nn.Module):
         return loss if self.network.autoencoder is None else loss + self._tied(patch, features)
 
     def seen(self, patch: Tensor, label: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """Patches (B, P, F) as both networks see them: filtered, and augmented if a generator is given."""
+        """Patches (B, P, F) as both networks get them: filtered, and augmented if a generator is given."""
         size = self.options.patch_median
         patch = patch if size is None else running_median(patch, size)
         if self.augmenter is None:
@@ -163,7 +163,7 @@ class JointObjective(nn.Module):
         return patch, mixing
 
     def _tied(self, patch: Tensor, features: Tensor) -> Tensor:
-        """Loss of the autoencoder, and the contrast that ties it to the features (B, D)."""
+        """Loss of the autoencoder, and the contrastive loss that couples it to the features (B, D)."""
         network, options = self.network, self.options
         values = flattened(patch)
         code = network.autoencoder.encoder(values)  # type: ignore[union-attr]
@@ -178,22 +178,22 @@ class JointObjective(nn.Module):
         return loss + options.contrastive_weight * contrast
 
     def _given(self, vector: Tensor) -> Tensor:
-        """What classifier and decoder are given of features or code."""
+        """Features or code as classifier and decoder get them: normalised if the options say so."""
         return functional.normalize(vector) if self.options.network.normalise_features else vector
 
     def validation_loss(self, inputs: dict[str, Tensor], label: Tensor) -> Tensor:
-        """Cross-entropy of patches as they are."""
+        """Cross-entropy of held-out patches, without augmentation."""
         features = self.network.features(self.seen(inputs["patch"]))
         return functional.cross_entropy(self.network.logits(self._given(features)), label)
 
 
 class PatchOutputs(nn.Module):
-    """All that scores need of a patch, side by side.
+    """All outputs that the scores of a patch need, concatenated.
 
     Parameters
     ----------
     objective : JointObjective
-        Trained.
+        Trained objective.
     """
 
     def __init__(self, objective: JointObjective) -> None:
@@ -201,7 +201,7 @@ class PatchOutputs(nn.Module):
         self.objective = objective
 
     def forward(self, patch: Tensor) -> Tensor:
-        """Logits, features and squared error (B, K + D + 1) of patches (B, P, F); the error 0 without an autoencoder."""
+        """Logits, features and mean squared error (B, K + D + 1) of patches (B, P, F); 0 without an autoencoder."""
         patch = self.objective.seen(patch)
         network, given = self.objective.network, self.objective._given
         features = network.features(patch)
@@ -228,19 +228,19 @@ def train_joint(
     Parameters
     ----------
     store : PatchStore
-        Patches.
+        Patches of the clips.
     label : ndarray of shape (n_clips,), int64
-        Classes, counted from 0.
+        Class of each clip, counted from 0.
     dtype : dtype
         Precision of the networks.
     options : JointOptions
-        Networks, losses and augmentation.
+        Options of the networks, losses and augmentation.
     plan : TrainingPlan
-        How they are trained.
+        Hyperparameters of the training.
     seed : int
         Seeds the weights, the order of the patches and the augmentation.
     augmenter : nn.Module or None, default=None
-        Augments spectrograms.
+        Module that augments spectrograms.
     """
     sizes = options.network
     with seeded(seed):

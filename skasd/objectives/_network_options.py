@@ -1,4 +1,4 @@
-"""Sizes of the networks, each a parameter of its detector."""
+"""Groups of parameters that define the networks of the detectors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,17 +21,17 @@ class MobileFaceNetOptions(ParameterGroup):
     Parameters
     ----------
     bottlenecks : {"2023", "2021"} or sequence of tuple of int, default="2023"
-        Stages of the MobileFaceNet, each (expansion, channels, blocks, stride). The names are those of Noisy-ArcMix and of
-        STgram-MFN.
+        Stages of the MobileFaceNet, each (expansion, channels, blocks, stride): ``"2023"`` are those of Noisy-ArcMix,
+        ``"2021"`` those of STgram-MFN.
     embedding_dim : int, default=128
-        Length of the embedding, at least 2.
+        Dimension of the embedding, at least 2.
     perturbation_head : bool or "auto", default="auto"
-        Whether the embedding passes a narrow network on its way to the class centres. ``"auto"`` is True for OSSCLDetector
-        and False for StatClusterDetector.
+        Whether a narrow network is added after the embedding layer (feature perturbation). ``"auto"`` is True for
+        OSSCLDetector and False for StatClusterDetector.
     n_subcenters : int, default=1
-        Centres per class; the nearest one counts.
+        Number of centres per class; the nearest one is used.
     scale : float, default=30.0
-        Factor :math:`s` of the cosines between embeddings and class centres, dimensionless.
+        Factor :math:`s` that multiplies the cosines between embeddings and class centres, dimensionless.
 
     Examples
     --------
@@ -56,13 +56,13 @@ class MobileFaceNetOptions(ParameterGroup):
         check_number("scale", self.scale, low=0, above=True)
 
     def has_head(self, default: bool) -> bool:
-        """Whether there is a perturbation head; `default` says what ``"auto"`` is."""
+        """Whether there is a perturbation head; `default` is the meaning of ``"auto"``."""
         return default if isinstance(self.perturbation_head, str) else self.perturbation_head
 
 
 @dataclass(repr=False)
 class SegmentNetOptions(ParameterGroup):
-    """Network of :class:`~skasd.detectors.ContrastiveSpectrumDetector`, and the segments that it sees.
+    """Network of :class:`~skasd.detectors.ContrastiveSpectrumDetector`, and the segments that are its input.
 
     Parameters
     ----------
@@ -71,14 +71,15 @@ class SegmentNetOptions(ParameterGroup):
     bottlenecks : {"2023", "2021"} or sequence of tuple of int, default="2023"
         Stages of the MobileFaceNet, each (expansion, channels, blocks, stride).
     embedding_dim : int, default=128
-        Length of the embedding, at least 2.
+        Dimension of the embedding, at least 2.
     projector : {"narrow", "three_layers", "off"}, default="narrow"
-        Layers between the embedding and the contrastive loss: two with half as many units in between, three, or none.
+        Layers between the embedding and the contrastive loss: two layers with a bottleneck of half the dimension, three
+        layers, or none.
     segment_length : int or None, default=64
-        Frames of a segment. None uses whole clips.
+        Length of a segment, in frames. None uses whole clips.
     n_segments : int, default=5
-        Evenly spaced segments of a clip when it is scored; the embedding of the clip is the mean of theirs. A single segment
-        is taken from the middle.
+        Number of evenly spaced segments per clip when scoring, whose embeddings are averaged. A single segment is taken from
+        the middle.
     """
 
     encoder: str = "mobilefacenet"
@@ -89,7 +90,7 @@ class SegmentNetOptions(ParameterGroup):
     n_segments: int = 5
 
     def check(self) -> None:
-        """Raise if an option is out of range, or has no effect with the others."""
+        """Raise if an option is out of range, or has no effect given the others."""
         check_option("encoder", self.encoder, ENCODERS)
         check_bottlenecks(self.bottlenecks)
         check_option("projector", self.projector, PROJECTORS)
@@ -103,11 +104,11 @@ class SegmentNetOptions(ParameterGroup):
             refuse_idle(self, ["bottlenecks"], f"encoder={self.encoder!r}")
 
     def length(self, n_frames: int) -> int:
-        """Frames of a segment of clips of so many."""
+        """Length of a segment of clips with `n_frames` frames."""
         return n_frames if self.segment_length is None else min(self.segment_length, n_frames)
 
     def segments(self, n_frames: int) -> int:
-        """Segments of a clip of so many frames when it is scored; a whole clip is one."""
+        """Number of segments per clip of `n_frames` frames when scoring; 1 if a segment is the whole clip."""
         return 1 if self.length(n_frames) == n_frames else self.n_segments
 
 
@@ -118,21 +119,21 @@ class JointNetOptions(ParameterGroup):
     Parameters
     ----------
     backbone : {"mobilenet_v2", "efficientnet_b0"}, default="mobilenet_v2"
-        Network of the classifier.
+        Backbone of the classifier.
     width : float, default=1.0
-        Factor of the numbers of channels of MobileNetV2, dimensionless.
+        Width multiplier of MobileNetV2, which scales its numbers of channels, dimensionless.
     image_channels : int, default=1
-        Number of channels of the image, all of them copies of the patch.
+        Number of channels of the input image, all of them copies of the patch.
     pooling : {"gamp", "mean"}, default="gamp"
         Pooling of the features: the mean over frequency, then mean plus maximum over time; or the mean over both.
     dropout : float, default=0.5
-        Dropout rate of the features before the classifier, in [0, 0.99].
+        Dropout rate before the classifier, in [0, 0.99].
     autoencoder : bool, default=True
-        Whether there is an autoencoder beside the classifier.
+        Whether an autoencoder is trained together with the classifier.
     normalise_features : bool, default=False
-        Whether classifier and decoder are given vectors of unit length.
+        Whether the inputs of classifier and decoder are normalised to unit length.
     normalise_projection : bool, default=True
-        Whether the views that are contrasted have unit length.
+        Whether the inputs of the contrastive loss are normalised to unit length.
     """
 
     backbone: str = "mobilenet_v2"
@@ -145,7 +146,7 @@ class JointNetOptions(ParameterGroup):
     normalise_projection: bool = True
 
     def check(self) -> None:
-        """Raise if an option is out of range, or has no effect with the others."""
+        """Raise if an option is out of range, or has no effect given the others."""
         check_option("backbone", self.backbone, BACKBONES)
         check_number("width", self.width, low=0, above=True)
         check_integer("image_channels", self.image_channels, low=1)
@@ -160,16 +161,18 @@ class JointNetOptions(ParameterGroup):
 
 @dataclass(repr=False)
 class DualBranchNetOptions(ParameterGroup):
-    """Network of :class:`~skasd.detectors.SelfSupervisedDetector`: one branch for the spectrum, others for spectrograms.
+    """Network of :class:`~skasd.detectors.SelfSupervisedDetector`: one branch for the spectrum, one per spectrogram.
 
     Parameters
     ----------
     n_ffts : sequence of int, default=(1024,)
-        Window lengths of the spectrograms, in samples; each has a branch of its own, for example (256, 1024, 4096).
+        Window lengths of the spectrograms, in samples, at least 64; each has its own branch. Several resolutions are, for
+        example, (256, 1024, 4096).
     frequency_attention : {"off", "gate", "token"}, default="off"
-        Whether the bands of a spectrogram are weighted by a gate, or self-attention over bands makes a second image of it.
+        Attention over the bands of a spectrogram: none; a gate that weights the bands; or self-attention that adds a second
+        image.
     embedding_dim : int, default=128
-        Length of the embedding of each branch, at least 2.
+        Dimension of the embedding of each branch, at least 2.
     """
 
     n_ffts: Sequence[int] = (1024,)

@@ -1,18 +1,18 @@
-"""ObjectiveOptions: what an objective reads from the parameters of a detector."""
+"""ObjectiveOptions: the parameters of a detector that its objective needs."""
 
 from dataclasses import fields
 from typing import Any, Self
 
 
 class ObjectiveOptions:
-    """A frozen dataclass of the parameters of a detector that its network and its losses depend on.
+    """Base of frozen dataclasses with the parameters of a detector that determine its network and losses.
 
-    The fields have the names and the defaults of the parameters; the docstring of the detector says what they mean.
+    The fields have the names and defaults of the parameters, which the docstring of the detector explains.
     """
 
     @classmethod
     def of(cls, estimator: Any) -> Self:
-        """Options from the parameters of an estimator, checked; groups of parameters that are None have their defaults."""
+        """Checked options from the parameters of an estimator; a group of parameters that is None has its defaults."""
         groups = estimator._parameter_groups
         names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
         values = {name: estimator._group(name) if name in groups else getattr(estimator, name) for name in names}
@@ -21,5 +21,5 @@ class ObjectiveOptions:
         return options
 
     def check(self) -> None:
-        """Raise if an option is out of range, or has no effect with the others."""
+        """Raise if an option is out of range, or has no effect given the others."""
         raise NotImplementedError

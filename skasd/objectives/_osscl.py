@@ -1,6 +1,6 @@
-"""What OS-SCL minimises: classification by angle of mixed clips, and a contrastive term on the same embeddings.
+"""Training objective of OS-SCL: angular-margin classification of mixed clips, and a contrastive term on the embeddings.
 
-S. Huang et al. (OS-SCL), ICASSP 2025, arXiv:2509.13853. A detector and a transformer learn by it.
+S. Huang et al. (OS-SCL), ICASSP 2025, arXiv:2509.13853. OSSCLDetector and TFgramTransformer use it.
 
 Axes: B clips, C classes, D dimensions of the embedding.
 """
@@ -37,7 +37,7 @@ class OSSCLOptions(ObjectiveOptions):
     network: MobileFaceNetOptions = field(default_factory=MobileFaceNetOptions)
 
     def check(self) -> None:
-        """Raise if an option is out of range, or has no effect with the others."""
+        """Raise if an option is out of range, or has no effect given the others."""
         check_number("margin", self.margin, low=0, high=np.pi / 2)
         check_option("mix_margin", self.mix_margin, MIX_MARGINS)
         check_number("contrastive_weight", self.contrastive_weight, low=0)
@@ -58,11 +58,11 @@ class OSSCLObjective(nn.Module):
     Parameters
     ----------
     network : OSSCLNet
-        Inputs of clips to embeddings.
+        Network from inputs to embeddings.
     head : ArcFaceHead
-        Class centres.
+        Head with the class centres.
     options : OSSCLOptions
-        Mixup and the contrastive term.
+        Options of mixup and the contrastive term.
     """
 
     def __init__(self, network: nn.Module, head: ArcFaceHead, options: OSSCLOptions) -> None:
@@ -90,7 +90,7 @@ class OSSCLObjective(nn.Module):
         return noisy_arcmix_loss(logits, label, partner_label, share)
 
     def validation_loss(self, inputs: dict[str, Tensor], label: Tensor) -> Tensor:
-        """Cross-entropy of clips as they are, margin included."""
+        """Cross-entropy of held-out clips without mixup, with the margin."""
         return functional.cross_entropy(self.head(self.network(inputs), label), label)
 
 
@@ -114,23 +114,23 @@ def train_osscl(
     store : ClipStore
         Inputs of the branches.
     label : ndarray of shape (n_clips,), int64
-        Classes, counted from 0.
+        Class of each clip, counted from 0.
     branches : tuple of str
-        Images of the network.
+        Branches of the network.
     size : tuple of int
-        Mel bands and frames.
+        Number of mel bands and of frames.
     hop_length : int
-        Hop of the front end, in samples.
+        Hop length of the front end, in samples.
     dtype : dtype
         Precision of the network: float32 or float64.
     options : OSSCLOptions
-        Network and losses.
+        Options of the network and the losses.
     plan : TrainingPlan
-        How it is trained.
+        Hyperparameters of the training.
     seed : int
-        Seeds weights, order of clips and mixing.
+        Seeds the weights, the order of the clips and mixup.
     augmenter : nn.Module or None, default=None
-        Augments the log-mels.
+        Module that augments the log-mels.
     """
     sizes = options.network
     with seeded(seed):

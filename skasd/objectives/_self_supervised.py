@@ -1,7 +1,7 @@
-"""What a self-supervised classifier of spectra minimises: sub-clusters of mixed clips, and of exchanged features.
+"""Training objective of a self-supervised classifier of spectra: sub-clusters of mixed clips and of exchanged features.
 
-K. Wilkinghoff, "Self-supervised learning for anomalous sound detection", ICASSP 2024, arXiv:2312.09578; labels as text after
-J. Tian et al., DCASE 2024 technical report.
+K. Wilkinghoff, "Self-supervised learning for anomalous sound detection", ICASSP 2024, arXiv:2312.09578; class names as text
+follow J. Tian et al., DCASE 2024 technical report.
 
 Axes: B clips, C classes, D dimensions of the embedding of a branch, M branches.
 """
@@ -47,7 +47,7 @@ class SelfSupervisedOptions(ObjectiveOptions):
     network: DualBranchNetOptions = field(default_factory=DualBranchNetOptions)
 
     def check(self) -> None:
-        """Raise if an option is out of range, or has no effect with the others."""
+        """Raise if an option is out of range, or has no effect given the others."""
         check_option("head", self.head, HEADS)
         check_integer("n_subclusters", self.n_subclusters, low=1)
         check_flags(
@@ -61,7 +61,7 @@ class SelfSupervisedOptions(ObjectiveOptions):
             refuse_idle(self, ["n_subclusters"], "head='adacos'")
 
     def make_head(self, embedding_dim: int, n_classes: int, *, trainable: bool) -> nn.Module:
-        """A head of this kind."""
+        """Create a head of the kind `head`."""
         if self.head == "adaproj":
             return AdaProjHead(embedding_dim, n_classes, n_subclusters=self.n_subclusters, trainable=trainable)
         return SubClusterAdaCosHead(
@@ -78,23 +78,23 @@ class SelfSupervisedObjective(nn.Module):
 
     .. math:: L = L_{\mathrm{head}}(z, y) + L_{\mathrm{exchange}}(z', y') + \sum_b L_b(z_b, y) + L_{\mathrm{text}}(z, t_y)
 
-    of which all but the first are options.
+    where all terms but the first are optional.
 
     Parameters
     ----------
     network : SpectrumNet
-        Waveforms to the embeddings of its branches.
+        Network from waveforms to the embeddings of its branches.
     labels : sequence of C str
         Names of the classes.
     options : SelfSupervisedOptions
-        Heads and augmentation.
+        Options of the heads and the augmentation.
     """
 
     text: Tensor
 
     @property
     def compiled_parts(self) -> tuple[nn.Module, ...]:
-        """What torch compiles: a batch passes the branches, not the forward method of the whole network."""
+        """Modules that torch compiles: batches go through the branches, not through the forward method of the network."""
         return tuple(self.network.branches)
 
     def __init__(self, network: SpectrumNet, labels: Sequence[str], options: SelfSupervisedOptions) -> None:
@@ -117,7 +117,7 @@ class SelfSupervisedObjective(nn.Module):
             self.of_text = nn.Linear(n_parts * dim, n_parts * dim, bias=False)
 
     def _begin_at_text(self) -> None:
-        """Move all centres of a class to its text, and leave them apart by what was drawn."""
+        """Add the text embedding of each class to its randomly initialised centres."""
         with torch.no_grad():
             weight = self.head.weight.view(self.n_classes, -1, self.text.shape[1])  # type: ignore[operator]
             weight += self.text[:, None]
@@ -141,7 +141,7 @@ class SelfSupervisedObjective(nn.Module):
     def _exchanged(
         self, waveform: Tensor, parts: Sequence[Tensor], target: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Embeddings of clips of which some have exchanged statistics, features or both, and their classes."""
+        """Embeddings of clips, some of which have exchanged statistics, features or both, and their classes."""
         if self.options.statistics_exchange:
             exchange = draw_exchange(len(target), _EXCHANGED, generator)
             parts = self.network.parts(waveform, partial(exchanged_statistics, exchange=exchange))
@@ -155,7 +155,7 @@ class SelfSupervisedObjective(nn.Module):
         return functional.one_hot(label, self.n_classes).to(torch.float32)
 
     def _mixed(self, waveform: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Clips (B, N) and targets (B, C), of which some are mixtures, each with a share of its own."""
+        """Clips (B, N) and targets (B, C) after mixup of some of them, each with its own mixing ratio."""
         settings: dict[str, Any] = {"generator": generator, "device": generator.device}
         is_mixed = torch.rand(len(waveform), **settings) < self.options.mixup_probability
         share = torch.where(is_mixed, torch.rand(len(waveform), **settings), 1)[:, None]  # (B, 1)
@@ -164,7 +164,7 @@ class SelfSupervisedObjective(nn.Module):
         return mixed, torch.lerp(target[partner], target, share.to(target.dtype))
 
     def validation_loss(self, inputs: dict[str, Tensor], label: Tensor) -> Tensor:
-        """Cross-entropy of clips as they are."""
+        """Cross-entropy of held-out clips, without augmentation."""
         embedding = torch.cat(self.network.parts(inputs["waveform"]), dim=1)
         return soft_cross_entropy(self.head.log_probability(embedding), self._one_hot(label))  # type: ignore[operator]
 
@@ -187,7 +187,7 @@ def train_self_supervised(
     store : ClipStore
         Waveforms of one length.
     label : ndarray of shape (n_clips,), int64
-        Classes, counted from 0.
+        Class of each clip, counted from 0.
     labels : sequence of str
         Names of the classes.
     sample_rate : int
@@ -195,9 +195,9 @@ def train_self_supervised(
     dtype : dtype
         Precision of the network: float32 or float64.
     options : SelfSupervisedOptions
-        Network and loss.
+        Options of the network and the loss.
     plan : TrainingPlan
-        How it is trained.
+        Hyperparameters of the training.
     seed : int
         Seeds the weights, the order of the clips and the augmentation.
     """

@@ -1,4 +1,4 @@
-"""What the cluster and metadata systems minimise: classification by angle, and a contrast of clips or with prototypes.
+"""Training objective of the cluster and metadata systems: angular-margin classification, and a contrastive loss.
 
 J. Tian et al., "Self-supervised anomalous sound detection with statistical clustering and contrastive learning", DCASE 2024
 technical report; two stages after J. Guan et al., "Anomalous sound detection using audio representation with machine ID
@@ -38,7 +38,7 @@ class ClusterOptions(ObjectiveOptions):
     network: MobileFaceNetOptions = field(default_factory=MobileFaceNetOptions)
 
     def check(self) -> None:
-        """Raise if an option is out of range, or has no effect with the others."""
+        """Raise if an option is out of range, or has no effect given the others."""
         check_number("margin", self.margin, low=0, high=np.pi / 2)
         check_option("contrast", self.contrast, CONTRASTS)
         check_number("contrastive_weight", self.contrastive_weight, low=0)
@@ -52,14 +52,14 @@ class ClusterOptions(ObjectiveOptions):
 
 
 class Projector(nn.Module):
-    """Three layers on an embedding, of which two stages contrast the last and classify by the first.
+    """Network with three more layers: the contrastive stage uses the last, the classification the first.
 
     Parameters
     ----------
     network : OSSCLNet
-        Inputs of clips to embeddings.
+        Network from inputs to embeddings.
     embedding_dim : int
-        Their length, and that of the layers.
+        Dimension of the embeddings and of the layers.
     """
 
     def __init__(self, network: OSSCLNet, embedding_dim: int) -> None:
@@ -78,29 +78,29 @@ class Projector(nn.Module):
     def forward(
         self, inputs: dict[str, Tensor], label: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Embeddings (B, D) of unit length: the first layer."""
+        """Embeddings (B, D) of unit length, the output of the first layer."""
         return functional.normalize(self.first(self.network(inputs, label, generator)))
 
     def drop_rest(self) -> None:
-        """Forget the layers that only the first stage needs."""
+        """Delete the layers that only the first stage needs."""
         del self.rest
 
     def contrasted(
         self, inputs: dict[str, Tensor], label: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
-        """What is contrasted (B, D): the last layer."""
+        """Input (B, D) of the contrastive loss, the output of the last layer."""
         return self.rest(self.first(self.network(inputs, label, generator)))
 
 
 class ContrastObjective(nn.Module):
-    """The first of two stages: the contrast of clips alone.
+    """First of two stages: only the contrastive loss.
 
     Parameters
     ----------
     network : Projector
         Network and projector.
     options : ClusterOptions
-        Options, of which the temperature is used.
+        Options, of which only the temperature is used.
     """
 
     def __init__(self, network: Projector, options: ClusterOptions) -> None:
@@ -112,25 +112,25 @@ class ContrastObjective(nn.Module):
         return _contrast(self.network.contrasted(inputs, label, generator), label, self.options)
 
     def validation_loss(self, inputs: dict[str, Tensor], label: Tensor) -> Tensor:
-        """The same of clips held out."""
+        """Loss of held-out clips."""
         return _contrast(self.network.contrasted(inputs), label, self.options)
 
 
 class ClusterObjective(nn.Module):
-    r"""Classification by angle, with a contrast beside it.
+    r"""Angular-margin classification with an optional contrastive loss.
 
     .. math:: L = \mathrm{CE}(\ell, y) + w L_{\mathrm{contrast}}
 
     Parameters
     ----------
     network : nn.Module
-        Inputs of clips to embeddings.
+        Network from inputs to embeddings.
     head : ArcFaceHead
-        Class centres.
+        Head with the class centres.
     options : ClusterOptions
-        The contrast and its weight.
+        Options of the contrastive loss.
     statistics : Tensor of shape (C, n_statistics)
-        Mean statistics of the clips of each class, which prototypes are made of; standardised.
+        Standardised statistics, averaged over the clips of each class, from which prototypes are computed.
     """
 
     statistics: Tensor
@@ -158,7 +158,7 @@ class ClusterObjective(nn.Module):
         return loss
 
     def validation_loss(self, inputs: dict[str, Tensor], label: Tensor) -> Tensor:
-        """Cross-entropy of clips held out, margin included."""
+        """Cross-entropy of held-out clips, with the margin."""
         return functional.cross_entropy(self.head(self.network(inputs), label), label)
 
 
@@ -188,25 +188,26 @@ def train_clusters(
     store : ClipStore
         Inputs of the branches.
     label : ndarray of shape (n_clips,), int64
-        Classes, counted from 0.
+        Class of each clip, counted from 0.
     statistics : ndarray of shape (n_clips, n_statistics)
-        Statistics of the clips, which prototypes are made of.
+        Statistics of the clips, from which prototypes are computed.
     branches : tuple of str
-        Images of the network.
+        Branches of the network.
     size : tuple of int
-        Mel bands and frames.
+        Number of mel bands and of frames.
     hop_length : int
-        Hop of the front end, in samples.
+        Hop length of the front end, in samples.
     dtype : dtype
         Precision of the network: float32 or float64.
     options : ClusterOptions
-        Network and loss.
+        Options of the network and the loss.
     plan : TrainingPlan
-        How it is trained; the first of two stages takes a third of the epochs, at five times the learning rate.
+        Hyperparameters of the training; the first of two stages takes a third of the epochs, at five times the learning
+        rate.
     seed : int
-        Seeds weights and the order of clips.
+        Seeds the weights and the order of the clips.
     augmenter : nn.Module or None, default=None
-        Augments the log-mels.
+        Module that augments the log-mels.
     """
     sizes = options.network
     with seeded(seed):

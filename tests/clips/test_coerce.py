@@ -98,24 +98,24 @@ def test_progress_bar_shows_only_when_asked(paths, capsys):
     [
         ({"path": ["a.wav"]}, TypeError, r"pandas.DataFrame\(X\)"),
         ("a.wav", TypeError, r"\['a.wav'\]"),
-        (["a.wav", np.zeros(3)], TypeError, "mixes kinds of clips: clip 0 is a path, clip 1 a waveform"),
-        ([np.zeros(3), np.zeros((2, 3))], TypeError, "clip 1 a feature"),
-        ([np.zeros((2, 2, 2))], TypeError, "Clip 0 of X is a ndarray of 3 axes"),
+        (["a.wav", np.zeros(3)], TypeError, "mixes kinds of clips: clip 0 is a path, clip 1 is a waveform"),
+        ([np.zeros(3), np.zeros((2, 3))], TypeError, "clip 1 is a feature"),
+        ([np.zeros((2, 2, 2))], TypeError, "Clip 0 of X is a ndarray with 3 axes"),
         ([None, "a.wav"], TypeError, "Clip 0 of X is a NoneType"),
         ([], ValueError, "0 clips"),
         (
             pd.DataFrame({"file": ["a.wav"]}),
             ValueError,
-            r"without a column of features, waveform or path.*columns are \['file'\]",
+            r"without a feature, waveform or path column.*columns are \['file'\]",
         ),
         (pd.DataFrame({"path": []}), ValueError, "0 rows"),
         ((path for path in ["a.wav"]), TypeError, "X is a generator; give an array, a list"),
         (None, TypeError, "X is a NoneType"),
-        (Bunch(data=pd.DataFrame({"path": ["a.wav"]})), TypeError, r"give the table, X\.data"),
+        (Bunch(data=pd.DataFrame({"path": ["a.wav"]})), TypeError, r"pass the table, X\.data"),
         (
             pd.DataFrame([["a.wav", "b.wav"]], columns=["path", "path"]),
             ValueError,
-            r"columns of the same name: \['path'\]",
+            r"duplicate column names: \['path'\]",
         ),
         (np.zeros((2, 0, 4)), ValueError, "at least one band"),
         (np.full((2, 3, 4), np.nan), ValueError, "clip 0 holds NaN.*; clip 1 holds NaN"),
@@ -135,7 +135,7 @@ def test_bad_cells_of_a_table_are_named_by_row_and_index():
 def test_empty_and_wrong_cells_are_listed_with_all_other_failures():
     table = pd.DataFrame({"path": pd.Series(["nowhere.wav", None, 3, pd.NA], dtype=object)})
     with pytest.raises(
-        ValueError, match=r"(?s)4 of 4 clips.*does not exist.*'path' is empty.*holds a int.*'path' is empty"
+        ValueError, match=r"(?s)4 of 4 clips.*does not exist.*'path' is empty.*is a int.*'path' is empty"
     ):
         waveforms(table)
 
@@ -156,7 +156,7 @@ def test_group_names_join_the_columns_that_are_there():
 
 def test_missing_group_cell_names_column_and_clip():
     table = pd.DataFrame({"waveform": [np.zeros(3)] * 2, "section": ["00", None]})
-    with pytest.raises(ValueError, match="Column 'section' is known of some clips but not of clip 1"):
+    with pytest.raises(ValueError, match="Column 'section' has values for some clips but not for clip 1"):
         as_clips(table).group_names(("section",))
 
 

@@ -152,7 +152,7 @@ def test_no_classifier_no_score_by_class(train, score_with):
 
 
 def test_unknown_machines_are_refused(fitted, test):
-    with pytest.raises(ValueError, match=r"Machine 'fan/07' of .* was not among those given to fit"):
+    with pytest.raises(ValueError, match=r"Machine 'fan/07' of .* is not among those given to fit"):
         fitted.score_samples(test.assign(section="07"))
 
 
@@ -281,7 +281,7 @@ def test_an_augmentation_without_log_mels_is_refused(train):
         OSSCLDetector(("tgram",), augmentation=SpectrumAugmentation()),
         StatClusterDetector(branches=("tgram",), augmentation=SpectrumAugmentation()),
     ):
-        with pytest.raises(ValueError, match="augmentation changes log-mels"):
+        with pytest.raises(ValueError, match="augmentation acts on log-mels"):
             detector.set_params(frontend=FRONT_END, max_epochs=1).fit(train)
 
 
@@ -295,7 +295,7 @@ def test_a_tfgram_of_an_augmented_detector(train):
 
 def test_a_pair_of_ratios_needs_two_views(train):
     augmentation = SpectrumAugmentation(mix_ratio=(0.1, 0.6))
-    with pytest.raises(ValueError, match="is a pair for two views, and this detector makes one"):
+    with pytest.raises(ValueError, match="is a pair, for two views of each clip, but this detector uses one"):
         OSSCLDetector(("log_mel",), augmentation=augmentation).fit(train)
 
 

@@ -264,7 +264,7 @@ def test_faults_are_found():
 
 
 def test_a_threshold_of_another_kind_of_score_is_warned_about(fitted, test):
-    with pytest.warns(UserWarning, match="scored by embedding, and the threshold offset_ was set by label"):
+    with pytest.warns(UserWarning, match="scored by embedding, but the threshold offset_ was set by label"):
         fitted.predict(test[["waveform"]])
 
 

@@ -118,7 +118,7 @@ def test_embedding_score_is_that_of_the_scorer_of_the_machine(scorer, train, tes
 
 
 def test_clips_without_labels_are_scored_by_their_embedding(fitted, train, test):
-    with pytest.warns(UserWarning, match="scored by embedding, and the threshold offset_ was set by label"):
+    with pytest.warns(UserWarning, match="scored by embedding, but the threshold offset_ was set by label"):
         scores = fitted.score_samples(test[["waveform"]])
     embedding = fitted.transform(train).astype(np.float64)
     expected = (
@@ -129,7 +129,7 @@ def test_clips_without_labels_are_scored_by_their_embedding(fitted, train, test)
 
 def test_label_is_asked_for_where_it_is_needed(train, test):
     detector = small(score_with="label").fit(train)
-    with pytest.raises(ValueError, match="X names no machine, and fit was given clips of"):
+    with pytest.raises(ValueError, match="X names no machine, but fit was given clips of"):
         detector.score_samples(test[["waveform"]])
 
 
@@ -342,7 +342,7 @@ def test_settings_of_the_family_have_the_published_number_of_parameters(name):
         ({"branches": ("mel",)}, ValueError, "branches='mel' is unknown"),
         ({"branches": ()}, TypeError, r"branches=\(\)"),
         ({"branches": "log_mel"}, TypeError, "branches='log_mel'"),
-        ({"branches": ("log_mel", "log_mel")}, ValueError, "names a branch twice"),
+        ({"branches": ("log_mel", "log_mel")}, ValueError, "contains a branch twice"),
         ({"label_columns": "section"}, TypeError, "label_columns='section' is a str"),
         ({"n_clusters": 0}, ValueError, "n_clusters=0"),
         ({"score_with": "id"}, ValueError, "score_with='id' is unknown"),
@@ -423,7 +423,7 @@ def test_a_threshold_of_another_kind_of_score_is_warned_about():
     clips = make_machine_clips(("fan", "pump"), n_train=8, duration=1.0, random_state=0).data
     train = clips[clips["split"] == "train"]
     detector = small(("log_mel",)).fit(train)
-    with pytest.warns(UserWarning, match="scored by embedding, and the threshold offset_ was set by label"):
+    with pytest.warns(UserWarning, match="scored by embedding, but the threshold offset_ was set by label"):
         detector.predict(train[["waveform"]])
 
 

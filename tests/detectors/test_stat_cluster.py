@@ -136,7 +136,7 @@ def test_clips_held_out_set_the_threshold(train):
 
 
 def test_an_unknown_machine_is_refused(train, test):
-    with pytest.raises(ValueError, match=r"Machine 'slider/00' of clip 0 .* was not among those given to fit"):
+    with pytest.raises(ValueError, match=r"Machine 'slider/00' of clip 0 .* is not among those given to fit"):
         small().fit(train).score_samples(test.assign(machine_type="slider"))
 
 

@@ -83,15 +83,13 @@ def test_group_columns_can_put_machines_together(machines):
 def test_unknown_machine_is_refused_by_name(machines):
     fans = machines.data[(machines.data.machine_type == "fan") & (machines.data.split == "train")]
     detector = TWFRDetector().fit(fans)
-    with pytest.raises(
-        ValueError, match=r"Machine 'valve/00' of clip 0 .*was not among those given to fit: \['fan/00'"
-    ):
+    with pytest.raises(ValueError, match=r"Machine 'valve/00' of clip 0 .*is not among those given to fit: \['fan/00'"):
         detector.score_samples(machines.data[machines.data.machine_type == "valve"])
 
 
 def test_x_without_machines_is_refused_after_a_table_with_several(machines):
     detector = TWFRDetector().fit(machines.data)
-    with pytest.raises(ValueError, match="X names no machine, and fit was given clips of"):
+    with pytest.raises(ValueError, match="X names no machine, but fit was given clips of"):
         detector.score_samples(np.stack(machines.data.waveform))
 
 
@@ -102,7 +100,7 @@ def test_columns_without_any_known_cell_are_passed_over(machines):
 
 def test_sections_read_as_numbers_get_a_hint(machines):
     numbered = machines.data.assign(section=machines.data.section.astype(int))
-    with pytest.raises(ValueError, match=r"was not among.*read tables with dtype=str"):
+    with pytest.raises(ValueError, match=r"is not among.*read tables with dtype=str"):
         TWFRDetector().fit(numbered).score_samples(machines.data)
 
 

@@ -201,7 +201,7 @@ def test_table_gets_a_column_and_keeps_the_others(waveform):
 
 
 def test_unequal_lengths_without_a_table_are_refused_with_advice(waveform):
-    with pytest.raises(ValueError, match=r"clip 0 gives shape \(128, 40\), clip 2 \(128, 18\).*clip table.*duration="):
+    with pytest.raises(ValueError, match=r"clip 0 gives \(128, 40\), clip 2 gives \(128, 18\).*clip table.*duration="):
         LogMelTransformer().fit_transform([waveform, waveform, waveform[:9000]])
     assert LogMelTransformer(duration=1.0).fit_transform([waveform, waveform[:9000]]).shape == (2, 128, 32)
 

@@ -45,7 +45,7 @@ def test_an_interrupt_after_a_worse_epoch_leaves_the_best():
 
 
 def test_an_interrupt_in_the_first_epoch_passes_through():
-    with pytest.raises(KeyboardInterrupt, match="nothing is fitted"):
+    with pytest.raises(KeyboardInterrupt, match="nothing was fitted"):
         fit(callbacks=[BreakOff(1)])
 
 
