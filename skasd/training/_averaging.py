@@ -14,7 +14,7 @@ class Learner(nn.Module):
     ----------
     objective : nn.Module
         Objective to train.
-    averaging_decay : float or None
+    ema_decay : float or None
         Decay of the exponential moving average (EMA) of the weights, in [0, 1]; None disables averaging.
     keeps_best : bool
         Whether to keep a copy of the best result so far.
@@ -23,11 +23,11 @@ class Learner(nn.Module):
     n_steps: Tensor
     n_epochs: Tensor
 
-    def __init__(self, objective: nn.Module, averaging_decay: float | None, *, keeps_best: bool) -> None:
+    def __init__(self, objective: nn.Module, ema_decay: float | None, *, keeps_best: bool) -> None:
         super().__init__()
         self._of_clips = _buffers_of_clips(objective)
-        self.student, self.averaging_decay = objective, averaging_decay
-        self.average = None if averaging_decay is None else _copy(objective)
+        self.student, self.ema_decay = objective, ema_decay
+        self.average = None if ema_decay is None else _copy(objective)
         self.best = _copy(objective) if keeps_best else None
         self.register_buffer("n_steps", torch.zeros((), dtype=torch.int64))
         self.register_buffer("n_epochs", torch.zeros((), dtype=torch.int64))
@@ -63,9 +63,9 @@ class Learner(nn.Module):
         """
         step = int(self.n_steps)
         self.n_steps += 1
-        if self.average is None or self.averaging_decay is None:
+        if self.average is None or self.ema_decay is None:
             return
-        decay = min(self.averaging_decay, (1 + step) / (10 + step))
+        decay = min(self.ema_decay, (1 + step) / (10 + step))
         current_state = self.student.state_dict()
         pairs = [
             (kept, current_state[name])
