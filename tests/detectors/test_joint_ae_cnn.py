@@ -264,12 +264,12 @@ def test_faults_are_found():
 
 
 def test_a_threshold_of_another_kind_of_score_is_warned_about(fitted, test):
-    with pytest.warns(UserWarning, match="scored by embedding, and the threshold offset_ was set by label"):
+    with pytest.warns(UserWarning, match="scored by embedding, but the threshold offset_ was set by label"):
         fitted.predict(test[["waveform"]])
 
 
 def test_one_patch_is_too_few():
     clips = list(np.random.default_rng(0).standard_normal((2, 4000)))
     detector = small(patches__length=32, n_clusters=1, training__validation_fraction=0.5)
-    with pytest.raises(ValueError, match="1 patch of class 0 is all there is to train on"):
+    with pytest.raises(ValueError, match="There is only 1 patch to train on, of class 0"):
         detector.fit(clips)

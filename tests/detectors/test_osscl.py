@@ -118,7 +118,7 @@ def test_embedding_score_is_that_of_the_scorer_of_the_machine(scorer, train, tes
 
 
 def test_clips_without_labels_are_scored_by_their_embedding(fitted, train, test):
-    with pytest.warns(UserWarning, match="scored by embedding, and the threshold offset_ was set by label"):
+    with pytest.warns(UserWarning, match="scored by embedding, but the threshold offset_ was set by label"):
         scores = fitted.score_samples(test[["waveform"]])
     embedding = fitted.transform(train).astype(np.float64)
     expected = (
@@ -423,7 +423,7 @@ def test_a_threshold_of_another_kind_of_score_is_warned_about():
     clips = make_machine_clips(("fan", "pump"), n_train=8, duration=1.0, random_state=0).data
     train = clips[clips["split"] == "train"]
     detector = small(("log_mel",)).fit(train)
-    with pytest.warns(UserWarning, match="scored by embedding, and the threshold offset_ was set by label"):
+    with pytest.warns(UserWarning, match="scored by embedding, but the threshold offset_ was set by label"):
         detector.predict(train[["waveform"]])
 
 
