@@ -149,7 +149,7 @@ def test_one_machine_alone_is_clustered_and_scored_by_embedding(train, test):
     assert len(detector.classes_) > 1
     assert "" in detector.scorer_
     assert np.isfinite(detector.score_samples(test[test["section"] == "00"])).all()
-    with pytest.raises(ValueError, match="score_with='label' asks how well a clip fits its machine and no other"):
+    with pytest.raises(ValueError, match="score_with='label' needs clips of several machines to compare"):
         small(score_with="label").fit(alone)
 
 
