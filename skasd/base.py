@@ -220,7 +220,7 @@ def normals_only(clips: Clips, y: Any) -> Clips:
     normal = np.flatnonzero(y != -1)
     if not len(normal):
         raise ValueError(
-            f"All {len(clips)} clips passed to fit are anomalies (y == -1); a detector learns from normal clips, which are "
+            f"All {len(clips)} clips given to fit are anomalies (y == -1); a detector learns from normal clips, which are "
             "labelled +1 or not labelled."
         )
     return clips if len(normal) == len(clips) else clips.take(normal)

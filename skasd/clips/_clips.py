@@ -129,7 +129,7 @@ class Clips:
                 continue
             if cell not in _DOMAINS:
                 raise ValueError(
-                    f"Column 'domain' is {cell!r} for {self.name(position)}; 'source', 'target' or nothing is expected."
+                    f"Column 'domain' holds {cell!r} for {self.name(position)}; 'source', 'target' or nothing is expected."
                 )
             domains[position] = cell
         return domains

@@ -53,7 +53,8 @@ def held_out_scores(
 ) -> np.ndarray:
     """Score of each clip under a mixture fitted to other clips, of shape (n,).
 
-    With one component, one clip at a time is left out, in closed form; with several, this is 5-fold cross-validation.
+    With one component, one clip at a time is left out, in closed form; with several, this is cross-validation with at most
+    five folds.
     """
     if n_components == 1:
         return left_out_score(X, reg_covar)

@@ -236,7 +236,7 @@ class TWFRDetector(BaseDetector):
         if n_clips < needed:
             where = f" of {name}" if name else ""
             raise ValueError(
-                f"fit was given {n_clips} sample(s) (normal clips){where}; n_components={self.n_components} needs at least "
+                f"fit was given {n_clips} sample(s){where} (normal clips); n_components={self.n_components} needs at least "
                 f"{needed}."
             )
 

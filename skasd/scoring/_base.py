@@ -86,6 +86,6 @@ def check_scorer(scorer: Any) -> None:
     if lacking:
         hint = " LocalOutlierFactor needs novelty=True." if type(scorer).__name__ == "LocalOutlierFactor" else ""
         raise TypeError(
-            f"scorer={scorer!r} has no {', '.join(lacking)}; a scorer of skasd.scoring, or an outlier detector or density "
-            f"model of scikit-learn such as GaussianMixture() is expected.{hint}"
+            f"scorer={scorer!r} has no {', '.join(lacking)}; an outlier detector or density model of scikit-learn is "
+            f"expected, such as GaussianMixture() or LocalOutlierFactor(novelty=True).{hint}"
         )

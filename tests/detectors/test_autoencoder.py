@@ -199,5 +199,5 @@ def test_one_patch_is_too_few():
     clips = pd.DataFrame(
         {"waveform": [*rng.standard_normal((5, 8000)), rng.standard_normal(500)], "machine_type": [*"aaaaab"]}
     )
-    with pytest.raises(ValueError, match="The training clips of b are one patch of 5 frames"):
+    with pytest.raises(ValueError, match="The training clips of b give only one patch of 5 frames"):
         AutoencoderDetector(frontend=LogMelTransformer(n_fft=256, hop_length=128, n_mels=16)).fit(clips)

@@ -147,7 +147,7 @@ def test_a_classifier_scores_by_the_machine_a_clip_claims_to_be(train, test):
 
 @pytest.mark.parametrize("score_with", ["label", "predicted"])
 def test_no_classifier_no_score_by_class(train, score_with):
-    with pytest.raises(ValueError, match=f"score_with='{score_with}' asks a classifier, and classification_weight=0"):
+    with pytest.raises(ValueError, match=f"score_with='{score_with}' needs a classifier, but classification_weight=0"):
         small(score_with=score_with).fit(train)
 
 

@@ -64,5 +64,5 @@ def test_held_out_scores_of_several_components_exceed_those_of_the_fit():
 
 def test_held_out_scores_of_very_few_clips_are_finite():
     settings = {"n_components": 2, "reg_covar": 0.1, "random_state": np.random.RandomState(0)}
-    with pytest.warns(UserWarning, match="3 clips are too few to hold any out of 2 components"):
+    with pytest.warns(UserWarning, match="3 clips are too few to hold out any with 2 components"):
         assert np.isfinite(held_out_scores(np.eye(3), "component", **settings)).all()

@@ -149,7 +149,7 @@ def test_one_machine_alone_is_clustered_and_scored_by_embedding(train, test):
     assert len(detector.classes_) > 1
     assert "" in detector.scorer_
     assert np.isfinite(detector.score_samples(test[test["section"] == "00"])).all()
-    with pytest.raises(ValueError, match="score_with='label' asks how well a clip fits its machine and no other"):
+    with pytest.raises(ValueError, match="score_with='label' needs clips of several machines to compare"):
         small(score_with="label").fit(alone)
 
 
@@ -271,5 +271,5 @@ def test_a_threshold_of_another_kind_of_score_is_warned_about(fitted, test):
 def test_one_patch_is_too_few():
     clips = list(np.random.default_rng(0).standard_normal((2, 4000)))
     detector = small(patches__length=32, n_clusters=1, training__validation_fraction=0.5)
-    with pytest.raises(ValueError, match="1 patch of class 0 is all there is to train on"):
+    with pytest.raises(ValueError, match="There is only 1 patch to train on, of class 0"):
         detector.fit(clips)

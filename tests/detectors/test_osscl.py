@@ -276,7 +276,7 @@ def test_interrupt_leaves_a_detector_of_the_last_whole_epoch(train, test):
                 raise KeyboardInterrupt
 
     detector = small(max_epochs=5, training__callbacks=[Interrupt()])
-    with pytest.warns(UserWarning, match=r"interrupted in epoch 2 of 5; .* last whole epoch, 1"):
+    with pytest.warns(UserWarning, match=r"interrupted in epoch 2 of 5; .* last complete epoch, 1"):
         detector.fit(train)
     assert len(detector.history_) == 1
     assert np.isfinite(detector.score_samples(test)).all()

@@ -179,7 +179,9 @@ def test_training_clips_score_alike_alone_and_among_others(scorer, train):
 
 def test_a_single_class_is_warned_about(train):
     fans = train[train["machine_type"] == "fan"].assign(attributes="", domain="source")
-    with pytest.warns(UserWarning, match="All clips are of one class, 'fan/00 | source', and there is nothing to tell"):
+    with pytest.warns(
+        UserWarning, match="All clips are of one class, 'fan/00 | source', so there is nothing to classify"
+    ):
         small("metadata").fit(fans)
 
 
