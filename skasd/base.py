@@ -95,10 +95,24 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         self._threshold_rule = self.contamination, self.threshold
         scores = self._fit(clips)
         if scores is None:
-            score = self._anomaly_score(clips)
+            score = self._checked_score(clips)
             scores = NormalScores(score, score)
+        elif not isinstance(scores, NormalScores):
+            raise TypeError(
+                f"{type(self).__name__}._fit returned a {type(scores).__name__}; NormalScores or None is expected."
+            )
         self.offset_ = self._offset(clips, scores)
         return self
+
+    def _checked_score(self, clips: Clips) -> np.ndarray:
+        """Anomaly score (n_clips,), after a look at what the hook of the detector returned."""
+        score = np.asarray(self._anomaly_score(clips), dtype=np.float64)
+        if score.shape != (len(clips),):
+            raise ValueError(
+                f"{type(self).__name__}._anomaly_score returned shape {score.shape} for {len(clips)} clips; ({len(clips)},) is "
+                "expected."
+            )
+        return score
 
     def _offset(self, clips: Clips | None, scores: NormalScores) -> float:
         """Threshold on ``score_samples``; `clips` is used only if `scores` lacks the scores of the training clips."""
@@ -106,7 +120,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         share = _FALSE_ALARM_SHARE if isinstance(contamination, str) else contamination
         score = scores.held_out if isinstance(contamination, str) or rule == "gamma" else scores.training
         if score is None:
-            score = self._anomaly_score(clips)  # type: ignore[arg-type]
+            score = self._checked_score(clips)  # type: ignore[arg-type]
         return -alarm_threshold(np.asarray(score, dtype=np.float64), share, rule)
 
     @final
@@ -143,7 +157,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         """
         check_is_fitted(self)
         clips = check_clips(self, X, reset=False, feature=self.feature)
-        return -np.asarray(self._anomaly_score(clips), dtype=np.float64)
+        return -self._checked_score(clips)
 
     @final
     def decision_function(self, X: Any) -> np.ndarray:

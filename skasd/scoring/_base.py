@@ -69,7 +69,13 @@ class BackEnd:
             Anomaly scores, high is anomalous.
         """
         with one_blas_thread():
-            return -np.asarray(self.model.score_samples(np.asarray(embedding, dtype=np.float64)), dtype=np.float64)
+            score = np.asarray(self.model.score_samples(np.asarray(embedding, dtype=np.float64)), dtype=np.float64)
+        if score.shape != (len(embedding),):
+            raise ValueError(
+                f"scorer={self.model!r}: score_samples returned shape {score.shape} for {len(embedding)} embeddings; "
+                f"({len(embedding)},) is expected."
+            )
+        return -score
 
 
 def check_scorer(scorer: Any) -> None:
