@@ -109,8 +109,8 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         score = np.asarray(self._anomaly_score(clips), dtype=np.float64)
         if score.shape != (len(clips),):
             raise ValueError(
-                f"{type(self).__name__}._anomaly_score returned shape {score.shape} for {len(clips)} clips; ({len(clips)},) is "
-                "expected."
+                f"{type(self).__name__}._anomaly_score returned shape {score.shape} for {len(clips)} clips; "
+                f"({len(clips)},) is expected."
             )
         return score
 

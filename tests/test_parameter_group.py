@@ -102,7 +102,9 @@ def test_two_estimators_that_make_their_groups_do_not_share_them():
 
 
 def test_unknown_parameters_are_refused_by_name():
-    with pytest.raises(ValueError, match=r"Sizes has no parameter 'depth'; it has width, factor, names, is_deep"):
+    with pytest.raises(
+        ValueError, match=r"Sizes has no parameter 'depth', as in sizes__depth; it has width, factor, names, is_deep"
+    ):
         Estimator().set_params(sizes__depth=3)
     with pytest.raises(ValueError, match="Invalid parameter 'other'"):
         Estimator().set_params(other__depth=3)
@@ -126,10 +128,10 @@ def test_init_keeps_the_very_group_that_it_is_given():
 @pytest.mark.parametrize(
     ("value", "what"),
     [
-        ({"width": 3}, r"sizes=\{'width': 3\} is dict"),
-        (Sizes, "is Sizes"),
-        (TrainingOptions(), r"sizes=TrainingOptions\(\) is TrainingOptions"),
-        ("auto", "sizes='auto' is str"),
+        ({"width": 3}, r"sizes=\{'width': 3\} is of type dict"),
+        (Sizes, "is the class Sizes"),
+        (TrainingOptions(), r"sizes=TrainingOptions\(\) is of type TrainingOptions"),
+        ("auto", "sizes='auto' is of type str"),
     ],
     ids=["dict", "class", "other group", "text"],
 )

@@ -254,6 +254,11 @@ def _score_with(detector: Any) -> str | None:
     return getattr(last, "score_with_", None) if "score_with" in last.get_params(deep=False) else None
 
 
+def _histories(detector: Any) -> list[list[dict[str, Any]]]:
+    """Epochs of each training of a detector."""
+    return [*getattr(detector, "histories_", {}).values()] or [detector.history_]
+
+
 def _checkpoint(detector: Any) -> str:
     """How the weights were chosen; never by test clips."""
     last = _last_step(detector)
@@ -264,7 +269,7 @@ def _checkpoint(detector: Any) -> str:
     if plan is None:
         return "none: no epochs"
     weights = f"weights averaged with {plan.ema_decay}" if plan.ema_decay else "last weights"
-    if plan.validation_fraction:
+    if any("valid_loss" in epoch for history in _histories(last) for epoch in history):
         return f"{weights} of the epoch with the lowest validation loss, {plan.max_epochs} at most"
     return f"{weights} after {plan.max_epochs} epochs"
 

@@ -73,7 +73,18 @@ def note_feature(table: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def noted_feature(X: Any) -> str | None:
-    """The column that the last transformer wrote into a clip table, if any."""
+    """Column that the last transformer wrote into a clip table, if any.
+
+    Parameters
+    ----------
+    X : DataFrame or other
+        Clip table.
+
+    Returns
+    -------
+    column : str or None
+        Name of the column; None if no transformer wrote one that is still there.
+    """
     note = X.attrs.get(_NOTE) if isinstance(X, pd.DataFrame) else None
     return note[0] if note is not None and note[0] in X.columns else None
 

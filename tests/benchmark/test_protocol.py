@@ -112,7 +112,8 @@ def test_hidden_columns_are_hidden_in_training_too(tmp_path):
 
 def test_agreement_of_classes_and_attributes_is_recorded(tmp_path):
     description = {**FANS, "year": 2023, "target_share": 0.5, "n_train": 12}
-    detector = StatClusterDetector("metadata", branches=("log_mel",), bottlenecks=((2, 8, 1, 2),), max_epochs=1)
+    detector = StatClusterDetector("metadata", branches=("log_mel",), max_epochs=1)
+    detector.set_params(network__bottlenecks=((2, 8, 1, 2),))
     (row,) = run(description, tmp_path, detector, seeds=(0,)).to_dict("records")
     assert row["agreement"]["all"] == 1.0
     assert run(FANS, tmp_path, seeds=(0,))["agreement"].tolist() == [None]

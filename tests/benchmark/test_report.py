@@ -55,7 +55,7 @@ def test_report_has_every_machine_and_detector(results):
         "fan",
         "pump",
         "AUC worst section",
-        "last weights after 2 epochs",
+        "last weights of the epoch with the lowest validation loss, 2 at most",
     ):
         assert word in text
     assert text.count("## ") == 2

@@ -53,7 +53,7 @@ def test_a_row_says_how_it_came_about(suite, tmp_path):
     row = run_suite(suite, tmp_path).query("detector == 'autoencoder'").iloc[0]
     assert row["parameters"] == {"max_epochs": 2, "frontend": row["features"]}
     assert row["features"]["n_mels"] == 32
-    assert row["checkpoint"] == "last weights after 2 epochs"
+    assert row["checkpoint"] == "last weights of the epoch with the lowest validation loss, 2 at most"
     assert row["versions"].keys() == {"skasd", "numpy", "scipy", "scikit-learn", "torch", "skorch"}
     assert row["device"] == "cpu"
     assert row["fit_seconds"] > 0
@@ -248,7 +248,10 @@ def test_what_an_ensemble_is_made_of_is_recorded(suite, tmp_path):
     row = run_suite(
         dataclasses.replace(suite, detectors={"both": EnsembleDetector(members)}, seeds=(0,)), tmp_path
     ).iloc[0]
-    assert row["checkpoint"] == "one: none: no epochs; two: last weights after 2 epochs"
+    assert (
+        row["checkpoint"]
+        == "one: none: no epochs; two: last weights of the epoch with the lowest validation loss, 2 at most"
+    )
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,10 @@ def test_group_names_join_the_columns_that_are_there():
     assert names.tolist() == ["fan/00", "pump/01"]
     with pytest.raises(ValueError, match="no column 'domain'"):
         as_clips(table).group_names(("section", "domain"))
-    assert as_clips(np.zeros((2, 3))).group_names(("machine_type",)).tolist() == ["", ""]
+    array = as_clips(np.zeros((2, 3)))
+    assert array.group_names(("machine_type",), optional=("machine_type",)).tolist() == ["", ""]
+    with pytest.raises(ValueError, match="X is no clip table and has no column 'machine_type'"):
+        array.group_names(("machine_type",))
 
 
 def test_missing_group_cell_names_column_and_clip():

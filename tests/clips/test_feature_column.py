@@ -73,9 +73,38 @@ def test_a_first_cell_without_a_feature_hides_no_column():
 @pytest.mark.parametrize(
     "X", [np.zeros((2, 4, 6)), np.zeros((2, 9)), ["a.wav"]], ids=["features", "waveforms", "paths"]
 )
-@pytest.mark.parametrize("feature", ["auto", "log_mel", None])
-def test_what_is_no_table_has_no_column(X, feature):
-    assert feature_column(X, feature) is None
+def test_what_is_no_table_has_no_column(X):
+    assert feature_column(X, "auto") is None
+    assert feature_column(X, None) is None
+    with pytest.raises(ValueError, match="feature='log_mel' names a column, and X is no clip table"):
+        feature_column(X, "log_mel")
+
+
+@pytest.mark.parametrize("feature", [["log_mel"], 3])
+def test_a_feature_that_is_no_name_is_refused(feature):
+    with pytest.raises(TypeError, match=r"feature=.* is a .*; the name of a column or 'auto' is expected"):
+        feature_column(table(log_mel=(4, 6)), feature)
+
+
+def test_a_column_that_came_after_the_last_transformer_is_no_longer_passed_over():
+    X = LogMelTransformer(n_mels=8).fit_transform(pd.DataFrame({"waveform": [np.zeros(2000), np.zeros(2000)]}))
+    assert feature_column(X, "auto") == "log_mel"
+    with pytest.raises(ValueError, match=r"several feature columns: \['log_mel', 'mine'\]"):
+        feature_column(X.assign(mine=[np.zeros((4, 6))] * 2), "auto")
+
+
+def test_a_spectrum_of_the_last_transformer_is_not_passed_over():
+    X = pd.DataFrame({"waveform": list(np.random.default_rng(0).standard_normal((3, 2000)))})
+    model = make_pipeline(LogMelTransformer(n_mels=8), TWFRTransformer(flatten=False), TWFRDetector())
+    with pytest.raises(ValueError, match="The last transformer wrote the column 'twfr', whose cells are not of shape"):
+        model.fit(X)
+
+
+def test_what_was_fitted_on_waveforms_reads_waveforms_again():
+    X = pd.DataFrame({"waveform": list(np.random.default_rng(0).standard_normal((6, 2000)))})
+    detector = TWFRDetector().fit(X)
+    with_features = LogMelTransformer(n_mels=8).fit_transform(X)
+    np.testing.assert_array_equal(detector.score_samples(with_features), detector.score_samples(X))
 
 
 def test_two_candidates_are_refused_with_both_names():
@@ -156,7 +185,9 @@ def test_the_column_of_the_fit_is_the_one_read_later():
 
 def test_the_column_of_the_fit_is_missed_by_name():
     detector = TWFRDetector(group_columns=()).fit(table(log_mel=(4, 6)))
-    with pytest.raises(ValueError, match="feature='log_mel' is no column of the clip table"):
+    with pytest.raises(
+        ValueError, match="X has the feature column 'cochleagram', but TWFRDetector was fitted on 'log_mel'"
+    ):
         detector.score_samples(table(cochleagram=(4, 6)).assign(path="a.wav"))
 
 

@@ -172,9 +172,9 @@ def test_labels_that_are_no_numbers_are_refused(case, train, labels):
 @each()
 def test_features_after_waveforms_are_refused(case, train):
     log_mel = LogMelTransformer().fit_transform(train)
-    name = type(case.detector).__name__
+    name = r"\w+Detector"  # the detector, or one inside of it
     with pytest.raises(ValueError, match=f"X contains features, but {name} was fitted on waveforms"):
-        case.new().fit(train).score_samples(log_mel)
+        case.new().fit(train).score_samples(log_mel.drop(columns="waveform"))
     if not case.takes_features:
         return
     with pytest.raises(ValueError, match=f"X contains waveforms, but {name} was fitted on features"):

@@ -130,9 +130,9 @@ def test_a_machine_type_alone_a_class_of_one_clip_and_a_target_domain_of_one(sys
 
 def test_clips_held_out_set_the_threshold(train):
     detector = small(training__validation_fraction=0.25).fit(train)
-    held_out = detector._scores.of_training("embedding").held_out
+    held_out = detector._scores.clips.held_out
     assert 0 < len(held_out) < len(train) / 2
-    assert detector.offset_ == np.quantile(-held_out, 0.1)
+    assert detector.offset_ == pytest.approx(np.quantile(detector.score_samples(train.iloc[held_out]), 0.1))
 
 
 def test_an_unknown_machine_is_refused(train, test):
@@ -198,6 +198,6 @@ def test_grid_search_chooses_scorers_and_what_is_in_them(train):
         {"scorer": [KNNScorer()], "scorer__n_neighbors": [2], "clusterer__max_clusters": [2]},
     ]
     y = np.where(np.arange(len(train)) % 4, 1, -1)
-    detector = small(clusterer=StatisticalClusterer())
+    detector = small("clusters", clusterer=StatisticalClusterer())
     search = GridSearchCV(detector, grid, scoring=auc_scorer, cv=NormalOnlySplit(2), error_score="raise").fit(train, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).sum() == 4

@@ -124,7 +124,7 @@ def test_a_module_in_training_mode_gives_what_it_gives_in_evaluation_mode(clips)
 @pytest.mark.parametrize(
     ("frontend", "message"),
     [
-        ("mel", "frontend='mel' is a str; a LogMelTransformer, a torch module or another callable"),
+        ("mel", "frontend='mel' is a str; a LogMelTransformer, a torch module or other callable"),
         (3, "frontend=3 is a int"),
         (Levels, "is the class Levels; a LogMelTransformer"),
         (LogMelTransformer, "is the class LogMelTransformer; a LogMelTransformer"),
@@ -161,7 +161,7 @@ def test_parameters_of_a_transformer_are_checked(clips):
     ids=["spectrum", "batch", "no frames", "module"],
 )
 def test_output_of_another_shape_is_named_with_its_clip(clips, function, shape):
-    message = rf"gives a spectrogram of shape {shape} with the front end given; \(n_bands, n_frames\) is expected"
+    message = rf"the front end returns a spectrogram of shape {shape}; \(n_bands, n_frames\) is expected"
     for detector in detectors(function)[:2]:
         with pytest.raises(ValueError, match=rf"clip 0 .*: {message}"):
             detector.fit(clips)
@@ -179,7 +179,7 @@ def test_output_that_is_not_finite_is_named_with_its_clip(clips, bad, kind):
     X = np.clip(np.stack(clips["waveform"]), -1, 1)
     X[3, 0] = 2.0
     with pytest.raises(
-        ValueError, match=r"1 of \d+ clips cannot be used:\n  clip 3: gives NaN or infinity with the front"
+        ValueError, match=r"1 of \d+ clips cannot be used:\n  clip 3: the front end returns NaN or infinity"
     ):
         detectors(partial(only_of_loud, bad=bad))[kind].fit(X)
 
@@ -245,7 +245,7 @@ def test_augmentation_knows_where_its_bands_lie(clips, is_module):
 
 def test_augmentation_needs_to_know_where_its_bands_lie(clips):
     detector = detectors(levels)[2].set_params(augmentation=SpectrumAugmentation(mix_ratio=0.2))
-    with pytest.raises(ValueError, match="does not say where its bands lie; give it an attribute `frequencies`"):
+    with pytest.raises(ValueError, match="does not say where they are; give it an attribute `frequencies`"):
         detector.fit(clips)
 
 

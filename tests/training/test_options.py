@@ -68,7 +68,7 @@ def test_an_option_of_another_type_is_refused_by_name(name, value):
 
 @pytest.mark.parametrize("patience", [3, 1])
 def test_patience_needs_held_out_clips(patience):
-    with pytest.raises(ValueError, match=f"patience={patience} is early stopping by the loss on the validation set"):
+    with pytest.raises(ValueError, match=f"patience={patience} stops early by the loss on the validation set"):
         plan_of(patience=patience)
 
 
