@@ -25,7 +25,8 @@ SMALL = {
 
 
 def small(**settings):
-    return JointAECNNDetector().set_params(**{**SMALL, **settings})
+    usual = {name: value for name, value in SMALL.items() if "network" not in settings or name != "network__width"}
+    return JointAECNNDetector().set_params(**{**usual, **settings})
 
 
 @pytest.fixture(scope="module")
