@@ -134,7 +134,7 @@ class TFgramTransformer(ClipTransformer):
         branches = detector.branches_ if is_fitted else detector.branches
         if "tfgram" not in branches:
             raise ValueError(
-                f"detector={detector!r} has the branches {tuple(branches)}, without 'tfgram', the image that is asked for; "
+                f"detector={detector!r} has the branches {tuple(branches)}, which lack 'tfgram'; "
                 "give an OSSCLDetector with it."
             )
         return detector

@@ -114,7 +114,9 @@ def test_projectors():
 def test_encoders():
     assert isinstance(encoder_of((16, 8), SegmentNetOptions()), MobileFaceNet)
     assert isinstance(encoder_of((16, 8), SegmentNetOptions(encoder="byol_a")), BYOLANet)
-    with pytest.raises(ValueError, match=r"encoder='byol_a' halves bands and frames three times.*16 and 7"):
+    with pytest.raises(
+        ValueError, match=r"encoder='byol_a' halves bands and frames three times.*16 bands and 7 frames"
+    ):
         encoder_of((16, 7), SegmentNetOptions(encoder="byol_a"))
 
 
