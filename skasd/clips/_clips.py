@@ -12,6 +12,8 @@ from tqdm import tqdm
 
 from skasd.clips._audio import ClipReader, as_float, why_not_finite
 
+MACHINE_COLUMNS = ("machine_type", "section")  # usual columns that define a machine; a clip table may lack them
+
 _FEW_CLIPS = 4  # up to this many, starting threads costs more time than it saves
 _CLIPS_PER_TASK = 8
 _DOMAINS = ("source", "target")

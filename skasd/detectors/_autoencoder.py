@@ -15,13 +15,13 @@ from skasd._parameters import check_integer, check_number, check_option
 from skasd._random import random_seed
 from skasd._threads import one_blas_thread
 from skasd.base import NormalScores
-from skasd.clips import Clips
+from skasd.clips import MACHINE_COLUMNS, Clips
 from skasd.detectors._embedding import NetworkDetector
-from skasd.detectors._machines import USUAL_COLUMNS, check_columns, refuse_unknown_machines
+from skasd.detectors._machines import check_columns, refuse_unknown_machines
+from skasd.detectors._patch_outputs import outputs_of_clips
 from skasd.features import LogMelTransformer
 from skasd.features._frontend import frontend_of
 from skasd.inputs._network_inputs import network_dtype
-from skasd.inputs._patches import outputs_of_clips
 from skasd.objectives._autoencoder import Residuals, train_autoencoder
 from skasd.scoring._residual_mahalanobis import (
     CENTERINGS,
@@ -204,7 +204,7 @@ class AutoencoderDetector(NetworkDetector):
         self._form = (self.score_by, self.residual)
         self._seed = random_seed(self.random_state)
         self._frontend = frontend_of(self.frontend, LogMelTransformer(amin=_FLOOR))
-        names, is_target = clips.group_names(self._columns, USUAL_COLUMNS), clips.domains() == "target"
+        names, is_target = clips.group_names(self._columns, MACHINE_COLUMNS), clips.domains() == "target"
         self._names, number = np.unique(names, return_inverse=True)
         memory = self.training_.memory_budget
         with closing(PatchStore(len(clips), memory, length=self.n_context, step=1)) as store:
@@ -272,7 +272,7 @@ class AutoencoderDetector(NetworkDetector):
         return covariance_of_batches(made, centering=self.centering)
 
     def _anomaly_score(self, clips: Clips) -> np.ndarray:
-        names = clips.group_names(self._columns, USUAL_COLUMNS)
+        names = clips.group_names(self._columns, MACHINE_COLUMNS)
         refuse_unknown_machines(names, self._names, clips, self._columns, "group_columns")
         return self._scores(self._spectrograms(clips), np.searchsorted(self._names, names))
 

@@ -26,7 +26,7 @@ _CLIPS_PER_BATCH = 32  # when scoring: large enough for speed, and always the sa
 class NetworkDetector(HasParameterGroups, BaseDetector):
     """Base of detectors that train networks; it combines the parameters of the training into one plan."""
 
-    max_epochs: int | None
+    max_epochs: int
     batch_size: int
     learning_rate: float
     training: TrainingOptions | None
@@ -39,19 +39,20 @@ class NetworkDetector(HasParameterGroups, BaseDetector):
     _idle_training: ClassVar[tuple[str, ...]] = ()  # training options without effect for this detector
     _samplings: ClassVar[tuple[str, ...]] = tuple(SAMPLINGS)
 
-    def _plan(self, **settled: Any) -> TrainingPlan:
-        """Checked hyperparameters of the training; `settled` replaces parameters of the detector."""
+    def _plan(self) -> TrainingPlan:
+        """Checked hyperparameters of the training."""
         options: TrainingOptions = self._group("training")
         refuse_idle(options, self._idle_training, type(self).__name__)
         check_n_jobs(self.n_jobs)
-        given: dict[str, Any] = {
-            "max_epochs": self.max_epochs,
-            "batch_size": self.batch_size,
-            "learning_rate": self.learning_rate,
-            "device": self.device,
-            "verbose": self.verbose,
-        }
-        return options.plan(**{**given, **settled}, usual=self._usual_training, samplings=self._samplings)
+        return options.plan(
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            device=self.device,
+            verbose=self.verbose,
+            usual=self._usual_training,
+            samplings=self._samplings,
+        )
 
 
 class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkDetector):

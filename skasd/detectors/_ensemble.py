@@ -12,14 +12,13 @@ from tqdm import tqdm
 from skasd._parameters import check_integer, check_n_jobs, check_number, check_option
 from skasd._random import local_random_state
 from skasd.base import BaseDetector, NormalScores
-from skasd.clips import ANY_FEATURE, Clips
-from skasd.detectors._machines import USUAL_COLUMNS, check_columns
+from skasd.clips import ANY_FEATURE, MACHINE_COLUMNS, Clips
+from skasd.detectors._machines import check_columns
 
 _COMBINE = ("mean", "rank")
 _ALL = ""  # name of the scale over all groups
 _FEWEST = 3  # minimum number of held-out clips for a group to have its own scale
 _FEWEST_LEFT = 2  # minimum number of clips of a section and domain that are not held out
-_MACHINE_COLUMNS = ("machine_type", "section")
 
 
 class EnsembleDetector(_BaseComposition, BaseDetector):
@@ -165,8 +164,8 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         generator = local_random_state(self.random_state)
         members = [_seeded(clone(estimator), generator) for _, estimator in self.estimators]
         self._combine, self._group_columns = self.combine, tuple(self.group_columns)
-        groups = clips.group_names(self._group_columns, USUAL_COLUMNS)
-        machines = clips.group_names(_MACHINE_COLUMNS, USUAL_COLUMNS)
+        groups = clips.group_names(self._group_columns, MACHINE_COLUMNS)
+        machines = clips.group_names(MACHINE_COLUMNS, MACHINE_COLUMNS)
         strata = np.array([" | ".join(names) for names in zip(groups, machines, clips.domains(), strict=True)])
         kept = _held_out(strata, machines, self.held_out, generator)
         learnt = np.setdiff1d(np.arange(len(clips)), kept)
@@ -188,7 +187,7 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         X = _container(clips)
         tasks = [joblib.delayed(_anomaly_score)(member, X) for member in self.estimators_]
         scores = np.array(list(self._parallel("threads")(tasks)))
-        return self._combined(scores, clips.group_names(self._group_columns, USUAL_COLUMNS))
+        return self._combined(scores, clips.group_names(self._group_columns, MACHINE_COLUMNS))
 
     def _combined(self, scores: np.ndarray, groups: np.ndarray) -> np.ndarray:
         """Weighted mean (n_clips,) of scores (n_estimators, n_clips), standardised within their group."""

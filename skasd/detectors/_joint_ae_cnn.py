@@ -14,6 +14,7 @@ from skasd._random import random_seed
 from skasd.clips import Clips
 from skasd.detectors._embedding import EmbeddingDetector
 from skasd.detectors._machine_scores import ClipOutputs, LearntClips, MachineScores
+from skasd.detectors._patch_outputs import outputs_of_clips
 from skasd.features import LogMelTransformer
 from skasd.features._frontend import frontend_of
 from skasd.features._median_filter import check_window, filtered
@@ -21,7 +22,6 @@ from skasd.inputs._augmentation import check_augmentation, prepared
 from skasd.inputs._clip_classes import ClipClasses, check_class_parameters, machine_names
 from skasd.inputs._network_fit import refuse_one_clip
 from skasd.inputs._network_inputs import network_dtype
-from skasd.inputs._patches import outputs_of_clips
 from skasd.networks import folded
 from skasd.objectives._joint_ae_cnn import JointOptions, PatchOptions, PatchOutputs, train_joint
 from skasd.objectives._network_options import JointNetOptions
@@ -58,7 +58,8 @@ class JointAECNNDetector(EmbeddingDetector):
     scorer : estimator or None, default=None
         Back end on the embedding: one of :mod:`skasd.scoring`, or an outlier detector or density model of scikit-learn. One
         is fitted for each machine with at least two clips, and one to all clips for the others. None uses
-        :class:`skasd.scoring.KNNScorer`.
+        :class:`skasd.scoring.KNNScorer`. With ``score_with="auto"`` it scores only clips whose machine the table does not
+        name.
     median_filter : int or None, default=31
         Window of a running median over time that is applied to the spectrograms, in frames; odd. None applies no filter.
     patches : PatchOptions or None, default=None

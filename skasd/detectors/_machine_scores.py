@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from skasd.base import NormalScores
-from skasd.clips import Clips
-from skasd.detectors._machines import USUAL_COLUMNS, refuse_unknown_machines
+from skasd.clips import MACHINE_COLUMNS, Clips
+from skasd.detectors._machines import refuse_unknown_machines
 from skasd.scoring import BackEnd
 
 _WITHOUT_MACHINES = ("predicted", "reconstruction")  # scores that do not use the machine of a clip
@@ -117,7 +117,7 @@ class MachineScores:
 
     def names(self, clips: Clips, score_with: str) -> np.ndarray:
         """Machine (n,) of each clip, or "" if the score does not use it; raises for machines not trained on."""
-        names = clips.group_names(self.columns, USUAL_COLUMNS)
+        names = clips.group_names(self.columns, MACHINE_COLUMNS)
         if score_with in _WITHOUT_MACHINES:
             return np.full(len(clips), "")
         if (names != "").any() or score_with == "label":

@@ -6,8 +6,6 @@ import numpy as np
 
 from skasd.clips import Clips
 
-USUAL_COLUMNS = ("machine_type", "section")  # a clip table may lack them
-
 
 def check_columns(name: str, columns: Sequence[str]) -> None:
     """Raise unless the parameter `name` is a list or tuple of column names."""

@@ -60,7 +60,8 @@ class OSSCLDetector(EmbeddingDetector):
     scorer : estimator or None, default=None
         Back end of ``score_with="embedding"``: one of :mod:`skasd.scoring`, which use the domains of the clip table, or an
         outlier detector or density model of scikit-learn with ``fit`` and ``score_samples``. One is fitted for each machine
-        with at least two clips, and one to all clips for the others. None uses one Gaussian.
+        with at least two clips, and one to all clips for the others. None uses one Gaussian. With ``score_with="auto"`` it
+        scores only clips whose machine the table does not name.
     margin : float, default=0.4
         Additive angular margin :math:`m`, in radians, in [0, pi / 2].
     mixup_alpha : float or None, default=0.5

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skasd._random import random_seed
-from skasd.clips import Clips, noted_feature
+from skasd.clips import MACHINE_COLUMNS, Clips, noted_feature
 from skasd.clustering import ClipStatistics, StatisticalClusterer
 from skasd.detectors._embedding import EmbeddingDetector, embeddings_of
 from skasd.detectors._machine_scores import ClipOutputs, LearntClips, MachineScores
 from skasd.features._frontend import frontend_of, osscl_frontend, twfr_frontend
-from skasd.inputs._attribute_fit import MACHINE_COLUMNS, AttributeFit, check_clusterer
+from skasd.inputs._attribute_fit import AttributeFit, check_clusterer
 from skasd.networks import folded
 from skasd.objectives._network_options import DualBranchNetOptions
 from skasd.objectives._self_supervised import SelfSupervisedOptions, train_self_supervised

@@ -10,13 +10,13 @@ import numpy as np
 from skasd._parameter_group import refuse_idle
 from skasd._parameters import check_option
 from skasd._random import random_seed
-from skasd.clips import Clips
+from skasd.clips import MACHINE_COLUMNS, Clips
 from skasd.clustering import ClipStatistics, StatisticalClusterer
 from skasd.detectors._embedding import EmbeddingDetector, embeddings_of
 from skasd.detectors._machine_scores import ClipOutputs, LearntClips, MachineScores
 from skasd.features._frontend import frontend_of, osscl_frontend, twfr_frontend
 from skasd.inputs._attribute_classes import Labels
-from skasd.inputs._attribute_fit import MACHINE_COLUMNS, AttributeFit, check_clusterer
+from skasd.inputs._attribute_fit import AttributeFit, check_clusterer
 from skasd.inputs._augmentation import check_augmentation, prepared
 from skasd.inputs._network_fit import log_mels_of
 from skasd.inputs._network_inputs import branch_inputs, usable_branches

@@ -14,10 +14,10 @@ from skasd._random import local_random_state
 from skasd._rank_pooling import decay_values, twfr
 from skasd._threads import one_blas_thread
 from skasd.base import BaseDetector, NormalScores
-from skasd.clips import Clips
+from skasd.clips import MACHINE_COLUMNS, Clips
 from skasd.clustering._clip_statistics import IMPULSIVE_SKEWNESS, mean_skewness
 from skasd.detectors._gaussian import SCORES, fit_mixture, held_out_scores
-from skasd.detectors._machines import USUAL_COLUMNS, check_columns, refuse_unknown_machines
+from skasd.detectors._machines import check_columns, refuse_unknown_machines
 from skasd.features._frontend import frontend_of, twfr_frontend
 
 # r="auto": from the mean over time to a mean dominated by the two loudest frames of each band
@@ -151,7 +151,7 @@ class TWFRDetector(BaseDetector):
         values = self._values = self._check_parameters()
         self._frontend = frontend_of(self.frontend, twfr_frontend())
         self._group_columns, self._score_by = tuple(self.group_columns), self.score_by
-        names = clips.group_names(self._group_columns, USUAL_COLUMNS)
+        names = clips.group_names(self._group_columns, MACHINE_COLUMNS)
         spectra, skewness = self._spectra(clips, values)
         with one_blas_thread():
             left_out = self._fit_machines(names, values, spectra, skewness)
@@ -177,7 +177,7 @@ class TWFRDetector(BaseDetector):
         return left_out
 
     def _anomaly_score(self, clips: Clips) -> np.ndarray:
-        names = clips.group_names(self._group_columns, USUAL_COLUMNS)
+        names = clips.group_names(self._group_columns, MACHINE_COLUMNS)
         refuse_unknown_machines(names, self._machines, clips, self._group_columns, "group_columns")
         spectra, _ = self._spectra(clips, self._values)
         return self._scored(names, spectra)

@@ -14,7 +14,7 @@ from torch import nn
 from skasd._device import check_device, torch_device
 from skasd._random import random_seed
 from skasd.base import normals_only
-from skasd.clips import Clips
+from skasd.clips import MACHINE_COLUMNS, Clips
 from skasd.features._base import ClipTransformer, into_container, stacked
 from skasd.features._frontend import frontend_of, osscl_frontend
 from skasd.inputs._network_fit import NetworkFit, stacked_batches
@@ -24,7 +24,6 @@ from skasd.training import ClipStore, TrainingPlan, evaluated
 
 _CLIPS_PER_BATCH = 16
 _BRANCHES = ("log_mel", "tgram", "tfgram")
-_LABEL_COLUMNS = ("machine_type", "section")
 
 
 class TFgramTransformer(ClipTransformer):
@@ -121,7 +120,7 @@ class TFgramTransformer(ClipTransformer):
         return self
 
     def _checked_detector(self) -> Any:
-        """The detector given, which has the image or can learn it."""
+        """The detector given, recognised by its parameters, as this module cannot import detectors."""
         detector = self.detector.estimator if isinstance(self.detector, FrozenEstimator) else self.detector
         if detector is None:
             return None
@@ -147,7 +146,7 @@ class TFgramTransformer(ClipTransformer):
             _BRANCHES,
             frontend_of(None, osscl_frontend()),
             precision=plan.precision,
-            label_columns=_LABEL_COLUMNS,
+            label_columns=MACHINE_COLUMNS,
         )
         with closing(ClipStore(len(clips), plan.memory_budget)) as store:
             classes = fit.classes(clips, store, n_clusters=None, seed=seed, n_jobs=self.n_jobs, verbose=self.verbose)

@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from skasd.clips import Clips
+from skasd.clips import MACHINE_COLUMNS, Clips
 from skasd.clustering import ClipStatistics, StatisticalClusterer
 from skasd.inputs._attribute_classes import Labels, attributes_of, labels_of
 from skasd.inputs._frontend import Frontend
 from skasd.inputs._network_fit import refuse_one_clip
 from skasd.inputs._network_inputs import NetworkInputs
 from skasd.training import ClipStore
-
-MACHINE_COLUMNS = ("machine_type", "section")
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from skasd._parameters import check_integer
-from skasd.clips import Clips
+from skasd.clips import MACHINE_COLUMNS, Clips
 from skasd.clustering import StatisticalClusterer
 
-USUAL_COLUMNS = ("machine_type", "section")  # a clip table may lack them
 _CLUSTERS = 16  # number of clusters of clips without labels
 
 
@@ -82,7 +81,7 @@ class ClipClasses:
 
 def machine_names(clips: Clips, label_columns: Sequence[str] | None) -> np.ndarray:
     """Label (n,) of each clip: its cells of the label columns, joined; "" if there are none."""
-    return clips.group_names(() if label_columns is None else label_columns, USUAL_COLUMNS)
+    return clips.group_names(() if label_columns is None else label_columns, MACHINE_COLUMNS)
 
 
 def pseudo_labels(

@@ -53,7 +53,7 @@ class Frontend:
         try:
             n_bands, n_frames = self.spectrogram(noise.astype(np.float32)).shape
         except ValueError as error:
-            raise ValueError(f"Noise of {n_timepoints} time points {error}.") from error
+            raise ValueError(f"Noise of {n_timepoints} time points: {error}.") from error
         return n_bands, n_frames
 
     def hop(self, n_timepoints: int) -> int:

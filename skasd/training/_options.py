@@ -31,7 +31,7 @@ class TrainingPlan:
     min_learning_rate : float or None, default=None
         Final learning rate of the cosine schedule. None uses a tenth of `learning_rate`.
     schedule_start : int, default=0
-        Number of epochs before the cosine schedule starts to lower the learning rate.
+        Number of epochs before the cosine schedule starts to lower the learning rate; at most ``max_epochs - 2``.
     weight_decay : float, default=0.01
         Weight decay of AdamW; 0 makes it Adam.
     ema_decay : float or None, default=0.9999
@@ -108,6 +108,11 @@ class TrainingPlan:
             check_number("min_learning_rate", self.min_learning_rate, low=0, high=self.learning_rate)
         if self.schedule != "cosine":
             refuse_idle(self, ("min_learning_rate", "schedule_start"), f"schedule={self.schedule!r}")
+        elif self.schedule_start and self.schedule_start >= self.max_epochs - 1:
+            raise ValueError(
+                f"schedule_start={self.schedule_start} has no effect with max_epochs={self.max_epochs}, since the learning "
+                f"rate decreases after that many epochs; use at most {max(self.max_epochs - 2, 0)}, or more epochs."
+            )
 
     def _check_validation(self) -> None:
         check_number("validation_fraction", self.validation_fraction, low=0, high=0.5)
@@ -136,7 +141,7 @@ class TrainingOptions(ParameterGroup):
     min_learning_rate : float or None, default=None
         Final learning rate of the cosine schedule. None uses a tenth of the initial learning rate.
     schedule_start : int, default=0
-        Number of epochs before the cosine schedule starts to lower the learning rate.
+        Number of epochs before the cosine schedule starts to lower the learning rate; at most ``max_epochs - 2``.
     weight_decay : float or "auto", default="auto"
         Weight decay of AdamW; 0 makes it Adam.
     ema_decay : float, None or "auto", default="auto"

@@ -310,7 +310,6 @@ FAMILY = {
             ("log_mel", "tgram"),
             mixup_alpha=None,
             training__weight_decay=0.0,
-            training__schedule_start=20,
             batch_size=128,
             frontend=LogMelTransformer(n_fft=1024, norm=None, mel_scale="htk"),
             **PLAIN,

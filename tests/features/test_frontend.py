@@ -165,7 +165,7 @@ def test_output_of_another_shape_is_named_with_its_clip(clips, function, shape):
     for detector in detectors(function)[:2]:
         with pytest.raises(ValueError, match=rf"clip 0 .*: {message}"):
             detector.fit(clips)
-    with pytest.raises(ValueError, match=rf"Noise of 4000 time points {message}"):
+    with pytest.raises(ValueError, match=rf"Noise of 4000 time points: {message}"):
         detectors(function)[2].fit(clips)
 
 

@@ -89,13 +89,19 @@ def test_patience_with_held_out_clips_is_taken():
         {"ema_decay": 1},
         {"validation_fraction": 0.5},
         {"callbacks": ()},
-        {"schedule_start": 9},
+        {"schedule_start": 1},
     ],
     ids=str,
 )
 def test_values_at_the_edge_are_taken(given):
     ((name, value),) = given.items()
     assert getattr(plan_of(**given), name) == value
+
+
+@pytest.mark.parametrize("start", [2, 9])
+def test_a_schedule_that_starts_after_the_training_is_refused(start):
+    with pytest.raises(ValueError, match=f"schedule_start={start} has no effect with max_epochs=3, .*use at most 1"):
+        plan_of(schedule_start=start)
 
 
 def test_defaults_of_a_plan_are_those_of_options_where_these_are_not_auto():
