@@ -66,7 +66,7 @@ def _as_clips(detector, X):
 
 
 def _patches(detector, spectrogram):
-    from skasd.inputs._patches import _parts
+    from skasd.detectors._patch_outputs import _parts
 
     for part in _parts(spectrogram, detector._length, detector._step):
         yield from part
@@ -124,7 +124,7 @@ def test_embedding_score_is_that_of_the_back_end_of_the_machine(scorer, train, t
 
 def test_how_many_patches_go_together_changes_nothing(fitted, test, monkeypatch):
     expected = fitted.score_samples(test)
-    monkeypatch.setattr("skasd.inputs._patches._PATCHES_AT_A_TIME", 3)
+    monkeypatch.setattr("skasd.detectors._patch_outputs._PATCHES_AT_A_TIME", 3)
     np.testing.assert_allclose(fitted.score_samples(test), expected, rtol=1e-4, atol=1e-5)
 
 
