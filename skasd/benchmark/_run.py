@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,8 @@ def run_suite(
 
     Raises
     ------
+    KeyboardInterrupt
+        If Ctrl-C interrupts it. A task that it breaks off is not finished: no detector keeps what it has learnt by then.
     RuntimeError
         If tasks failed. It is raised after all other tasks have been run, and has the message of each failed task.
     ImportError
@@ -88,7 +91,11 @@ def run_suite(
     left = _unfinished(tasks, store)
     done = _on_cluster(left, scheduler) if scheduler else _here(left, n_jobs)
     errors = []
-    with tqdm(done, "tasks", len(tasks), initial=len(tasks) - len(left), disable=verbose < 1, unit="task") as progress:
+    n_done = len(tasks) - len(left)
+    with (
+        _told_of_interrupt(store, tasks),
+        tqdm(done, "tasks", len(tasks), initial=n_done, disable=verbose < 1, unit="task") as progress,
+    ):
         for rows in progress:
             for row in rows:
                 if "error" in row:
@@ -100,6 +107,19 @@ def run_suite(
         raise RuntimeError(_message(errors, len(tasks), store.folder))
     by_name = {_name(row): row for row in store.rows()}
     return pd.DataFrame([{**by_name[name], "suite": suite.name} for task in tasks for name in task.names])
+
+
+@contextmanager
+def _told_of_interrupt(store: Results, tasks: list[Task]) -> Iterator[None]:
+    """Say what an interrupted suite keeps."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        n_left = len(_unfinished(tasks, store))
+        raise KeyboardInterrupt(
+            f"The suite was interrupted; {len(tasks) - n_left} of {len(tasks)} tasks are finished and kept in "
+            f"{store.folder}, and the same call runs the others."
+        ) from error
 
 
 def list_tasks(suite: Suite, cache: Path, n_threads: int) -> list[Task]:

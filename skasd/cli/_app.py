@@ -4,20 +4,38 @@ import sys
 import warnings
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+import typer.core
 
+from skasd._interrupt import interrupts_end_fits
 from skasd._version import __version__
 
+_BAD_INPUT, _INTERRUPTED = 2, 130  # exit codes; the second is 128 plus the number of the signal of Ctrl-C
+
+
+class InterruptedCommandError(Exception):
+    """Ctrl-C in a command, which typer would end without a word."""
+
+
+class _Commands(typer.core.TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            with interrupts_end_fits():
+                return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise InterruptedCommandError(str(error) or "interrupted") from error
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="skasd",
     help="Anomalous sound detection for machines: learn from recordings of normal operation, score new ones.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-_BAD_INPUT = 2
 
 
 class Detector(StrEnum):
@@ -216,23 +234,25 @@ def _verbose(quiet: bool) -> int:
 
 
 def main() -> None:
-    """Run the command line; invalid input prints a message to stderr and exits with code 2."""
+    """Run the command line; invalid input prints a message to stderr and exits with code 2, Ctrl-C with 130."""
     warnings.showwarning = _show_warning
     try:
         sys.exit(app(sys.argv[1:] or ["--help"], prog_name="skasd", standalone_mode=False))
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
         _stop(error)
-    except typer.Abort:
-        _stop("interrupted")
+    except InterruptedCommandError as error:
+        _stop(error, _INTERRUPTED)
+    except (typer.Abort, KeyboardInterrupt):
+        _stop("interrupted", _INTERRUPTED)
     except Exception as error:
         if not hasattr(error, "format_message"):  # a usage error, whose class differs between versions of typer
             raise
         _stop(f"{error.format_message()} See --help.")
 
 
-def _stop(message: object) -> NoReturn:
+def _stop(message: object, status: int = _BAD_INPUT) -> NoReturn:
     typer.echo(f"skasd: {message}", err=True)
-    sys.exit(_BAD_INPUT)
+    sys.exit(status)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import _BaseComposition
 from tqdm import tqdm
 
+from skasd._interrupt import note_interrupt, was_interrupted
 from skasd._parameters import check_integer, check_n_jobs, check_number, check_option
 from skasd._random import local_random_state
 from skasd.base import BaseDetector, NormalScores
@@ -171,9 +172,11 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         learnt = np.setdiff1d(np.arange(len(clips)), kept)
         tasks = [joblib.delayed(_fitted_and_scored)(member, clips, learnt, kept) for member in members]
         done = list(tqdm(self._parallel()(tasks), "detectors", len(tasks), disable=self.verbose < 1))
-        self.estimators_ = [member for member, _ in done]
+        self.estimators_ = [member for member, _, _ in done]
+        if any(is_cut for _, _, is_cut in done):  # a process of its own does not note it here
+            note_interrupt("The training of a detector of the ensemble was interrupted.")
         self.named_estimators_ = dict(zip([name for name, _ in self.estimators], self.estimators_, strict=True))
-        scores = np.array([score for _, score in done])  # (n_estimators, n_held_out)
+        scores = np.array([score for _, score, _ in done])  # (n_estimators, n_held_out)
         self.scales_ = {_ALL: np.sort(scores, axis=1)}
         for group, n_kept in zip(*np.unique(groups[kept], return_counts=True), strict=True):
             if n_kept >= _FEWEST:
@@ -279,11 +282,15 @@ def _container(clips: Clips) -> Any:
     return clips.items if clips.table is None else clips.table
 
 
-def _fitted_and_scored(member: Any, clips: Clips, learnt: np.ndarray, kept: np.ndarray) -> tuple[Any, np.ndarray]:
-    """The detector fitted to all clips, and the scores of the held-out clips by a clone fitted to the others."""
+def _fitted_and_scored(member: Any, clips: Clips, learnt: np.ndarray, kept: np.ndarray) -> tuple[Any, np.ndarray, bool]:
+    """The detector fitted to all clips, scores of held-out clips by a clone fitted to the others, whether one was cut."""
     member.fit(_container(clips))  # first, so that error messages use positions among all clips
     trial = clone(member).fit(_container(clips.take(learnt)))
-    return member, _anomaly_score(trial, _container(clips.take(kept)))
+    return (
+        member,
+        _anomaly_score(trial, _container(clips.take(kept))),
+        was_interrupted(member) or was_interrupted(trial),
+    )
 
 
 def _anomaly_score(member: Any, X: Any) -> np.ndarray:
