@@ -11,7 +11,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from skasd._interrupt import noted_interrupts
-from skasd._parameters import check_number, check_option
+from skasd._parameters import check_number, check_option, numeric_labels
 from skasd._threshold import THRESHOLDS, alarm_threshold
 from skasd.clips import Clips, check_clips
 
@@ -224,7 +224,7 @@ def normals_only(clips: Clips, y: Any) -> Clips:
     if y is None:
         return clips
     check_consistent_length(clips, y)
-    y = column_or_1d(y)
+    y = numeric_labels(column_or_1d(y))
     if y.dtype.kind not in "iuf" or np.isnan(y).any():
         raise ValueError(
             f"Unknown label type: y contains {_strange_labels(y)}; use +1 for normal clips and -1 for anomalies."
