@@ -19,6 +19,7 @@ from skasd.benchmark._suite import Suite
 from skasd.benchmark._task import Task, failed, run_task
 
 Rows = list[dict[str, Any]]  # results of a task
+_MOST_LISTED = 20  # failed tasks in a message
 
 
 def run_suite(
@@ -103,9 +104,11 @@ def run_suite(
                     errors.append(row)
                 else:
                     store.add(row)
+    by_name = {_name(row): row for row in store.rows()}
+    finished = [task for task in tasks if set(task.names) <= set(by_name)]
+    store.forget_errors((task.data, task.detector, task.seed) for task in finished)
     if errors:
         raise RuntimeError(_message(errors, len(tasks), store.folder))
-    by_name = {_name(row): row for row in store.rows()}
     return pd.DataFrame([{**by_name[name], "suite": suite.name} for task in tasks for name in task.names])
 
 
@@ -227,5 +230,9 @@ def _name(row: dict[str, Any]) -> tuple[str, str, str]:
 
 def _message(failed: list[dict[str, Any]], n_tasks: int, folder: Path) -> str:
     lines = [f"{row['detector']} on {row['data']}, seed {row['seed']}: {row['error']}" for row in failed]
-    kept = f"the results of the others are kept, and {folder / 'errors.jsonl'} has the errors."
-    return "\n".join([f"{len(failed)} of {n_tasks} tasks failed; {kept}", *lines])
+    first = (
+        f"{len(failed)} of {n_tasks} tasks failed; the results of the others are kept, and {folder / 'errors.jsonl'} has "
+        f"the errors. The first: {failed[0]['error'].splitlines()[0]}"
+    )
+    more = len(lines) - _MOST_LISTED
+    return "\n".join([first, *lines[:_MOST_LISTED], *([f"and {more} more"] if more > 0 else [])])

@@ -164,6 +164,7 @@ class ProxyAnomalyScorer:
         check_option("metric", metric, ("auc", "partial_auc"))
         check_integer("random_state", random_state, low=0)
         check_number("severity", severity, low=0, above=True)
+        check_number("sample_rate", sample_rate, low=0, above=True)
         self.kinds, self.metric = tuple(kinds), metric
         self.options: dict[str, Any] = {
             "severity": severity,

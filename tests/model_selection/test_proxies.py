@@ -224,6 +224,14 @@ def test_a_search_without_anomalies_finds_a_setting(clips):
     assert as_array.fit(np.stack(clips["waveform"])).best_score_ > 0.5
 
 
+@pytest.mark.parametrize("sample_rate", [float("nan"), 0, -16000, float("inf")])
+def test_a_sample_rate_that_is_none_is_refused(clips, sample_rate):
+    with pytest.raises(ValueError, match=r"sample_rate=.* is out of range"):
+        make_proxy_anomalies(clips, "clicks", sample_rate=sample_rate)
+    with pytest.raises(ValueError, match=r"sample_rate=.* is out of range"):
+        ProxyAnomalyScorer(sample_rate=sample_rate)
+
+
 class LevelDetector(BaseEstimator):
     """As a detector of PyOD: the more outlying a clip, the higher its score. No score_samples."""
 
