@@ -63,7 +63,7 @@ class Results:
         self._append(_ERRORS, json.dumps(row, default=_plain).encode() + b"\n")
 
     def forget_errors(self, names: Iterable[tuple[str, str, int]]) -> None:
-        """Remove the errors of tasks, given by data set, detector and seed, that have results now; an empty file goes too."""
+        """Remove the errors of tasks that have results now: data set, detector and seed of each."""
         file, finished = self.folder / _ERRORS, set(names)
         if not file.exists() or not finished:
             return
