@@ -101,3 +101,23 @@ def check_n_jobs(n_jobs: Any) -> None:
     """Raise unless `n_jobs` is an integer or None, as joblib takes it."""
     if n_jobs is not None:
         check_integer("n_jobs", n_jobs, low=-np.inf, other="None")
+
+
+def numeric_labels(labels: Any) -> np.ndarray:
+    """Labels as an array, as numbers if all of them are numbers in an array of objects, such as one column of a mixed table.
+
+    Parameters
+    ----------
+    labels : array-like
+        Labels of clips.
+
+    Returns
+    -------
+    labels : ndarray
+        The labels; of dtype object only if some are no numbers.
+    """
+    labels = np.asarray(labels)
+    kinds = (numbers.Real, np.number)
+    if labels.dtype == object and all(isinstance(one, kinds) and not isinstance(one, bool) for one in labels.flat):
+        return labels.astype(np.float64)
+    return labels

@@ -10,7 +10,8 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from skasd._parameters import check_number, check_option
+from skasd._interrupt import noted_interrupts
+from skasd._parameters import check_number, check_option, numeric_labels
 from skasd._threshold import THRESHOLDS, alarm_threshold
 from skasd.clips import Clips, check_clips
 
@@ -50,6 +51,8 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
       gamma distribution fitted to the :math:`A` of held-out clips;
     - ``decision_function`` is ``score_samples - offset_``: negative is anomalous;
     - ``predict`` is its sign: +1 normal, -1 anomaly.
+
+    After ``fit``, ``interrupted_`` says whether Ctrl-C ended a training inside it early; a detector without one has False.
 
     A detector with a parameter `feature` reads that column of a clip table; a detector without it reads the feature column
     if there is exactly one.
@@ -93,7 +96,9 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         check_option("threshold", self.threshold, THRESHOLDS)
         clips = normals_only(check_clips(self, X, reset=True, feature=self.feature), y)
         self._threshold_rule = self.contamination, self.threshold
-        scores = self._fit(clips)
+        with noted_interrupts() as interrupts:
+            scores = self._fit(clips)
+        self.interrupted_ = bool(interrupts)
         if scores is None:
             score = self._checked_score(clips)
             scores = NormalScores(score, score)
@@ -219,7 +224,7 @@ def normals_only(clips: Clips, y: Any) -> Clips:
     if y is None:
         return clips
     check_consistent_length(clips, y)
-    y = column_or_1d(y)
+    y = numeric_labels(column_or_1d(y))
     if y.dtype.kind not in "iuf" or np.isnan(y).any():
         raise ValueError(
             f"Unknown label type: y contains {_strange_labels(y)}; use +1 for normal clips and -1 for anomalies."

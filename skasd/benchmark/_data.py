@@ -1,11 +1,13 @@
 """Data sets of a suite: loads the clips of a description and makes a fingerprint of them."""
 
 import hashlib
+import numbers
 import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +87,8 @@ def load_data(description: Any, seed: int = 0) -> SuiteData:
         Either a Bunch with ``data`` and ``target``, and with ``year`` if the clips have domains; or a mapping whose ``kind``
         is one of
 
-        - ``"synthetic"``: options of :func:`skasd.datasets.make_machine_clips`; ``random_state="seed"`` makes other clips
-          for each seed;
+        - ``"synthetic"``: options of :func:`skasd.datasets.make_machine_clips`, with 0 as the default of ``random_state``;
+          ``random_state="seed"`` makes other clips for each seed;
         - ``"dcase"``: options of :func:`skasd.datasets.load_dcase`, or, without ``root``, of
           :func:`skasd.datasets.fetch_dcase`;
         - ``"folder"``: options of :func:`skasd.datasets.load_clip_folder`; only folders called train and test are used;
@@ -104,6 +106,12 @@ def load_data(description: Any, seed: int = 0) -> SuiteData:
     """
     if not isinstance(description, Mapping):
         raise TypeError(f"data is a {type(description).__name__}; a mapping or Bunch is expected.")
+    try:
+        _frozen({name: value for name, value in description.items() if name not in ("data", "target")})
+    except RecursionError as error:
+        raise ValueError(
+            "data is nested too deeply, or contains itself; a mapping of plain options is expected."
+        ) from error
     description, protocol = split_options(description)
     if "data" in description:
         data = _checked(description["data"], description["target"], description.get("year", _YEAR_WITHOUT_DOMAINS))
@@ -160,6 +168,7 @@ def _load(frozen: tuple) -> SuiteData:
     kind = options.pop("kind", None)
     if kind not in _KINDS:
         raise ValueError(f"kind = {kind!r} is unknown; expected one of {', '.join(_KINDS)}.")
+    _refuse_unknown_options(kind, options)
     try:
         return _checked(*_KINDS[kind](options))
     except (TypeError, KeyError) as error:
@@ -168,6 +177,12 @@ def _load(frozen: tuple) -> SuiteData:
 
 def _synthetic(options: dict[str, Any]) -> Loaded:
     year = options.pop("year", _YEAR_WITHOUT_DOMAINS)
+    random_state = options.setdefault("random_state", 0)
+    if isinstance(random_state, bool) or not isinstance(random_state, numbers.Integral):
+        raise ValueError(
+            f"random_state={random_state!r} makes clips that no other process can make again; an integer, or {_SEED!r} for "
+            "other clips with each seed, is expected."
+        )
     clips = make_machine_clips(**options)
     return clips.data, clips.target, year, None
 
@@ -214,6 +229,19 @@ def _log_mels(file: Path, name: str, n_clips: int) -> pd.Series:
     if len(spectrograms) != n_clips:
         raise ValueError(f"{name} has {len(spectrograms)} clips and {file} {n_clips}.")
     return pd.Series(list(spectrograms), dtype=object)
+
+
+def _refuse_unknown_options(kind: str, options: dict[str, Any]) -> None:
+    if kind == "table":  # it says so itself
+        return
+    loaders = {"synthetic": (make_machine_clips,), "dcase": (load_dcase, fetch_dcase), "folder": (load_clip_folder,)}[
+        kind
+    ]
+    known = {name for loader in loaders for name in signature(loader).parameters} - {"return_X_y"} | {"year"}
+    if strange := sorted(set(options) - known):
+        raise ValueError(
+            f"a data set of kind {kind!r} has no option {', '.join(strange)}; its options are {', '.join(sorted(known))}."
+        )
 
 
 _KINDS = {"synthetic": _synthetic, "dcase": _dcase, "folder": _folder, "table": _table}

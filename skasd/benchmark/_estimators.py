@@ -1,5 +1,6 @@
 """Estimators as data: built from tables of a suite file, and described for results."""
 
+import difflib
 import importlib
 import inspect
 import json
@@ -102,11 +103,14 @@ _NOTHING = object()
 
 
 def _class_of(name: str) -> type:
-    for module in map(importlib.import_module, _MODULES):
-        if name in module.__all__:
-            return getattr(module, name)
-    known = [known for module in _MODULES for known in importlib.import_module(module).__all__]
-    raise ValueError(f"class = {name!r} is unknown; expected one of {', '.join(sorted(known))}.")
+    modules = map(importlib.import_module, _MODULES)
+    public = {public: getattr(module, public) for module in modules for public in module.__all__}
+    known = {public: value for public, value in public.items() if isinstance(value, type)}
+    if isinstance(name, str) and name in known:
+        return known[name]
+    near = difflib.get_close_matches(str(name), known, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise ValueError(f"class = {name!r} is unknown; expected one of {', '.join(sorted(known))}.{hint}")
 
 
 def _defaults_of(kind: type) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from filelock import FileLock
+
+from skasd.benchmark._result_row import why_damaged
 
 _LINES, _ERRORS = "results.jsonl", "errors.jsonl"
 
@@ -31,12 +34,9 @@ class Results:
             return []
         by_key = {}
         for number, line in enumerate(file.read_bytes().split(b"\n")[:-1], start=1):
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise ValueError(f"{file}, line {number} is not valid JSON: {error}.") from error
-            if not isinstance(row, dict) or not {"data", "detector", "key", "machines"} <= set(row):
-                raise ValueError(f"{file}, line {number} is not a result of a suite.")
+            row = _decoded(line, f"{file}, line {number}")
+            if reason := why_damaged(row):
+                raise ValueError(f"{file}, line {number} is not a result of a suite: {reason}. Remove the line.")
             by_key[row["data"], row["detector"], row["key"]] = row
         return list(by_key.values())
 
@@ -62,6 +62,22 @@ class Results:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._append(_ERRORS, json.dumps(row, default=_plain).encode() + b"\n")
 
+    def forget_errors(self, names: Iterable[tuple[str, str, int]]) -> None:
+        """Remove the errors of tasks that have results now: data set, detector and seed of each."""
+        file, finished = self.folder / _ERRORS, set(names)
+        if not file.exists() or not finished:
+            return
+        with FileLock(self.folder / ".lock"):
+            lines = file.read_bytes().splitlines(keepends=True)
+            kept = [line for line in lines if not finished & _names_of_error(line)]
+            if len(kept) == len(lines):
+                return
+            part = file.with_suffix(f".{os.getpid()}.part")
+            part.write_bytes(b"".join(kept))
+            part.replace(file)
+            if not kept:
+                file.unlink()
+
     def scores_file(self, row: dict[str, Any]) -> Path:
         """CSV file with the scores of a result."""
         return self.folder / "scores" / f"{row['key']}.csv"
@@ -79,6 +95,22 @@ class Results:
             stream.write(line)
             stream.flush()
             os.fsync(stream.fileno())
+
+
+def _decoded(line: bytes, where: str) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where} is not valid JSON: {error}. Remove the line.") from error
+
+
+def _names_of_error(line: bytes) -> set[tuple[str, str, int]]:
+    """Data set, detector and seed of a line of errors.jsonl; none of a line that is damaged."""
+    try:
+        row = json.loads(line)
+        return {(row["data"], row["detector"], row["seed"])}
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return set()
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from skasd.benchmark._suite import Suite
 from skasd.benchmark._task import Task, failed, run_task
 
 Rows = list[dict[str, Any]]  # results of a task
+_MOST_LISTED = 20  # failed tasks in a message
 
 
 def run_suite(
@@ -59,6 +61,8 @@ def run_suite(
 
     Raises
     ------
+    KeyboardInterrupt
+        If Ctrl-C interrupts it. A task that it breaks off is not finished: no detector keeps what it has learnt by then.
     RuntimeError
         If tasks failed. It is raised after all other tasks have been run, and has the message of each failed task.
     ImportError
@@ -88,7 +92,11 @@ def run_suite(
     left = _unfinished(tasks, store)
     done = _on_cluster(left, scheduler) if scheduler else _here(left, n_jobs)
     errors = []
-    with tqdm(done, "tasks", len(tasks), initial=len(tasks) - len(left), disable=verbose < 1, unit="task") as progress:
+    n_done = len(tasks) - len(left)
+    with (
+        _told_of_interrupt(store, tasks),
+        tqdm(done, "tasks", len(tasks), initial=n_done, disable=verbose < 1, unit="task") as progress,
+    ):
         for rows in progress:
             for row in rows:
                 if "error" in row:
@@ -96,10 +104,25 @@ def run_suite(
                     errors.append(row)
                 else:
                     store.add(row)
+    by_name = {_name(row): row for row in store.rows()}
+    finished = [task for task in tasks if set(task.names) <= set(by_name)]
+    store.forget_errors((task.data, task.detector, task.seed) for task in finished)
     if errors:
         raise RuntimeError(_message(errors, len(tasks), store.folder))
-    by_name = {_name(row): row for row in store.rows()}
     return pd.DataFrame([{**by_name[name], "suite": suite.name} for task in tasks for name in task.names])
+
+
+@contextmanager
+def _told_of_interrupt(store: Results, tasks: list[Task]) -> Iterator[None]:
+    """Say what an interrupted suite keeps."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        n_left = len(_unfinished(tasks, store))
+        raise KeyboardInterrupt(
+            f"The suite was interrupted; {len(tasks) - n_left} of {len(tasks)} tasks are finished and kept in "
+            f"{store.folder}, and the same call runs the others."
+        ) from error
 
 
 def list_tasks(suite: Suite, cache: Path, n_threads: int) -> list[Task]:
@@ -207,5 +230,9 @@ def _name(row: dict[str, Any]) -> tuple[str, str, str]:
 
 def _message(failed: list[dict[str, Any]], n_tasks: int, folder: Path) -> str:
     lines = [f"{row['detector']} on {row['data']}, seed {row['seed']}: {row['error']}" for row in failed]
-    kept = f"the results of the others are kept, and {folder / 'errors.jsonl'} has the errors."
-    return "\n".join([f"{len(failed)} of {n_tasks} tasks failed; {kept}", *lines])
+    first = (
+        f"{len(failed)} of {n_tasks} tasks failed; the results of the others are kept, and {folder / 'errors.jsonl'} has "
+        f"the errors. The first: {failed[0]['error'].splitlines()[0]}"
+    )
+    more = len(lines) - _MOST_LISTED
+    return "\n".join([first, *lines[:_MOST_LISTED], *([f"and {more} more"] if more > 0 else [])])

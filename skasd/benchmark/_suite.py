@@ -192,6 +192,8 @@ def read_suite(source: str | os.PathLike[str]) -> Suite:
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
         return _suite(content, Path(str(source)).stem)
+    except RecursionError as error:
+        raise ValueError(f"{source}: its tables or lists are nested too deeply to be a suite.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, KeyError, ValueError) as error:
         raise ValueError(f"{source}: {error}") from error
 

@@ -23,6 +23,7 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
+from skasd._interrupt import interrupts_end_fits, was_interrupted
 from skasd.benchmark._data import SuiteData, forget_data, load_data
 from skasd.benchmark._estimators import describe_changes, essence, seeded_clone
 from skasd.benchmark._features import FeatureStore
@@ -86,7 +87,7 @@ def _short_hash(text: str) -> str:
 def run_task(task: Task) -> list[dict[str, Any]]:
     """Results of a task, with the scores under ``"scores"``; a failed task has one, with a message under ``"error"``."""
     try:
-        with _ONE_AT_A_TIME, _threads(task.n_threads):
+        with _ONE_AT_A_TIME, _threads(task.n_threads), interrupts_end_fits():
             return list(_results(task))
     except Exception as error:
         return [failed(task, f"{type(error).__name__}: {error}", traceback.format_exc())]
@@ -108,7 +109,7 @@ def _results(task: Task) -> Iterator[dict[str, Any]]:
     train, kept = data.protocol.held_out(train, task.seed)
     detector = seeded_clone(task.entry.prepared(), task.seed, task.n_threads)
     ready = time.perf_counter()
-    detector.fit(data.protocol.hide(train))
+    _fit_whole(detector, data.protocol.hide(train))
     fitted = time.perf_counter()
     shared = {
         **_inputs(task, data, len(train), len(test)),
@@ -138,6 +139,14 @@ def _results(task: Task) -> Iterator[dict[str, Any]]:
             **_where(task.n_threads, detector),
             "scores": {"table": _known(test), "y_true": y_true.tolist(), "score_samples": score_samples.tolist()},
         }
+
+
+def _fit_whole(detector: Any, train: pd.DataFrame) -> Any:
+    """Fit a detector; one whose training was interrupted gives no result."""
+    detector.fit(train)
+    if was_interrupted(detector):
+        raise KeyboardInterrupt("The training was interrupted.")
+    return detector
 
 
 def _loaded(task: Task) -> SuiteData:
@@ -176,7 +185,7 @@ def _proxies_of(
     folds: dict[str | None, list[dict[str, Any]]] = {}
     for learnt, held_out in proxies.folds(train):
         learnt = loaded.protocol.hide(learnt)
-        detector = seeded_clone(task.entry.prepared(), task.seed, task.n_threads).fit(learnt)
+        detector = _fit_whole(seeded_clone(task.entry.prepared(), task.seed, task.n_threads), learnt)
         for way, score in ways_to_score(detector, task.entry.score_with, task.entry.back_ends, learnt).items():
             folds.setdefault(way, []).append(proxies.figures(score, held_out))
     if folds:

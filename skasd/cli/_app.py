@@ -4,20 +4,38 @@ import sys
 import warnings
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+import typer.core
 
+from skasd._interrupt import interrupts_end_fits
 from skasd._version import __version__
 
+_BAD_INPUT, _INTERRUPTED = 2, 130  # exit codes; the second is 128 plus the number of the signal of Ctrl-C
+
+
+class InterruptedCommandError(Exception):
+    """Ctrl-C in a command, which typer would end without a word."""
+
+
+class _Commands(typer.core.TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            with interrupts_end_fits():
+                return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise InterruptedCommandError(str(error) or "interrupted") from error
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="skasd",
     help="Anomalous sound detection for machines: learn from recordings of normal operation, score new ones.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-_BAD_INPUT = 2
 
 
 class Detector(StrEnum):
@@ -100,18 +118,29 @@ def score(
     detector: Annotated[Detector, typer.Option(help="Detector to fit with its default parameters.")] = Detector.twfr,
     sample_rate: Annotated[int, typer.Option(help="Sample rate in Hz; other files are resampled to it.")] = 16000,
     channel: Annotated[str, typer.Option(help="Channel of multichannel files: a number from 0, or mean.")] = "0",
-    out: Annotated[Path | None, typer.Option(help="Folder for anomaly_score.csv and decision_result.csv.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for anomaly_score.csv, the table with a header.")] = None,
     contamination: Contamination = None,
+    one_machine: Annotated[
+        bool,
+        typer.Option("--one-machine", help="Subfolders of the training folder are not machines; fit one detector."),
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")] = False,
+    exit_status: Annotated[bool, typer.Option("--exit-status", help="Exit with 1 if there is an anomaly.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Fit on a folder of normal recordings and score other recordings.
 
-    Prints one line per file: anomaly score (high is anomalous), decision and path. Recordings in subfolders of the training
-    folder whose names indicate anomalies (anomaly, abnormal, faulty ...) are not used for training.
+    Prints one line per file: anomaly score (high is anomalous), decision and path, the most anomalous first. Subfolders of
+    the training folder are machines, each with a detector and a threshold of its own, and a recording is scored as the
+    machine whose folder it is in. Subfolders whose names indicate anomalies (anomaly, abnormal, faulty ...) are not used for
+    training.
+
+    Recordings that cannot be used are listed with the reason, and the others are scored. Exit status: 0, or 2 if a recording
+    could not be used; with --exit-status, 1 if all could be used and one is an anomaly.
     """
     from skasd.cli._score import run_score
 
-    report = run_score(
+    report, status = run_score(
         files,
         train,
         detector=detector.value,
@@ -119,9 +148,13 @@ def score(
         channel=channel,
         out=out,
         contamination=contamination,
+        one_machine=one_machine,
+        strict=strict,
+        exit_status=exit_status,
         verbose=_verbose(quiet),
     )
     typer.echo(report)
+    raise typer.Exit(status)
 
 
 @app.command()
@@ -201,28 +234,26 @@ def _verbose(quiet: bool) -> int:
 
 
 def main() -> None:
-    """Run the command line; invalid input prints one line to stderr and exits with code 2."""
+    """Run the command line; invalid input prints a message to stderr and exits with code 2, Ctrl-C with 130."""
     warnings.showwarning = _show_warning
     try:
         sys.exit(app(sys.argv[1:] or ["--help"], prog_name="skasd", standalone_mode=False))
     except (ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
         _stop(error)
-    except typer.Abort:
-        _stop("interrupted")
+    except InterruptedCommandError as error:
+        _stop(error, _INTERRUPTED)
+    except (typer.Abort, KeyboardInterrupt):
+        _stop("interrupted", _INTERRUPTED)
     except Exception as error:
         if not hasattr(error, "format_message"):  # a usage error, whose class differs between versions of typer
             raise
         _stop(f"{error.format_message()} See --help.")
 
 
-def _stop(message: object) -> NoReturn:
-    typer.echo(f"skasd: {_one_line(message)}", err=True)
-    sys.exit(_BAD_INPUT)
+def _stop(message: object, status: int = _BAD_INPUT) -> NoReturn:
+    typer.echo(f"skasd: {message}", err=True)
+    sys.exit(status)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    typer.echo(f"skasd: warning: {_one_line(message)}", err=True)
-
-
-def _one_line(message: object) -> str:
-    return " ".join(str(message).split())
+    typer.echo(f"skasd: warning: {message}", err=True)

@@ -162,6 +162,11 @@ def _one_request(method: str, url: str, headers: dict[str, str]) -> tuple[reques
     headers = {"Accept-Encoding": "identity", **headers}
     try:
         response = requests.request(method, url, headers=headers, stream=True, timeout=_TIMEOUT, allow_redirects=True)
+    except requests.TooManyRedirects as error:
+        raise ConnectionError(
+            f"{url} leads from one address to the next without end: {error} If the file has moved, pass its new URL in "
+            "`archives`, see fetch_dcase."
+        ) from error
     except (requests.ConnectionError, requests.Timeout) as error:
         return None, str(error)
     return response, f"status {response.status_code} {response.reason}"

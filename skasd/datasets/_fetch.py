@@ -21,6 +21,7 @@ from skasd.datasets._unpack import SCRATCH, check_free_space, unpack
 _HOME = "SKASD_DATA"  # environment variable
 _NOTES = ".fetch"  # hidden, so that load_dcase does not search it
 _NOTE = "fetched.json"
+_HEAD = 512  # bytes that tell a web page
 
 
 def fetch_dcase(
@@ -190,16 +191,28 @@ def _fetch(archive: Archive, root: Path, patience: Patience, *, keep: bool, verb
         known = archive.known_hash or _read_hashes(root).get(archive.url)
         sha256 = download(archive.url, file, known_hash=known, patience=patience, verbose=verbose)
         try:
+            _refuse_web_page(file)
             files = _place(archive, file, root, verbose)
-        except ValueError:
+        except ValueError as error:
             file.unlink()
-            raise
+            raise ValueError(f"{archive.url}: {error}") from error
         if not archive.moves:
             _keep_hash(root, archive.url, sha256)
         n_files = Counter(str(path.parent.relative_to(root)) for path in files)
         _write(notes / _NOTE, {"name": archive.name, "url": archive.url, "sha256": sha256, "n_files": n_files})
         if not keep:
             file.unlink()
+
+
+def _refuse_web_page(file: Path) -> None:
+    """Raise for what a server sends in place of a file: a login, a quota or an error as a web page, with status 200."""
+    with file.open("rb") as stream:
+        start = stream.read(_HEAD).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype html", b"<html", b"<?xml")):
+        raise ValueError(
+            "the server sent a web page in place of the file, which often is a login, a quota or an error; open the address "
+            "in a browser, or pass another one in `archives`."
+        )
 
 
 def _place(archive: Archive, file: Path, root: Path, verbose: int) -> list[Path]:

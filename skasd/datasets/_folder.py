@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from skasd._parameters import check_option
 from skasd.datasets._dcase_truth import read_rows, shortened
 
 COLUMNS = ("path", "machine_type", "section", "domain", "attributes", "split")
@@ -31,6 +33,7 @@ def load_clip_folder(
     *,
     labels: str | os.PathLike[str] | Callable[[Path], int | str | None] | None = "auto",
     extensions: str | Sequence[str] = (".wav", ".flac", ".ogg"),
+    machines: str | None = "folders",
     return_X_y: bool = False,
 ) -> Any:
     """List the recordings in a folder and all its subfolders.
@@ -57,6 +60,14 @@ def load_clip_folder(
         - None: no clip has a label.
     extensions : str or sequence of str, default=(".wav", ".flac", ".ogg")
         Suffixes of the files to list; case does not matter.
+    machines : "folders" or None, default="folders"
+        Which machine a recording is of.
+
+        - ``"folders"``: the folders between ``folder`` and the file are the ``machine_type``, joined with "/", so that
+          detectors learn each machine by itself: ``normal/Pumpe 7/x.wav`` is of ``Pumpe 7``. Folders that name a state or
+          a split (``normal``, ``faulty``, ``train``, ``test`` ...), and folders such as ``audio`` or ``data``, are no part
+          of it. In the layout of MIMII, ``fan/id_00/normal/x.wav``, the machine type is ``fan`` and the section ``"00"``.
+        - None: folders are not machines, for example because they are days; all clips are of one machine.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
 
@@ -68,8 +79,7 @@ def load_clip_folder(
         data : DataFrame
             Clip table, sorted by path, with the columns ``path``, ``machine_type``, ``section``, ``domain``,
             ``attributes`` and ``split``; unknown cells are None. ``split`` is known below ``train`` and ``test``
-            folders. In the layout of MIMII, ``fan/id_00/normal/x.wav``, the section is ``"00"`` and the machine type
-            ``fan``.
+            folders.
         target : ndarray of shape (n_clips,)
             +1 normal, -1 anomaly, 0 unknown.
         DESCR : str
@@ -100,12 +110,13 @@ def load_clip_folder(
     >>> [Path(path).name for path in clips.data["path"]], clips.target
     (['c.wav', 'a.wav', 'b.wav'], array([-1,  1,  1]))
     """
+    check_option("machines", machines, ("folders", None))
     root = existing_folder(folder)
     suffixes = tuple(f".{e.lstrip('.').lower()}" for e in ([extensions] if isinstance(extensions, str) else extensions))
     names = _audio_names(root, suffixes)
     if not names:
         raise ValueError(f"No file ending in {' or '.join(suffixes)} in {root} or below it.")
-    rows = [_row(root, name) for name in names]
+    rows = [_row(root, name, machines) for name in names]
     left_out: list[str] = []
     if callable(labels):
         for row in rows:
@@ -170,14 +181,29 @@ def _audio_names(root: Path, suffixes: tuple[str, ...]) -> list[str]:
     return sorted(file.relative_to(root).as_posix() for file in files if file.name.lower().endswith(suffixes))
 
 
-def _row(root: Path, name: str) -> dict[str, Any]:
+def _row(root: Path, name: str, machines: str | None) -> dict[str, Any]:
     folders = PurePosixPath(name).parts[:-1]
     row: dict[str, Any] = {**dict.fromkeys(COLUMNS), "path": str(root / name), "target": 0}
-    for above, folder in zip((root.name, *folders), folders, strict=False):  # the layout of MIMII: fan/id_00
-        if match := re.fullmatch(r"id_([0-9]{2})", folder):
-            row["machine_type"], row["section"] = above or None, match[1]
+    for folder in folders:
         row["split"] = next((_SPLIT_WORDS[word] for word in _words(folder) if word in _SPLIT_WORDS), row["split"])
+    if machines == "folders":
+        row["machine_type"], row["section"] = _machine_of_folders(root.name, folders)
     return row
+
+
+def _machine_of_folders(root: str, folders: tuple[str, ...]) -> tuple[str | None, str | None]:
+    """Machine type and section of a recording in these folders; umlauts, which systems store in two ways, are composed."""
+    for above, folder in reversed([*zip((root, *folders), folders, strict=False)]):  # the layout of MIMII: fan/id_00
+        if match := re.fullmatch(r"id_([0-9]{2})", folder):
+            return unicodedata.normalize("NFC", above) or None, match[1]
+    return unicodedata.normalize("NFC", "/".join(filter(names_a_machine, folders))) or None, None
+
+
+def names_a_machine(folder: str) -> bool:
+    """Whether the name of a folder may be that of a machine: it is no state, no split and no word such as audio."""
+    words = _words(folder)
+    is_filler = bool(words) and all(word in _FILLERS for word in words)
+    return not is_filler and _state(folder) is None
 
 
 def _words(folder: str) -> list[str]:
@@ -185,11 +211,15 @@ def _words(folder: str) -> list[str]:
 
 
 def _target_of_folders(folders: tuple[str, ...]) -> int:
-    states = [_STATES.get("_".join(w for w in _words(folder) if w not in _FILLERS)) for folder in folders]
-    known = [state for state in states if state is not None]
+    known = [state for state in map(_state, folders) if state is not None]
     if known:
         return known[-1]
     return int(any(_words(folder) in (["train"], ["training"]) for folder in folders))
+
+
+def _state(folder: str) -> int | None:
+    """Label that the name of a folder says, or None."""
+    return _STATES.get("_".join(word for word in _words(folder) if word not in _FILLERS))
 
 
 def _target(label: Any, where: str) -> int:

@@ -1,5 +1,6 @@
 """EnsembleDetector: mean of the standardised scores of several detectors."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from sklearn.base import clone
 from sklearn.utils.metaestimators import _BaseComposition
 from tqdm import tqdm
 
+from skasd._interrupt import note_interrupt, was_interrupted
 from skasd._parameters import check_integer, check_n_jobs, check_number, check_option
 from skasd._random import local_random_state
 from skasd.base import BaseDetector, NormalScores
@@ -42,7 +44,8 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
     held_out : float, default=0.2
         Share of the normal clips of each section and domain that is held out to standardise scores, in (0, 0.5]; at least
         one clip if there are three or more. A copy of each detector is fitted to the other clips and scores the held-out
-        ones; the detector itself is fitted to all clips.
+        ones; the detector itself is fitted to all clips. If the share is fewer than three clips altogether, three copies
+        are fitted, each to two thirds of the clips, and all clips are held out once.
     contamination : float or "auto", default="auto"
         Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of the scores of the
         held-out clips.
@@ -167,13 +170,15 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         groups = clips.group_names(self._group_columns, MACHINE_COLUMNS)
         machines = clips.group_names(MACHINE_COLUMNS, MACHINE_COLUMNS)
         strata = np.array([" | ".join(names) for names in zip(groups, machines, clips.domains(), strict=True)])
-        kept = _held_out(strata, machines, self.held_out, generator)
-        learnt = np.setdiff1d(np.arange(len(clips)), kept)
-        tasks = [joblib.delayed(_fitted_and_scored)(member, clips, learnt, kept) for member in members]
+        parts = _parts(_held_out(strata, machines, self.held_out, generator), machines, generator)
+        kept = np.concatenate(parts)
+        tasks = [joblib.delayed(_fitted_and_scored)(member, clips, parts) for member in members]
         done = list(tqdm(self._parallel()(tasks), "detectors", len(tasks), disable=self.verbose < 1))
-        self.estimators_ = [member for member, _ in done]
+        self.estimators_ = [member for member, _, _ in done]
+        if any(is_cut for _, _, is_cut in done):  # a process of its own does not note it here
+            note_interrupt("The training of a detector of the ensemble was interrupted.")
         self.named_estimators_ = dict(zip([name for name, _ in self.estimators], self.estimators_, strict=True))
-        scores = np.array([score for _, score in done])  # (n_estimators, n_held_out)
+        scores = np.array([score for _, score, _ in done])  # (n_estimators, n_held_out)
         self.scales_ = {_ALL: np.sort(scores, axis=1)}
         for group, n_kept in zip(*np.unique(groups[kept], return_counts=True), strict=True):
             if n_kept >= _FEWEST:
@@ -268,22 +273,46 @@ def _held_out(strata: np.ndarray, machines: np.ndarray, share: float, generator:
         return kept
     name, count = max(zip(*np.unique(machines, return_counts=True), strict=True), key=lambda pair: pair[1])
     if count < 2:
+        given = "1 sample" if len(machines) == 1 else f"{len(machines)} samples, 1 of each machine"
         raise ValueError(
-            "fit was given 1 sample, or 1 of each machine; one machine needs at least two, one of which is held out to set "
-            "the scale."
+            f"fit was given {given}; one machine needs at least two, one of which is held out to set the scale."
         )
     return generator.permutation(np.flatnonzero(machines == name))[:1]
+
+
+def _parts(kept: np.ndarray, machines: np.ndarray, generator: np.random.RandomState) -> list[np.ndarray]:
+    """Positions of clips to hold out, fit by fit: in one fit, or, where those are too few, each clip in one of three.
+
+    Machines with fewer than three clips are learnt from in every fit.
+    """
+    if len(kept) >= _FEWEST:
+        return [kept]
+    rows = [generator.permutation(np.flatnonzero(machines == name)) for name in np.unique(machines)]
+    large = [some for some in rows if len(some) >= _FEWEST]
+    if not large:
+        warnings.warn(
+            f"{len(machines)} clips, and fewer than {_FEWEST} of each machine, are too few to standardise the scores of the "
+            "detectors of an ensemble: the detector whose scores are largest decides. Give more clips.",
+            stacklevel=4,
+        )
+        return [kept]
+    return [np.sort(np.concatenate([some[part::_FEWEST] for some in large])) for part in range(_FEWEST)]
 
 
 def _container(clips: Clips) -> Any:
     return clips.items if clips.table is None else clips.table
 
 
-def _fitted_and_scored(member: Any, clips: Clips, learnt: np.ndarray, kept: np.ndarray) -> tuple[Any, np.ndarray]:
-    """The detector fitted to all clips, and the scores of the held-out clips by a clone fitted to the others."""
+def _fitted_and_scored(member: Any, clips: Clips, parts: list[np.ndarray]) -> tuple[Any, np.ndarray, bool]:
+    """The detector fitted to all clips, scores of held-out clips by clones fitted to the others, whether one was cut."""
     member.fit(_container(clips))  # first, so that error messages use positions among all clips
-    trial = clone(member).fit(_container(clips.take(learnt)))
-    return member, _anomaly_score(trial, _container(clips.take(kept)))
+    scores, is_cut = [], was_interrupted(member)
+    for kept in parts:
+        learnt = np.setdiff1d(np.arange(len(clips)), kept)
+        trial = clone(member).fit(_container(clips.take(learnt)))
+        scores.append(_anomaly_score(trial, _container(clips.take(kept))))
+        is_cut |= was_interrupted(trial)
+    return member, np.concatenate(scores), is_cut
 
 
 def _anomaly_score(member: Any, X: Any) -> np.ndarray:

@@ -161,16 +161,16 @@ class TFgramTransformer(ClipTransformer):
                 plan=plan,
                 seed=seed,
             )
-        self._keep(training.objective.network, fit, training.history)
+        self._keep(training.objective.network, fit, training.history, interrupted=training.interrupted)
 
     def _take_from(self, detector: Any) -> None:
-        self._keep(detector.network_, detector._network_fit, detector.history_)
+        self._keep(detector.network_, detector._network_fit, detector.history_, interrupted=detector.interrupted_)
 
-    def _keep(self, network: Any, fit: NetworkFit, history: list[dict[str, Any]]) -> None:
+    def _keep(self, network: Any, fit: NetworkFit, history: list[dict[str, Any]], *, interrupted: bool) -> None:
         self.network_: nn.Module = network.branches["tfgram"]
         self._inputs = replace(fit.inputs, names=("waveform",))
         self._evaluator = folded(self.network_)
-        self.history_ = history
+        self.history_, self.interrupted_ = history, interrupted
 
     def transform(self, X: Any) -> np.ndarray | pd.DataFrame:
         """Compute the images of the clips.

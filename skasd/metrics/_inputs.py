@@ -28,7 +28,12 @@ def check_scores(score_samples: Any, n_clips: int, y_name: str = "y_true") -> np
         raise ValueError(
             f"{y_name} has {n_clips} clips and score_samples has {len(scores)}; one score per clip is expected."
         )
-    scores = scores.astype(np.float64)
+    if scores.dtype.kind not in "iufbO":
+        raise ValueError(f"score_samples holds values of type {scores.dtype}; numbers are expected.")
+    try:
+        scores = scores.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"score_samples holds values that are not numbers: {error}.") from error
     finite = np.isfinite(scores)
     if not finite.all():
         row = int(np.flatnonzero(~finite)[0])

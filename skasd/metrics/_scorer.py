@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skasd._parameters import check_number, check_option
+from skasd._parameters import check_number, check_option, numeric_labels
 from skasd.metrics._aggregate import AGGREGATIONS, aggregate_score
+from skasd.metrics._estimator_scores import scores_of
 from skasd.metrics._inputs import check_scores
 from skasd.metrics._official import official_score
 from skasd.metrics._official_rules import check_year
@@ -44,7 +45,8 @@ class ClipScorer:
         Parameters
         ----------
         estimator : object
-            Fitted detector with ``score_samples`` or, if it has none, ``decision_function``: high = normal.
+            Fitted detector with ``score_samples`` or, if it has none, ``decision_function``: high = normal. Detectors of
+            PyOD, whose ``decision_function`` is high for outliers, are recognised.
         X : array, list of paths or DataFrame
             Clips. The columns ``machine_type``, ``section`` and ``domain`` of a DataFrame group them.
         y : array-like of shape (n_clips,)
@@ -60,8 +62,8 @@ class ClipScorer:
                 f"{self!r} needs y: +1 for normal clips, -1 for anomalies; got y=None. Pass y to the search or to the "
                 "cross-validation."
             )
-        y = np.asarray(y)
-        score_samples = check_scores(_score(estimator, X), len(y), "y")
+        y = numeric_labels(y)
+        score_samples = check_scores(scores_of(estimator, X), len(y), "y")
         known = _known_truth(y)
         table = X.iloc[known] if isinstance(X, pd.DataFrame) else None
         return self.metric(y[known], score_samples[known], table)
@@ -111,7 +113,8 @@ def make_clip_scorer(
     Notes
     -----
     `GridSearchCV` and `cross_validate` turn an error in a scorer into a warning and a score of NaN, unless
-    ``error_score="raise"`` is set.
+    ``error_score="raise"`` is set. ``cv=3`` is `KFold`, whose folds may lack a class and train on anomalies: use
+    :class:`skasd.model_selection.NormalOnlySplit`.
 
     Examples
     --------
@@ -196,16 +199,6 @@ def _known_truth(y: np.ndarray) -> np.ndarray:
     if np.any(y == 0) and not np.any(y == -1):
         raise ValueError("y holds 0 but no -1; expected +1 for normal, -1 for an anomaly and 0 for an unknown label.")
     return np.flatnonzero(y != 0)
-
-
-def _score(estimator: Any, X: Any) -> Any:
-    for method in ("score_samples", "decision_function"):
-        if hasattr(estimator, method):
-            return getattr(estimator, method)(X)
-    raise TypeError(
-        f"{type(estimator).__name__} has neither score_samples nor decision_function; a clip scorer needs one score per "
-        "clip, high = normal."
-    )
 
 
 auc_scorer = make_clip_scorer("auc")

@@ -32,7 +32,8 @@ def split_units(table: pd.DataFrame | None, n_clips: int, by: str | Iterable[str
     known = _known_columns(table, by)
     if table is None or not known:
         return [Unit(dict.fromkeys(by), np.arange(n_clips))]
-    code = table.groupby(known, sort=False, observed=True).ngroup().to_numpy()
+    columns = table[known].reset_index(drop=True)  # the index may have levels of the same names
+    code = columns.groupby(known, sort=False, observed=True).ngroup().to_numpy()
     order = np.argsort(code, kind="stable")
     pieces = np.split(order, np.flatnonzero(np.diff(code[order])) + 1)
     values = {column: table[column].to_numpy(dtype=object) for column in known}
@@ -59,6 +60,10 @@ def check_expected(units: Iterable[Unit], expected: Mapping[Any, Iterable[Any]] 
     """Raise unless the units are exactly the expected sections of the expected machine types."""
     if expected is None:
         return
+    if not isinstance(expected, Mapping):
+        raise TypeError(
+            f"expected={expected!r} is a {type(expected).__name__}; a mapping of machine types to sections is expected."
+        )
     found = {(unit.key["machine_type"], unit.key["section"]) for unit in units}
     wanted = {(machine_type, section) for machine_type, sections in expected.items() for section in sections}
     for pairs, what in ((wanted - found, "expected but absent"), (found - wanted, "present but not expected")):
@@ -86,7 +91,8 @@ def refuse_unit(unit: Unit, what: str, one_class: str) -> None:
     text = f"No ROC curve for {unit}: {what}, but at least one of each is needed."
     if one_class == "raise":
         raise ValueError(
-            f"{text} Leave these clips out, or pass one_class='skip' if a mean over fewer sections will do."
+            f"{text} Leave these clips out, or pass one_class='skip' if a mean over fewer sections will do. In a "
+            "cross-validation, cv=NormalOnlySplit() of skasd.model_selection gives every fold both classes; cv=3 is KFold."
         )
     warnings.warn(f"{text} It is skipped.", stacklevel=2)
 

@@ -152,7 +152,8 @@ def strata(X: Any, stratify_by: Any, n_clips: int) -> tuple[np.ndarray, list[str
     columns = tuple(column for column in columns if column in present)
     if not columns:
         return np.zeros(n_clips, dtype=np.int64), ["all clips"]
-    code = X.groupby(list(columns), dropna=False, observed=True).ngroup().to_numpy()
+    known = X[list(columns)].reset_index(drop=True)  # the index may have levels of the same names
+    code = known.groupby(list(columns), dropna=False, observed=True).ngroup().to_numpy()
     first = [int(np.flatnonzero(code == value)[0]) for value in range(code.max() + 1)]
     return code, [", ".join(f"{column} {X[column].astype(object).iloc[row]!r}" for column in columns) for row in first]
 

@@ -73,6 +73,7 @@ def make_proxy_anomalies(
     """
     check_option("kind", kind, KINDS)
     check_number("severity", severity, low=0, above=True)
+    check_number("sample_rate", sample_rate, low=0, above=True)
     rng = np.random.RandomState() if random_state is None else check_random_state(random_state)
     if kind == OTHER_MACHINE:
         return _under_another_name(X, rng)

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 
 from skasd._parameters import check_integer, check_number, check_option
 from skasd.metrics import aggregate_score
+from skasd.metrics._estimator_scores import scores_of
 from skasd.model_selection._folds import folds_of_clips
 from skasd.model_selection._normal_only import strata
 from skasd.model_selection._proxies import KINDS, make_proxy_anomalies
@@ -163,6 +164,7 @@ class ProxyAnomalyScorer:
         check_option("metric", metric, ("auc", "partial_auc"))
         check_integer("random_state", random_state, low=0)
         check_number("severity", severity, low=0, above=True)
+        check_number("sample_rate", sample_rate, low=0, above=True)
         self.kinds, self.metric = tuple(kinds), metric
         self.options: dict[str, Any] = {
             "severity": severity,
@@ -177,7 +179,7 @@ class ProxyAnomalyScorer:
         Parameters
         ----------
         estimator : object
-            Fitted detector with ``score_samples``.
+            Fitted detector with ``score_samples``, or else ``decision_function``, as for :class:`skasd.metrics.ClipScorer`.
         X : array, list of paths or clip table
             Clips that the detector was not fitted on.
         y : array-like of shape (n_clips,) or None, default=None
@@ -196,7 +198,7 @@ class ProxyAnomalyScorer:
         Parameters
         ----------
         estimator : object
-            Fitted detector with ``score_samples``.
+            Fitted detector with ``score_samples``, or else ``decision_function``, as for :class:`skasd.metrics.ClipScorer`.
         X : array, list of paths or clip table
             Clips that the detector was not fitted on.
         y : array-like of shape (n_clips,) or None, default=None
@@ -208,7 +210,7 @@ class ProxyAnomalyScorer:
             Value in [0, 1] for each kind, dimensionless; higher is better.
         """
         normal = X if y is None else _rows(X, np.flatnonzero(np.asarray(y) == NORMAL))
-        of_normal = np.asarray(estimator.score_samples(normal))
+        of_normal = np.asarray(scores_of(estimator, normal))
         table = normal if isinstance(normal, pd.DataFrame) else None
         return {kind: self._score(estimator, normal, of_normal, table, kind) for kind in self.kinds}
 
@@ -219,7 +221,7 @@ class ProxyAnomalyScorer:
         self, estimator: Any, normal: Any, of_normal: np.ndarray, table: pd.DataFrame | None, kind: str
     ) -> float:
         proxies = make_proxy_anomalies(normal, kind, **self.options)
-        scores = np.concatenate([of_normal, estimator.score_samples(proxies)])
+        scores = np.concatenate([of_normal, scores_of(estimator, proxies)])
         y_true = np.repeat([1, -1], [len(of_normal), len(scores) - len(of_normal)])
         both = None if table is None else pd.concat([_identity(table), _identity(proxies)], ignore_index=True)
         return aggregate_score(y_true, scores, both, metric=self.metric, one_class="skip")

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from skasd._device import torch_device
+from skasd._interrupt import note_interrupt
 from skasd.training._averaging import Learner
 from skasd.training._callbacks import (
     CosineSchedule,
@@ -41,11 +42,14 @@ class Training:
         Number, losses, learning rate and duration in seconds of each epoch.
     held_out : ndarray of shape (n_held_out,)
         Positions of the clips in the validation set.
+    interrupted : bool, default=False
+        Whether Ctrl-C ended the training before its last epoch.
     """
 
     objective: nn.Module
     history: list[dict[str, Any]]
     held_out: np.ndarray
+    interrupted: bool = False
 
 
 @contextmanager
@@ -102,7 +106,8 @@ def train(
         If the loss becomes NaN or infinite, if there are fewer than two clips or patches to train on, or if a checkpoint
         does not fit.
     KeyboardInterrupt
-        If the training is interrupted before the end of the first epoch; later interrupts only warn.
+        If the training is interrupted before the end of the first epoch; later interrupts only warn, except in suites and
+        commands.
     """
     device, dtype = torch_device(plan.device), next(objective.parameters()).dtype
     learnt, held_out = _split(label, plan.validation_fraction, seed)
@@ -128,7 +133,7 @@ def train(
         net.initialize().partial_fit(data)
     _tell_of_interrupt(net)
     result = (learner.best or learner.result).to("cpu").requires_grad_(True).eval()
-    return Training(result, _epochs(net), held_out)
+    return Training(result, _epochs(net), held_out, net.is_interrupted)
 
 
 def _net(
@@ -194,11 +199,12 @@ def _tell_of_interrupt(net: TrainingNet) -> None:
     n_epochs = int(net.module_.n_epochs)
     if n_epochs == 0:
         raise KeyboardInterrupt("The training was interrupted before the end of the first epoch; nothing was fitted.")
-    warnings.warn(
+    message = (
         f"The training was interrupted in epoch {n_epochs + 1} of {net.max_epochs}; the weights are those of the last "
-        f"complete epoch, {n_epochs}.",
-        stacklevel=7,  # the call of fit
+        f"complete epoch, {n_epochs}."
     )
+    note_interrupt(message)
+    warnings.warn(message, stacklevel=7)  # the call of fit
 
 
 def _epochs(net: TrainingNet) -> list[dict[str, Any]]:

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import pandas as pd
@@ -130,6 +131,39 @@ def test_a_broken_line_is_named(results):
         report(results)
     (results / "results.jsonl").write_text('{"a": 1}\n')
     with pytest.raises(ValueError, match="line 1 is not a result of a suite"):
+        report(results)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda row: row["machines"][0].pop("machine_type"), r"machine_type of machines\[0\] is missing"),
+        (lambda row: row.update(machines=[]), "machines is empty"),
+        (lambda row: row.update(machines=[3]), r"machines\[0\] is no object"),
+        (lambda row: row["machines"][1].update(auc_official="high"), r"auc_official of machines\[1\] is 'high'"),
+        (lambda row: row["official_parts"][0].pop("value"), r"value of official_parts\[0\] is missing"),
+        (lambda row: row.pop("published"), "published is missing"),
+        (lambda row: row.update(date=None), "date is None"),
+        (lambda row: row.update(seed=True), "seed is True"),
+    ],
+)
+def test_a_damaged_line_is_named_with_the_field(results, damage, reason):
+    file = results / "results.jsonl"
+    row = json.loads(file.read_text().splitlines()[2])
+    damage(row)
+    with file.open("a") as stream:
+        stream.write(json.dumps(row) + "\n")
+    with pytest.raises(
+        ValueError, match=rf"results.jsonl, line 9 is not a result of a suite: {reason}. Remove the line."
+    ):
+        report(results)
+
+
+@pytest.mark.parametrize("line", ["[1]", "3", "null", "[" * 100_000])
+def test_a_line_that_is_no_object_is_named(results, line):
+    with (results / "results.jsonl").open("a") as stream:
+        stream.write(line + "\n")
+    with pytest.raises(ValueError, match=r"results.jsonl, line 9 is not"):
         report(results)
 
 

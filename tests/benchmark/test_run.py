@@ -26,6 +26,8 @@ from skasd.detectors import AutoencoderDetector, EnsembleDetector, TWFRDetector
 from skasd.features import LogMelTransformer
 from skasd.metrics import auc_score, official_score, partial_auc_score
 
+NESTED: list = []
+NESTED.append(NESTED)
 TIMES = ("feature_seconds", "fit_seconds", "score_seconds", "peak_bytes", "date")
 
 
@@ -167,6 +169,35 @@ def test_a_failure_leaves_the_others(suite, tmp_path):
     assert len(Results(tmp_path).rows()) == 8
 
 
+def test_the_message_of_failed_tasks_begins_with_the_first_reason(suite, tmp_path):
+    broken = dataclasses.replace(suite, detectors={"bad": FailingDetector()}, seeds=tuple(range(15)))
+    with pytest.raises(RuntimeError) as failure:
+        run_suite(broken, tmp_path)
+    first, *others, last = str(failure.value).splitlines()
+    assert first.startswith("30 of 30 tasks failed; ")
+    assert first.endswith("The first: ValueError: this one never works")
+    assert (len(others), last) == (20, "and 10 more")
+
+
+def test_errors_of_tasks_that_have_results_now_are_removed(suite, tmp_path):
+    detectors = {"mended": FailingDetector(), "broken": FailingDetector()}
+    with pytest.raises(RuntimeError):
+        run_suite(dataclasses.replace(suite, detectors=detectors, seeds=(0,)), tmp_path)
+    with pytest.raises(RuntimeError, match="2 of 4 tasks failed"):
+        run_suite(dataclasses.replace(suite, detectors={**detectors, "mended": TWFRDetector()}, seeds=(0,)), tmp_path)
+    left = [json.loads(line) for line in (tmp_path / "errors.jsonl").read_text().splitlines()]
+    assert {row["detector"] for row in left} == {"broken"}
+    run_suite(dataclasses.replace(suite, detectors=dict.fromkeys(detectors, TWFRDetector()), seeds=(0,)), tmp_path)
+    assert not (tmp_path / "errors.jsonl").exists()
+
+
+def test_synthetic_clips_without_a_seed_are_the_same_in_every_process(tmp_path):
+    fans = {"kind": "synthetic", "machine_types": "fan", "n_train": 6, "duration": 0.5}
+    detectors = {"one": TWFRDetector(n_jobs=1), "other": TWFRDetector(r=1.0, n_jobs=1)}
+    table = run_suite(Suite("two", {"fans": fans}, detectors, seeds=(0,)), tmp_path, n_jobs=2)
+    assert table["fingerprint"].tolist() == [load_data({**fans, "random_state": 0}).fingerprint] * 2
+
+
 def test_pipelines_and_clips_in_memory_run_too(tmp_path):
     clips = make_machine_clips("fan", n_train=8, duration=1.0, random_state=0)
     suite = Suite("mine", {"fans": Bunch(**clips)}, {"pipeline": make_pipeline(LogMelTransformer(), TWFRDetector())})
@@ -258,7 +289,15 @@ def test_what_an_ensemble_is_made_of_is_recorded(suite, tmp_path):
     ("description", "message"),
     [
         ({"kind": "magic"}, "kind = 'magic' is unknown; expected one of synthetic, dcase"),
-        ({"kind": "synthetic", "n_clips": 3}, "kind 'synthetic' cannot be loaded: .*n_clips"),
+        ({"kind": "synthetic", "n_clips": 3}, "kind 'synthetic' has no option n_clips; its options are .*n_train"),
+        ({"kind": "folder", "root": "x"}, "kind 'folder' has no option root; its options are .*folder, labels"),
+        ({"kind": "folder"}, "kind 'folder' cannot be loaded: .*folder"),
+        ({"kind": "dcase", "root": "x", "years": 2023}, "kind 'dcase' has no option years; its options are .*year"),
+        (
+            {"kind": "synthetic", "random_state": None},
+            "random_state=None makes clips that no other process can make again",
+        ),
+        ({"kind": "synthetic", "machine_types": NESTED}, "data is nested too deeply, or contains itself"),
         ({"kind": "table", "clips": "$NOT_SET/clips.csv"}, "environment variable that is not set"),
         ({"kind": "table", "clips": "clips.csv", "label": 1}, "has no label"),
     ],

@@ -79,6 +79,20 @@ def test_wrong_files_are_named(tmp_path, change, message):
         suite_of(tmp_path, FILE.replace(*change))
 
 
+def test_an_unknown_class_lists_classes_and_the_nearest(tmp_path):
+    with pytest.raises(ValueError, match=r"class = 'OSCLDetector' is unknown.*Did you mean OSSCLDetector") as failure:
+        suite_of(tmp_path, FILE.replace("OSSCLDetector", "OSCLDetector"))
+    assert "stat_cluster_ensemble" not in str(failure.value)  # a function
+    for name in ("stat_cluster_ensemble", "train_osscl", ["OSSCLDetector"]):
+        with pytest.raises(ValueError, match="is unknown; expected one of"):
+            build({"class": name})
+
+
+def test_a_file_that_is_nested_too_deeply_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"mine.toml: its tables or lists are nested too deeply"):
+        suite_of(tmp_path, "name = " + "[" * 100_000)
+
+
 def test_a_missing_file_says_what_ships():
     with pytest.raises(FileNotFoundError, match="no suite file slow, and no suite of that name; those are quick"):
         read_suite("slow")

@@ -14,6 +14,7 @@ class FileServer:
     files: dict = field(default_factory=dict)
     cut_after: dict = field(default_factory=dict)  # bytes of each answer
     busy: dict = field(default_factory=dict)  # so many answers are 429
+    moved: dict = field(default_factory=dict)  # path that another one leads to
     without_ranges: bool = False
     without_head: bool = False
     requests: Counter = field(default_factory=Counter)
@@ -23,6 +24,11 @@ class FileServer:
     def answer(self, handler, with_body):
         path, content = handler.path, self.files.get(handler.path)
         self.requests[handler.command, path] += 1
+        if path in self.moved:
+            handler.send_response(302)
+            handler.send_header("Location", self.moved[path])
+            handler.send_header("Content-Length", "0")
+            return handler.end_headers()
         if content is None:
             return handler.send_error(404)
         if self.without_head and not with_body:

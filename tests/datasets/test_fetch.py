@@ -134,6 +134,32 @@ def test_archives_of_one_name_are_told_apart(server, tmp_path):
     assert set(clips.data["machine_type"]) == {"fan", "pump"}
 
 
+@pytest.mark.parametrize("part", ["dev", "ground_truth"])
+@pytest.mark.parametrize("page", [b"\xef\xbb\xbf\n<!DOCTYPE html><p>Please log in", b"<html>", b"<?xml?><Error>"])
+def test_a_web_page_in_place_of_a_file_names_the_address(server, tmp_path, part, page):
+    name = "/dev_data_fan.zip" if part == "dev" else "/ground_truth_fan.csv"
+    server.files = {FAN: zipped(clips_of("fan")), "/eval_data_fan.zip": zipped(clips_of("fan")), name: page}
+    rows = [("2020", "dev", "fan", FAN), ("2020", "eval_train", "fan", "/eval_data_fan.zip")]
+    rows += [("2020", "eval_test", "fan", "/eval_data_fan.zip"), ("2020", part, "fan" if part == "dev" else "", name)]
+    table = table_of(tmp_path, server, rows[-1:] if part == "dev" else rows[1:])
+    with pytest.raises(ValueError, match=rf"^{server.url}{name}: the server sent a web page in place of the file"):
+        fetch_dcase(
+            year=2020,
+            subset="dev" if part == "dev" else "eval",
+            data_home=tmp_path,
+            archives=table,
+            machine_types="fan" if part == "dev" else None,
+        )
+    assert not list((tmp_path / "dcase2020").rglob(name.strip("/")))
+
+
+def test_addresses_that_lead_to_each_other_are_named(server, tmp_path):
+    server.moved = {"/a.zip": "/b.zip", "/b.zip": "/a.zip"}
+    table = table_of(tmp_path, server, [("2020", "dev", "fan", "/a.zip")])
+    with pytest.raises(ConnectionError, match=rf"{server.url}/a.zip leads from one address to the next without end"):
+        fetch_dcase(year=2020, data_home=tmp_path, archives=table, n_retries=3, retry_wait=60.0)
+
+
 def test_what_is_no_zip_is_refused_whatever_its_name(server, tmp_path):
     server.files = {"/dev_fan/content": b"no zip"}
     table = table_of(tmp_path, server, [("2020", "dev", "fan", "/dev_fan/content")])

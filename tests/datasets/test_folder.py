@@ -2,10 +2,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
 from skasd.datasets import load_clip_folder
+from skasd.detectors import TWFRDetector
 
 COLUMNS = ["path", "machine_type", "section", "domain", "attributes", "split"]
 
@@ -93,6 +95,41 @@ def test_the_mimii_layout_gives_machine_type_and_section(tmp_path, given):
     clips = load_clip_folder(tmp_path / given)
     assert clips.data[["machine_type", "section"]].to_numpy().tolist() == [["fan", "06"]] * 2
     assert clips.target.tolist() == [-1, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "machine"),
+    [
+        ("Pumpe 7/a.wav", "Pumpe 7"),
+        ("Lu\u0308fter/a.wav", "Lüfter"),
+        ("normal/Pumpe 7/a.wav", "Pumpe 7"),
+        ("Pumpe 7/faulty/train/a.wav", "Pumpe 7"),
+        ("Halle 2/Pumpe 7/a.wav", "Halle 2/Pumpe 7"),
+        ("audio/Test-01/7/wav/a.wav", "7"),
+        ("test/normal_02/a.wav", None),
+        ("a.wav", None),
+    ],
+)
+def test_folders_are_machines(tmp_path, name, machine):
+    touch(tmp_path / "recordings", name)
+    clips = load_clip_folder(tmp_path / "recordings")
+    assert clips.data.loc[0, ["machine_type", "section"]].tolist() == [machine, None]
+    clips = load_clip_folder(tmp_path / "recordings", machines=None)
+    assert clips.data.loc[0, ["machine_type", "section"]].tolist() == [None, None]
+
+
+def test_each_machine_of_a_folder_has_a_model(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in [f"{machine}/{index}.wav" for machine in ("Pumpe 7", "Lüfter Halle 2") for index in range(3)]:
+        soundfile.write(touch(tmp_path, name) / name, 0.1 * rng.standard_normal(4000), 16000)
+    detector = TWFRDetector(n_jobs=1)
+    assert set(detector.fit(load_clip_folder(tmp_path).data).mixtures_) == {"Pumpe 7", "Lüfter Halle 2"}
+    assert set(detector.fit(load_clip_folder(tmp_path, machines=None).data).mixtures_) == {""}
+
+
+def test_machines_none_of_the_kinds_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="machines='names' is unknown; expected one of 'folders', None"):
+        load_clip_folder(tmp_path, machines="names")
 
 
 def test_real_mimii_recordings_load(real_data):

@@ -242,6 +242,51 @@ def test_no_section_or_domain_is_held_out_as_a_whole(seed, train):
     assert 1 <= detector.scales_[""].shape[1] <= 4
 
 
+@pytest.mark.parametrize("n_clips", [3, 4, 7, 12])
+@pytest.mark.parametrize("combine", ["mean", "rank"])
+def test_few_clips_set_a_scale_too(n_clips, combine, train):
+    """The unit of a detector is of no account: with one held-out clip, nothing was scaled."""
+    few = train[train["machine_type"] == "fan"].iloc[:n_clips]
+
+    def fitted(slope):
+        members = [("one", Level(slope)), ("other", Level(position=1))]
+        return EnsembleDetector(members, combine=combine, random_state=0).fit(few)
+
+    small, large = fitted(1.0), fitted(1e6)
+    assert small.scales_[""].shape == (2, n_clips)
+    np.testing.assert_allclose(small.score_samples(train), large.score_samples(train), rtol=1e-6)
+
+
+def test_every_clip_is_held_out_once_where_clips_are_few(train):
+    seen = []
+
+    class Watched(Level):
+        def fit(self, X, y=None):
+            self.learnt_ = set(X.index)
+            return self
+
+        def score_samples(self, X):
+            seen.append((self.learnt_, set(X.index)))
+            return super().score_samples(X)
+
+    few = train[train["machine_type"] == "fan"].iloc[:7]
+    EnsembleDetector([("level", Watched())], random_state=0).fit(few)
+    assert len(seen) == 3
+    assert all(not learnt & kept and learnt | kept == set(few.index) for learnt, kept in seen)
+    assert set.union(*(kept for _, kept in seen)) == set(few.index)
+
+
+def test_two_clips_set_no_scale_and_the_user_is_told(train):
+    with pytest.warns(UserWarning, match="2 clips, and fewer than 3 of each machine, are too few to standardise"):
+        EnsembleDetector([("level", Level())]).fit(train[:2])
+
+
 def test_a_single_clip_is_refused(train):
-    with pytest.raises(ValueError, match="fit was given 1 sample, or 1 of each machine"):
+    with pytest.raises(ValueError, match="fit was given 1 sample; one machine needs at least two"):
         EnsembleDetector([("level", Level())]).fit(train[:1])
+
+
+def test_one_clip_of_each_machine_is_refused_with_their_number(train):
+    one_each = train.groupby("machine_type").head(1)
+    with pytest.raises(ValueError, match="fit was given 2 samples, 1 of each machine; one machine needs at least two"):
+        EnsembleDetector([("level", Level())]).fit(one_each)

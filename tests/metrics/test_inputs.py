@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -56,6 +58,18 @@ def test_lengths_that_differ_are_both_named(score):
         score([1, -1, 1], [1.0, 2.0])
 
 
+@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("bad", [["a", "b", "c"], [1.0, "b", 2.0], [1.0, None, {}], [1j, 1.0, 2.0]], ids=str)
+def test_scores_that_are_no_numbers_are_named(score, bad):
+    with pytest.raises(ValueError, match="score_samples holds values"):
+        score([1, -1, 1], np.array(bad, dtype=None if bad[0] != 1.0 else object))
+
+
+def test_expected_sections_that_are_no_mapping_are_refused():
+    with pytest.raises(TypeError, match=r"expected=\['fan'\] is a list; a mapping of machine types to sections"):
+        official_score([1, -1], [2.0, 1.0], year=2020, expected=["fan"])
+
+
 def test_scores_with_two_axes_are_refused():
     with pytest.raises(ValueError, match=r"shape \(3, 1\)"):
         auc_score([1, -1, 1], np.zeros((3, 1)))
@@ -71,6 +85,24 @@ def test_labels_may_come_in_any_container(container):
 def test_series_are_taken_by_position():
     y_true = pd.Series([1, -1], index=[1, 0])
     assert auc_score(y_true, pd.Series([2.0, 1.0], index=[0, 1])) == 1
+
+
+def test_columns_that_are_in_the_index_too_are_taken():
+    y_true, scores = [1, -1, 1, -1], [2.0, 1.0, 1.0, 2.0]
+    table = pd.DataFrame({"machine_type": "fan", "section": ["00", "00", "01", "01"], "domain": "source"})
+    indexed = table.set_index(["machine_type", "section", "domain"], drop=False)
+    assert score_table(y_true, scores, indexed)["auc"].tolist() == [1.0, 0.0]
+    for metric in (
+        score_table,
+        lambda y, s, t: summary_table(y, s, t, year=2020),
+        lambda y, s, t: decision_table(y, y, t),
+    ):
+        assert metric(y_true, scores, indexed).equals(metric(y_true, scores, table))
+    draws = [
+        bootstrap_interval(partial(official_score, year=2020), y_true, scores, t, random_state=0)
+        for t in (table, indexed)
+    ]
+    assert draws[0] == draws[1]
 
 
 def test_table_of_another_length_is_refused():

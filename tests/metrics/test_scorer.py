@@ -174,6 +174,71 @@ def test_estimators_of_scikit_learn_have_the_right_sign(feature_clips, estimator
     assert auc_scorer(estimator.fit(features[rows], y[rows]), features, y) > 0.6
 
 
+class PyODBase(BaseEstimator):
+    """As `pyod.models.base.BaseDetector`: a high score is an outlier, labels are 0 and 1."""
+
+    def fit(self, X, y=None):
+        self.decision_scores_ = self.decision_function(X)
+        self.labels_ = (self.decision_scores_ > np.percentile(self.decision_scores_, 90)).astype(int)
+        return self
+
+    def decision_function(self, X):
+        return np.asarray(X).sum(axis=1)
+
+
+class PyODKind(PyODBase):
+    """A detector of the library: its base class is of a module of that name."""
+
+    def fit(self, X, y=None):
+        super().fit(X, y)
+        del self.labels_, self.decision_scores_
+        self.is_fitted_ = True
+        return self
+
+
+PyODKind.__module__ = "pyod.models.knn"
+
+
+@pytest.mark.parametrize("kind", [PyODBase, PyODKind])
+@pytest.mark.parametrize("wrap", [lambda x: x, make_pipeline, lambda x: GridSearchCV(x, {}, scoring=auc_scorer, cv=2)])
+def test_detectors_of_pyod_have_the_right_sign(feature_clips, kind, wrap):
+    X, y, _ = feature_clips
+    features = X[["a", "b"]].to_numpy()
+    estimator = wrap(kind())
+    if isinstance(estimator, GridSearchCV):
+        order = np.argsort(np.arange(len(y)) % 2, kind="stable")  # both folds have both classes
+        estimator.fit(features[order], y[order])
+    else:
+        estimator.fit(features[y == 1])
+    expected = auc_score(y, -estimator.decision_function(features))
+    assert expected > 0.6
+    assert auc_scorer(estimator, features, y) == expected
+
+
+def test_labels_of_clusters_do_not_turn_a_score(scored_table):
+    X, y = scored_table
+    estimator = FixedScores()
+    estimator.labels_ = np.array([0, 1])
+    assert auc_scorer(estimator, X, y) == auc_scorer(FixedScores(), X, y)
+    estimator.decision_scores_, estimator.labels_ = np.zeros(3), np.array([-1, 1])
+    assert auc_scorer(estimator, X, y) == auc_scorer(FixedScores(), X, y)
+
+
+def test_labels_may_be_objects_with_zeros(scored_table):
+    X, y = scored_table
+    expected = auc_scorer(FixedScores(), X, y)
+    padded = pd.concat([X, X.iloc[:2]])
+    for container in (lambda y: np.array(y, dtype=object), lambda y: pd.Series(y, dtype="Int64")):
+        assert auc_scorer(FixedScores(), padded, container([*y, 0, 0])) == expected
+
+
+def test_kfold_is_told_what_to_use_instead(scored_table):
+    X, y = scored_table
+    order = np.argsort(y)
+    with pytest.raises(ValueError, match=r"cv=NormalOnlySplit\(\) of skasd.model_selection.*cv=3 is KFold"):
+        cross_validate(FixedScores(), X.iloc[order], y[order], cv=3, scoring=auc_scorer, error_score="raise")
+
+
 def test_classifier_without_scores_is_refused():
     class Nothing(BaseEstimator):
         pass

@@ -70,6 +70,16 @@ def test_array_and_table_without_sections_split_alike(clips):
         np.testing.assert_array_equal(test, test_too)
 
 
+def test_columns_that_are_in_the_index_too_are_taken(clips, splitter):
+    X, y = clips
+    indexed = X.set_index(["machine_type", "section"], drop=False)
+    for (train, test), (train_of_indexed, test_of_indexed) in zip(
+        splitter.split(X, y), splitter.split(indexed, y), strict=True
+    ):
+        np.testing.assert_array_equal(train, train_of_indexed)
+        np.testing.assert_array_equal(test, test_of_indexed)
+
+
 def test_in_order_each_fold_tests_a_block_of_a_section():
     table = pd.DataFrame({"section": ["00"] * 4 + ["01"] * 4, "machine_type": "fan"})
     table, y = pd.concat([table, table], ignore_index=True), np.repeat([1, -1], 8)

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
@@ -221,3 +222,28 @@ def test_a_search_without_anomalies_finds_a_setting(clips):
     assert (search.cv_results_["mean_test_score"] > 0.5).all()
     as_array = GridSearchCV(TWFRDetector(), {"r": [0.3, 1.0]}, scoring=scoring, cv=cv, error_score="raise")
     assert as_array.fit(np.stack(clips["waveform"])).best_score_ > 0.5
+
+
+@pytest.mark.parametrize("sample_rate", [float("nan"), 0, -16000, float("inf")])
+def test_a_sample_rate_that_is_none_is_refused(clips, sample_rate):
+    with pytest.raises(ValueError, match=r"sample_rate=.* is out of range"):
+        make_proxy_anomalies(clips, "clicks", sample_rate=sample_rate)
+    with pytest.raises(ValueError, match=r"sample_rate=.* is out of range"):
+        ProxyAnomalyScorer(sample_rate=sample_rate)
+
+
+class LevelDetector(BaseEstimator):
+    """As a detector of PyOD: the more outlying a clip, the higher its score. No score_samples."""
+
+    def fit(self, X, y=None):
+        self.normal_ = np.array([level_db(waveform) for waveform in X["waveform"]])
+        self.decision_scores_, self.labels_ = self.decision_function(X), np.array([0, 1])
+        return self
+
+    def decision_function(self, X):
+        return np.abs(np.array([level_db(waveform) for waveform in X["waveform"]]) - self.normal_.mean())
+
+
+def test_detectors_whose_high_score_is_an_outlier_have_the_right_sign(clips):
+    fans = clips[clips["machine_type"] == "fan"]
+    assert ProxyAnomalyScorer(("clicks",), severity=30.0)(LevelDetector().fit(fans), fans) > 0.8

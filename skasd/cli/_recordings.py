@@ -1,0 +1,129 @@
+"""Recordings given on the command line: which files they are, which of them cannot be read, and of which machine each is."""
+
+import os
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from skasd.clips import ClipReader
+from skasd.datasets import load_clip_folder
+from skasd.datasets._folder import existing_folder, names_a_machine
+
+_MOST_LISTED = 5
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording to score.
+
+    Parameters
+    ----------
+    file : str
+        Its path.
+    folders : tuple of str
+        Folders that may name its machine: those below the folder that was given, or else the folders that it lies in.
+    is_below : bool
+        Whether `folders` are below the folder that was given.
+    """
+
+    file: str
+    folders: tuple[str, ...]
+    is_below: bool
+
+
+def list_recordings(given: Iterable[Path]) -> list[Recording]:
+    """Recordings of files and folders, each once; raises if a file does not exist."""
+    given = list(given)
+    missing = [str(path) for path in given if not path.exists()]
+    if missing:
+        raise FileNotFoundError(f"{len(missing)} of {len(given)} files to score do not exist: {', '.join(missing)}.")
+    found: dict[str, Recording] = {}
+    for path in given:
+        for recording in _below(existing_folder(path)) if path.is_dir() else [_recording(str(path))]:
+            found.setdefault(os.path.realpath(recording.file), recording)
+    return list(found.values())
+
+
+def common_folder(given: Iterable[Path]) -> str | None:
+    """Deepest folder that holds all files and folders that were given; None if they are on several drives."""
+    folders = [existing_folder(path) if path.is_dir() else path.absolute().parent for path in given]
+    try:
+        return os.path.commonpath(folders)
+    except ValueError:
+        return None
+
+
+def _below(folder: Path) -> list[Recording]:
+    files = load_clip_folder(folder, labels=None).data["path"]
+    return [_recording(file, Path(file).parent.relative_to(folder).parts) for file in files]
+
+
+def _recording(file: str, below: tuple[str, ...] = ()) -> Recording:
+    folders = tuple(filter(names_a_machine, below))
+    return Recording(file, folders or tuple(filter(names_a_machine, Path(file).absolute().parent.parts)), bool(folders))
+
+
+def why_unreadable(files: Sequence[str], reader: ClipReader, *, strict: bool, verbose: int) -> dict[str, str]:
+    """Read each file once, and return the reason for each that cannot be used; `strict` raises it for the first one."""
+    reasons = {}
+    for file in tqdm(files, "reading", disable=verbose < 1, unit="clip", leave=False):
+        try:
+            reader(file)
+        except (ValueError, TypeError, RuntimeError, OSError, MemoryError) as error:
+            if strict:
+                raise ValueError(f"{shown(file)}: {error}.") from error
+            reasons[file] = str(error)
+    return reasons
+
+
+def listed(reasons: dict[str, str]) -> str:
+    """One line for each of the first files, with its reason."""
+    lines = [f"  {shown(file)}: {reason}" for file, reason in [*reasons.items()][:_MOST_LISTED]]
+    more = len(reasons) - len(lines)
+    return "\n".join([*lines, *([f"  and {more} more"] if more else [])])
+
+
+def shown(path: str) -> str:
+    """Path as text that can be printed and written, even if its bytes are no UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def machine_names(table: pd.DataFrame) -> list[str]:
+    """Machine of each row of a clip table: its machine type, and its section after "/" where it has one; "" if unknown."""
+    pairs = zip(table["machine_type"], table["section"], strict=True)
+    return ["/".join(str(part) for part in pair if part is not None) for pair in pairs]
+
+
+def find_machine(recording: Recording, known: Sequence[str]) -> str | None:
+    """The machine among the known ones that the folders of a recording name, or None.
+
+    Folders below the one that was given may hold others; a recording directly in it has to lie in the folder of its machine.
+    The last part of a machine's name will do where no other machine shares it.
+    """
+    if len(known) == 1:
+        return known[0]
+    folders = [_plain(folder) for folder in recording.folders]
+    last = [_parts(name)[-1:] for name in known]
+    names = [(parts, name) for name in known for parts in (_parts(name), _parts(name)[-1:])]
+    names = [(parts, name) for parts, name in names if len(parts) > 1 or last.count(parts) == 1]
+    found = [(end, len(parts), name) for parts, name in names for end in _ends(folders, parts, recording.is_below)]
+    return max(found)[2] if found else None
+
+
+def _ends(folders: list[str], parts: list[str], anywhere: bool) -> list[int]:
+    """Positions behind the places where the parts of a name stand in a row."""
+    starts = range(len(folders) - len(parts) + 1) if anywhere else [len(folders) - len(parts)]
+    return [start + len(parts) for start in starts if start >= 0 and folders[start : start + len(parts)] == parts]
+
+
+def _parts(machine: str) -> list[str]:
+    return [_plain(part) for part in machine.split("/")]
+
+
+def _plain(name: str) -> str:
+    """Name of a folder as it is compared: systems store umlauts in two ways, and MIMII writes sections as ``id_00``."""
+    return unicodedata.normalize("NFC", name).casefold().removeprefix("id_")

@@ -1,0 +1,82 @@
+"""The table of `skasd score`: one row per recording, for the terminal and as a csv file."""
+
+import csv
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from skasd.cli._recordings import shown
+
+UNSCORED = "unscored"
+_COLUMNS = ("path", "machine", "anomaly_score", "threshold", "decision", "reason")
+_FILE = "anomaly_score.csv"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A recording with its score, or with the reason why it has none.
+
+    Parameters
+    ----------
+    file : str
+        Path of the recording.
+    machine : str
+        Machine whose detector scored it; "" if there is only one without a name, or if it is unknown.
+    anomaly_score, threshold : float or None, default=None
+        High is anomalous; a score above the threshold of its machine is an anomaly.
+    decision : {"normal", "anomaly", "unscored"}, default="unscored"
+        Decision of the detector.
+    reason : str, default=""
+        Why there is no score.
+    """
+
+    file: str
+    machine: str
+    anomaly_score: float | None = None
+    threshold: float | None = None
+    decision: str = UNSCORED
+    reason: str = ""
+
+
+def sort_rows(rows: list[Row]) -> list[Row]:
+    """Rows from the highest to the lowest score above the threshold, then those without a score, by path."""
+    return sorted(rows, key=lambda row: (-_excess(row), row.file))
+
+
+def _excess(row: Row) -> float:
+    if row.anomaly_score is None or row.threshold is None:
+        return -float("inf")
+    return row.anomaly_score - row.threshold
+
+
+def report(rows: list[Row]) -> str:
+    """One line per recording: anomaly score, decision, machine if there are several, path, and why it has no score."""
+    has_machines = any(row.machine for row in rows)
+    scores = ["-" if row.anomaly_score is None else f"{row.anomaly_score:.3f}" for row in rows]
+    columns = [["score", *scores], ["decision", *(row.decision for row in rows)]]
+    if has_machines:
+        columns.append(["machine", *(row.machine or "-" for row in rows)])
+    widths = [max(map(len, column)) for column in columns]
+    paths = ["file", *(shown(row.file) + (f": {_one_line(row.reason)}" if row.reason else "") for row in rows)]
+    lines = []
+    for score, *others, path in zip(*columns, paths, strict=True):
+        cells = [score.rjust(widths[0]), *(cell.ljust(width) for cell, width in zip(others, widths[1:], strict=True))]
+        lines.append("  ".join([*cells, path]))
+    return "\n".join(lines)
+
+
+def write_csv(folder: Path, rows: list[Row], top: str | None) -> Path:
+    """Write the rows with a header into a folder, with paths relative to the folder `top` unless it is None."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _FILE).open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for row in rows:
+            path = Path(os.path.relpath(row.file, top) if top else row.file).as_posix()
+            numbers = ["" if value is None else repr(value) for value in (row.anomaly_score, row.threshold)]
+            writer.writerow([shown(path), row.machine, *numbers, row.decision, _one_line(row.reason)])
+    return folder / _FILE
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
