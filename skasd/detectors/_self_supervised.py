@@ -10,6 +10,7 @@ import numpy as np
 from skasd._random import random_seed
 from skasd.clips import MACHINE_COLUMNS, Clips, noted_feature
 from skasd.clustering import ClipStatistics, StatisticalClusterer
+from skasd.detectors._amount import TrainingAmount
 from skasd.detectors._embedding import EmbeddingDetector, embeddings_of
 from skasd.detectors._machine_scores import ClipOutputs, LearntClips, MachineScores
 from skasd.features._frontend import frontend_of, osscl_frontend, twfr_frontend
@@ -19,6 +20,8 @@ from skasd.objectives._network_options import DualBranchNetOptions
 from skasd.objectives._self_supervised import SelfSupervisedOptions, train_self_supervised
 from skasd.scoring import KMeansScorer, check_scorer
 from skasd.training import ClipStore, TrainingOptions
+
+_AMOUNT = TrainingAmount(batch_size=64, max_epochs=16, least_steps=320)
 
 
 class SelfSupervisedDetector(EmbeddingDetector):
@@ -66,10 +69,12 @@ class SelfSupervisedDetector(EmbeddingDetector):
         Front end that computes the spectrograms for the statistics, see :ref:`features_frontend`; its `sample_rate`,
         `duration` and `short_clips` also determine how clips are read. None uses the front end of :class:`TWFRDetector` for
         the statistics.
-    max_epochs : int, default=16
-        Number of passes over the training clips; the default is that of a later toolkit.
-    batch_size : int, default=64
-        Clips per training step.
+    max_epochs : int or "auto", default="auto"
+        Number of passes over the training clips. ``"auto"`` is the number that gives 320 training steps, and at least the 16
+        of a published toolkit.
+    batch_size : int or "auto", default="auto"
+        Clips per training step. ``"auto"`` is an eighth of the training clips, at least 8 and at most the published 64, so
+        that 60 clips are not trained in one step an epoch. The published setting is ``max_epochs=16, batch_size=64``.
     learning_rate : float, default=1e-3
         Initial learning rate of AdamW.
     training : TrainingOptions or None, default=None
@@ -169,8 +174,8 @@ class SelfSupervisedDetector(EmbeddingDetector):
         clusterer: StatisticalClusterer | None = None,
         scorer: Any = None,
         frontend: Any = None,
-        max_epochs: int = 16,
-        batch_size: int = 64,
+        max_epochs: int | str = "auto",
+        batch_size: int | str = "auto",
         learning_rate: float = 1e-3,
         training: TrainingOptions | None = None,
         device: str = "auto",
@@ -215,7 +220,8 @@ class SelfSupervisedDetector(EmbeddingDetector):
         check_clusterer(self.clusterer)
         if self.scorer is not None:
             check_scorer(self.scorer)
-        options, plan, seed = SelfSupervisedOptions.of(self), self._plan(), random_seed(self.random_state)
+        plan = self._plan(**_AMOUNT.chosen(self.batch_size, self.max_epochs, len(clips)))
+        options, seed = SelfSupervisedOptions.of(self), random_seed(self.random_state)
         fit = self._attribute_fit = AttributeFit.learn(
             clips,
             ("waveform",),
