@@ -62,8 +62,8 @@ class AutoencoderDetector(NetworkDetector):
         `machine_type` and `section`.
     frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
         Front end that computes spectrograms of waveforms and files, see :ref:`features_frontend`; features are used as they
-        are. None uses the front end of the baselines until 2022: 128 Slaney bands, window 1024 and hop 512 samples, padded by
-        reflection. Those since 2023 pad with zeros: ``LogMelTransformer(amin=2.22e-16, pad_mode="constant")``.
+        are. None uses the front end of the baselines until 2022: 128 Slaney bands, window 1024 and hop 512 samples, padded
+        by reflection. Those since 2023 pad with zeros: ``LogMelTransformer(amin=2.22e-16, pad_mode="constant")``.
     feature : str, default="auto"
         Column of a clip table that is read as the spectrogram. ``"auto"`` is the one that the last transformer wrote, or
         else the only feature column.

@@ -12,7 +12,16 @@ PUBLISHED = TrainingAmount(batch_size=64, max_epochs=16, least_steps=320)
 
 @pytest.mark.parametrize(
     ("n_clips", "batch_size", "max_epochs"),
-    [(2, 8, 320), (20, 8, 107), (60, 8, 40), (100, 13, 40), (500, 63, 40), (1000, 64, 20), (1280, 64, 16), (7000, 64, 16)],
+    [
+        (2, 8, 320),
+        (20, 8, 107),
+        (60, 8, 40),
+        (100, 13, 40),
+        (500, 63, 40),
+        (1000, 64, 20),
+        (1280, 64, 16),
+        (7000, 64, 16),
+    ],
 )
 def test_few_clips_have_small_batches_and_many_epochs(n_clips, batch_size, max_epochs):
     assert PUBLISHED.chosen("auto", "auto", n_clips) == {"batch_size": batch_size, "max_epochs": max_epochs}

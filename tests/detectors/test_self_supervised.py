@@ -123,7 +123,7 @@ def test_report_hears_files_at_its_own_sample_rate(train, tmp_path):
     paths = sorted(map(str, tmp_path.glob("*.wav")))
     detector = SelfSupervisedDetector(**{**REPORT, "n_subclusters": 2, "max_epochs": 1, "random_state": 0}).fit(paths)
     assert detector.network_.n_timepoints == 1.2 * len(train["waveform"][0])
-    spectrum, spectrogram = detector.network_.branches
+    _, spectrogram = detector.network_.branches
     assert spectrogram.first_bin == 11  # the first above 200 Hz, of bins of 18.75 Hz
     assert isinstance(spectrogram.second_image, FrequencyAttention)
     assert np.isfinite(detector.score_samples(paths)).all()

@@ -63,7 +63,10 @@ def test_device_path_equals_cpu_path(machine, parameters):
 
 
 @pytest.mark.parametrize(
-    ("parameters", "limits"),  # in dB, of the table in the guide: float32 and float64, CPU and torch, the same near the loudest
+    (
+        "parameters",
+        "limits",
+    ),  # in dB, of the table in the guide: float32 and float64, CPU and torch, the same near the loudest
     [
         ({}, (2.8e-4, 5.1e-4, 2.1e-4)),
         ({"norm": None, "mel_scale": "htk"}, (9.4e-4, 9.9e-4, 3.9e-4)),
