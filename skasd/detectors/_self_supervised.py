@@ -222,10 +222,10 @@ class SelfSupervisedDetector(EmbeddingDetector):
         Parameters
         ----------
         name : {"report", "toolkit"}
-            ``"report"`` has the parts of system 3 of the DCASE 2024 report that are off by default: attention over frequency,
-            the names of the classes as text, and clips at 19.2 kHz. Files are resampled to that rate; arrays and waveforms in
-            a table must have it. ``"toolkit"`` is the training of ASDKit: batches of 64 clips, 16 epochs, and a constant
-            learning rate.
+            ``"report"`` has the parts of system 3 of the DCASE 2024 report that are off by default: attention over
+            frequency, the names of the classes as text, and clips at 19.2 kHz. Files are resampled to that rate; arrays and
+            waveforms in a table must have it. ``"toolkit"`` is the training of ASDKit: batches of 64 clips, 16 epochs, and a
+            constant learning rate.
 
         Returns
         -------
