@@ -69,6 +69,11 @@ def exchanged_parts(
     -------
     parts : list of Tensor of shape (clips, dim)
         Parts after the exchange.
+
+    Notes
+    -----
+    The publication has two parts. With three or more, all but the first come from the same partner here; the toolkit ASDKit
+    draws another partner for each.
     """
     first, *others = parts
     chosen = exchange.is_exchanged[:, None]
@@ -130,6 +135,10 @@ def exchanged_statistics(
     Notes
     -----
     A frame whose bands are all equal becomes constant, with the mean of the partner's frame.
+
+    In the published network all heads follow the exchange, so that the main head, with the original classes, is trained on
+    exchanged clips too. In :class:`~skasd.detectors.SelfSupervisedDetector` only the head of the additional classes sees
+    them, which takes a second forward pass.
     """
     mean = spectrogram.mean(dim=1, keepdim=True)
     spread = spectrogram.std(dim=1, keepdim=True, correction=0)

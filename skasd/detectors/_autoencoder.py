@@ -62,7 +62,8 @@ class AutoencoderDetector(NetworkDetector):
         `machine_type` and `section`.
     frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
         Front end that computes spectrograms of waveforms and files, see :ref:`features_frontend`; features are used as they
-        are. None uses the front end of the baselines: 128 Slaney bands, window 1024 and hop 512 samples.
+        are. None uses the front end of the baselines until 2022: 128 Slaney bands, window 1024 and hop 512 samples, padded
+        by reflection. Those since 2023 pad with zeros: ``LogMelTransformer(amin=2.22e-16, pad_mode="constant")``.
     feature : str, default="auto"
         Column of a clip table that is read as the spectrogram. ``"auto"`` is the one that the last transformer wrote, or
         else the only feature column.
@@ -120,7 +121,8 @@ class AutoencoderDetector(NetworkDetector):
     of all patches of a clip and :math:`\bar r` their mean, the scores are :math:`\overline{r^2}` and, as the code of [2]_
     computes it, :math:`\min_d \bar r^\top \Sigma_d^{-1} \bar r`, in which residuals of opposite signs cancel over the clip.
 
-    Departures from the baselines: the bias of the last layer is initialised with the mean frame, since levels far from 0 dB
+    Departures from the baselines: both ends of a clip are padded by reflection, where the baselines since 2023 pad with
+    zeros; the bias of the last layer is initialised with the mean frame, since levels far from 0 dB
     would otherwise take tens of thousands of steps to learn; the momentum of batch normalisation is 0.1, not 0.01; the
     validation set consists of whole clips, not patches, so that it shares no frames with the training set; the epoch with
     the lowest validation loss is kept; thresholds are computed from scores of clips, while those of 2023 and later are

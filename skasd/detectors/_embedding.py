@@ -26,8 +26,8 @@ _CLIPS_PER_BATCH = 32  # when scoring: large enough for speed, and always the sa
 class NetworkDetector(HasParameterGroups, BaseDetector):
     """Base of detectors that train networks; it combines the parameters of the training into one plan."""
 
-    max_epochs: int
-    batch_size: int
+    max_epochs: Any
+    batch_size: Any
     learning_rate: float
     training: TrainingOptions | None
     device: str
@@ -39,14 +39,13 @@ class NetworkDetector(HasParameterGroups, BaseDetector):
     _idle_training: ClassVar[tuple[str, ...]] = ()  # training options without effect for this detector
     _samplings: ClassVar[tuple[str, ...]] = tuple(SAMPLINGS)
 
-    def _plan(self) -> TrainingPlan:
-        """Checked hyperparameters of the training."""
+    def _plan(self, **chosen: int) -> TrainingPlan:
+        """Checked hyperparameters of the training; `chosen` replaces parameters that follow from the clips."""
         options: TrainingOptions = self._group("training")
         refuse_idle(options, self._idle_training, type(self).__name__)
         check_n_jobs(self.n_jobs)
         return options.plan(
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
+            **{"max_epochs": self.max_epochs, "batch_size": self.batch_size, **chosen},
             learning_rate=self.learning_rate,
             device=self.device,
             verbose=self.verbose,

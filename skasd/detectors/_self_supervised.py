@@ -7,11 +7,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from skasd._parameters import check_option
 from skasd._random import random_seed
 from skasd.clips import MACHINE_COLUMNS, Clips, noted_feature
 from skasd.clustering import ClipStatistics, StatisticalClusterer
+from skasd.detectors._amount import TrainingAmount
 from skasd.detectors._embedding import EmbeddingDetector, embeddings_of
 from skasd.detectors._machine_scores import ClipOutputs, LearntClips, MachineScores
+from skasd.features import LogMelTransformer
 from skasd.features._frontend import frontend_of, osscl_frontend, twfr_frontend
 from skasd.inputs._attribute_fit import AttributeFit, check_clusterer
 from skasd.networks import folded
@@ -19,6 +22,9 @@ from skasd.objectives._network_options import DualBranchNetOptions
 from skasd.objectives._self_supervised import SelfSupervisedOptions, train_self_supervised
 from skasd.scoring import KMeansScorer, check_scorer
 from skasd.training import ClipStore, TrainingOptions
+
+_REPORT_RATE, _NYQUIST = 19_200, 8_000.0  # Hz; the recordings of the challenge have nothing above 8 kHz
+_AMOUNT = TrainingAmount(batch_size=64, max_epochs=16, least_steps=320)
 
 
 class SelfSupervisedDetector(EmbeddingDetector):
@@ -66,10 +72,12 @@ class SelfSupervisedDetector(EmbeddingDetector):
         Front end that computes the spectrograms for the statistics, see :ref:`features_frontend`; its `sample_rate`,
         `duration` and `short_clips` also determine how clips are read. None uses the front end of :class:`TWFRDetector` for
         the statistics.
-    max_epochs : int, default=16
-        Number of passes over the training clips; the default is that of a later toolkit.
-    batch_size : int, default=64
-        Clips per training step.
+    max_epochs : int or "auto", default="auto"
+        Number of passes over the training clips. ``"auto"`` is the number that gives 320 training steps, and at least the 16
+        of a published toolkit.
+    batch_size : int or "auto", default="auto"
+        Clips per training step. ``"auto"`` is an eighth of the training clips, at least 8 and at most the published 64, so
+        that 60 clips are not trained in one step an epoch. The published setting is ``max_epochs=16, batch_size=64``.
     learning_rate : float, default=1e-3
         Initial learning rate of AdamW.
     training : TrainingOptions or None, default=None
@@ -120,15 +128,17 @@ class SelfSupervisedDetector(EmbeddingDetector):
 
     Notes
     -----
-    Departures from [1]_: clips are cut or filled to the median length of the training clips, not to 12 s; the kernels over
-    the spectrum are halved if clips are shorter than 4.4 s; ``label_text`` compares names by their letters, without a
-    language model. Scoring never uses the attributes of a clip.
+    The layers are those of [3]_. Attention over frequency, text of the classes and a sample rate of 19.2 kHz belong to
+    system 3 of [2]_ and are off by default; :meth:`settings` has them. Scoring never uses the attributes of a clip. All
+    departures from the publications are listed in the :ref:`user guide <stat_cluster_departures>`.
 
     References
     ----------
     .. [1] K. Wilkinghoff, "Self-supervised learning for anomalous sound detection", ICASSP 2024. arXiv:2312.09578.
     .. [2] J. Tian et al., "Self-supervised anomalous sound detection with statistical clustering and contrastive learning",
            DCASE 2024 technical report, system 3.
+    .. [3] T. Fujimura et al., "ASDKit: a toolkit for comprehensive evaluation of anomalous sound detection methods", 2025.
+           arXiv:2507.10264.
 
     Examples
     --------
@@ -169,8 +179,8 @@ class SelfSupervisedDetector(EmbeddingDetector):
         clusterer: StatisticalClusterer | None = None,
         scorer: Any = None,
         frontend: Any = None,
-        max_epochs: int = 16,
-        batch_size: int = 64,
+        max_epochs: int | str = "auto",
+        batch_size: int | str = "auto",
         learning_rate: float = 1e-3,
         training: TrainingOptions | None = None,
         device: str = "auto",
@@ -205,6 +215,33 @@ class SelfSupervisedDetector(EmbeddingDetector):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @classmethod
+    def settings(cls, name: str) -> dict[str, Any]:
+        """Parameters of a publication.
+
+        Parameters
+        ----------
+        name : {"report", "toolkit"}
+            ``"report"`` has the parts of system 3 of the DCASE 2024 report that are off by default: attention over
+            frequency, the names of the classes as text, and clips at 19.2 kHz. Files are resampled to that rate; arrays and
+            waveforms in a table must have it. ``"toolkit"`` is the training of ASDKit: batches of 64 clips, 16 epochs, and a
+            constant learning rate.
+
+        Returns
+        -------
+        parameters : dict
+            Arguments of the constructor.
+
+        Examples
+        --------
+        >>> from skasd.detectors import SelfSupervisedDetector
+        >>> detector = SelfSupervisedDetector(**SelfSupervisedDetector.settings("report"))
+        >>> detector.network.frequency_attention, detector.label_text, detector.frontend.sample_rate
+        ('token', 'align', 19200)
+        """
+        check_option("name", name, _SETTINGS)
+        return _SETTINGS[name]()
+
     def _learn(self, clips: Clips) -> MachineScores:
         if (column := noted_feature(clips.table)) is not None:
             warnings.warn(
@@ -215,7 +252,8 @@ class SelfSupervisedDetector(EmbeddingDetector):
         check_clusterer(self.clusterer)
         if self.scorer is not None:
             check_scorer(self.scorer)
-        options, plan, seed = SelfSupervisedOptions.of(self), self._plan(), random_seed(self.random_state)
+        plan = self._plan(**_AMOUNT.chosen(self.batch_size, self.max_epochs, len(clips)))
+        options, seed = SelfSupervisedOptions.of(self), random_seed(self.random_state)
         fit = self._attribute_fit = AttributeFit.learn(
             clips,
             ("waveform",),
@@ -255,3 +293,18 @@ class SelfSupervisedDetector(EmbeddingDetector):
 
     def _run(self, inputs: Iterable[dict[str, np.ndarray] | None]) -> ClipOutputs:
         return ClipOutputs(embeddings_of(self._evaluator, inputs, self._attribute_fit.names, self.device))
+
+
+def _of_report() -> dict[str, Any]:
+    return {
+        "network": DualBranchNetOptions(frequency_attention="token"),
+        "label_text": "align",
+        "frontend": LogMelTransformer(_REPORT_RATE, norm=None, mel_scale="htk", f_max=_NYQUIST),
+    }
+
+
+def _of_toolkit() -> dict[str, Any]:
+    return {"batch_size": 64, "max_epochs": 16, "training": TrainingOptions(schedule="constant")}
+
+
+_SETTINGS = {"report": _of_report, "toolkit": _of_toolkit}

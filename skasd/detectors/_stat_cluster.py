@@ -12,6 +12,7 @@ from skasd._parameters import check_option
 from skasd._random import random_seed
 from skasd.clips import MACHINE_COLUMNS, Clips
 from skasd.clustering import ClipStatistics, StatisticalClusterer
+from skasd.detectors._amount import TrainingAmount
 from skasd.detectors._embedding import EmbeddingDetector, embeddings_of
 from skasd.detectors._machine_scores import ClipOutputs, LearntClips, MachineScores
 from skasd.features._frontend import frontend_of, osscl_frontend, twfr_frontend
@@ -26,6 +27,7 @@ from skasd.objectives._stat_cluster import ClusterOptions, train_clusters
 from skasd.scoring import KMeansScorer, check_scorer
 from skasd.training import ClipStore, Training, TrainingOptions, TrainingPlan
 
+_AMOUNT = TrainingAmount(batch_size=64, max_epochs=8, least_steps=128)
 SYSTEMS = {"clusters": "all", "metadata": "none", "auto": "missing"}  # and which machines are clustered
 
 
@@ -73,11 +75,12 @@ class StatClusterDetector(EmbeddingDetector):
         the only feature column.
     augmentation : SpectrumAugmentation or None, default=None
         Augmentation of the log-mels; see :class:`skasd.augmentations.SpectrumAugmentation`.
-    max_epochs : int, default=8
-        Number of passes over the training clips. The report does not state it; with 8, a thousand clips of ten seconds take
-        less than ten minutes on two cores.
-    batch_size : int, default=64
-        Clips per training step.
+    max_epochs : int or "auto", default="auto"
+        Number of passes over the training clips. ``"auto"`` is the number that gives 128 training steps, and at least 8. The
+        report does not state it; with 8, a thousand clips of ten seconds take less than ten minutes on two cores.
+    batch_size : int or "auto", default="auto"
+        Clips per training step. ``"auto"`` is an eighth of the training clips, at least 8 and at most 64, so that 60 clips
+        are not trained in one step an epoch.
     learning_rate : float, default=1e-3
         Initial learning rate of AdamW. The report uses 1e-4, for an unknown number of epochs.
     training : TrainingOptions or None, default=None
@@ -176,8 +179,8 @@ class StatClusterDetector(EmbeddingDetector):
         frontend: Any = None,
         feature: str = "auto",
         augmentation: Any = None,
-        max_epochs: int = 8,
-        batch_size: int = 64,
+        max_epochs: int | str = "auto",
+        batch_size: int | str = "auto",
         learning_rate: float = 1e-3,
         training: TrainingOptions | None = None,
         device: str = "auto",
@@ -212,7 +215,8 @@ class StatClusterDetector(EmbeddingDetector):
         self.verbose = verbose
 
     def _learn(self, clips: Clips) -> MachineScores:
-        options, plan = self._checked_options(), self._plan()
+        options = self._checked_options()
+        plan = self._plan(**_AMOUNT.chosen(self.batch_size, self.max_epochs, len(clips)))
         seed = random_seed(self.random_state)
         branches = usable_branches(self.branches, clips)
         fit = self._attribute_fit = AttributeFit.learn(

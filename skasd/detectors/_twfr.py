@@ -98,8 +98,9 @@ class TWFRDetector(BaseDetector):
     time above 0.4, averaged over bands and normal clips.
 
     Departures from the paper: 0.1 is added to the variances, because with 1e-6 the covariance of a few hundred clips is
-    almost singular; the fit of mixtures with several components stops at a gain of 1e-3, not 1e-6; r and the number of
-    components are not chosen on labelled test clips; clips are not cut to ten seconds.
+    almost singular; the fit of mixtures with several components stops at a gain of 1e-3 (`tol`), not 1e-6, or after 200
+    iterations (`max_iter`), not 100; r and the number of components are not chosen on labelled test clips; clips are not cut
+    to ten seconds.
 
     References
     ----------

@@ -95,7 +95,8 @@ class LogMelTransformer(ClipTransformer):
     -----
     With `center` and hop length :math:`H`, a clip of :math:`n` time points has :math:`1 + \lfloor n / H \rfloor` frames. One
     that is too short for a frame is zero-padded at the end. float64 input gives float64 output; files and other input give
-    float32. The result equals librosa's ``feature.melspectrogram`` followed by ``power_to_db(top_db=None)`` and, with
+    float32. The result equals librosa's ``feature.melspectrogram`` with the same `pad_mode` (``"constant"`` by default since
+    librosa 0.9) followed by ``power_to_db(top_db=None)`` and, with
     ``norm=None, mel_scale="htk"``, torchaudio's ``MelSpectrogram`` followed by ``AmplitudeToDB``.
 
     References

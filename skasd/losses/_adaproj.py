@@ -60,7 +60,7 @@ def projection_cosine(
 
 
 class AdaProjHead(nn.Module):
-    """AdaProj head: one subspace per class, with the fixed scale of AdaCos.
+    r"""AdaProj head: one subspace per class, with the fixed scale of AdaCos.
 
     Parameters
     ----------
@@ -72,6 +72,12 @@ class AdaProjHead(nn.Module):
         Number of centres that span the subspace of a class.
     trainable : bool, default=True
         Whether the centres are trained. If False, they keep their random initial values.
+
+    Notes
+    -----
+    Departures from the published code, whose scale starts at :math:`\sqrt{2} \ln(C K - 1)` and is adapted in each batch: the
+    scale is :math:`\sqrt{2} \ln(C - 1)` throughout, for :math:`C` classes with :math:`K` centres each, which is where the
+    later toolkit ASDKit lets it start; the centres are trained by default, while the published ones are fixed.
     """
 
     def __init__(self, embedding_dim: int, n_classes: int, *, n_subclusters: int = 16, trainable: bool = True) -> None:

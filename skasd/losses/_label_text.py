@@ -1,7 +1,7 @@
 """Text embeddings of labels, so that classes with similar names start with centres that are close together.
 
 J. Tian et al., "Self-supervised anomalous sound detection with statistical clustering and contrastive learning", DCASE 2024
-technical report, embeds labels as text with a language model; here hashed letter n-grams take its place.
+technical report, embeds labels as text and does not say how; here by hashed letter n-grams, without a language model.
 
 Axes: C labels, D dim of the embedding.
 """

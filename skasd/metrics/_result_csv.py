@@ -43,7 +43,8 @@ def format_result_csv(
     ``Average``. In 2022 there is a line with its name, the header ``section,AUC (source),AUC (target),pAUC,precision
     (source),...``, a row per section, and the rows ``arithmetic mean`` and ``harmonic mean``. Since 2023 there is one
     file per machine type, without its name, with additional columns ``pAUC (source),pAUC (target)``, which use only the
-    anomalies of their own domain.
+    anomalies of their own domain. An empty line follows the rows of each machine type, in every year. The file of 2022 ends
+    with means over all machine types, which are left out here; :func:`official_score` computes the official one.
 
     Parameters
     ----------
@@ -191,8 +192,7 @@ def _block(
         yield [section, *row]
     for name, mean in means.items():
         yield [name, *(mean(values[column]) for column in values)]
-    if machine_type is not None:
-        yield []
+    yield []
 
 
 def _write(lines: Iterable[list[Any]]) -> str:

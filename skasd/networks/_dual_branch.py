@@ -207,7 +207,9 @@ def _left_of(n_bins: int) -> int:
 
 
 class ResidualBlock(nn.Module):
-    """Residual block with pre-activation: two convolutions, squeeze and excitation, and a skip connection.
+    """Residual block: batch normalisation, then two convolutions with squeeze and excitation beside a skip connection.
+
+    The skip connection passes the normalised input, in blocks of stride 1 too, as in the published programs.
 
     Parameters
     ----------
@@ -228,8 +230,7 @@ class ResidualBlock(nn.Module):
             nn.Conv2d(n_out, n_out, 3, 1, 1, bias=False),
             SqueezeExcitation(n_out),
         )
-        self.is_smaller = stride > 1
-        smaller = [nn.MaxPool2d(3, stride, 1), nn.Conv2d(n_in, n_out, 1, bias=False)] if self.is_smaller else []
+        smaller = [nn.MaxPool2d(3, stride, 1), nn.Conv2d(n_in, n_out, 1, bias=False)] if stride > 1 else []
         self.skip = nn.Sequential(*smaller)
 
     def forward(
@@ -237,7 +238,7 @@ class ResidualBlock(nn.Module):
     ) -> Float[Tensor, "clips channels_out frames_out bins_out"]:
         """Map with ceil(T / stride) frames and ceil(K / stride) bins."""
         normalised = self.norm(x)
-        return self.layers(normalised) + self.skip(normalised if self.is_smaller else x)
+        return self.layers(normalised) + self.skip(normalised)
 
 
 class SpectrumNet(nn.Module):

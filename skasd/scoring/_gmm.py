@@ -29,7 +29,8 @@ class GMMScorer(BaseScorer):
         Regularisation added to the variances, in squared units of the embeddings.
     density : {"mixture", "component"}, default="mixture"
         ``"mixture"`` uses the density of the whole mixture. ``"component"`` uses the largest component density without its
-        weight [1]_, so that a rare operating state counts as normal as a frequent one.
+        weight [1]_, as published code of STgram-MFN does too, so that a rare operating state counts as normal as a frequent
+        one. scikit-learn's own mixture has only the former.
     smote_ratio : float, default=0.0
         Minimum size of the target domain relative to the source domain, as in :class:`KNNScorer`.
     smote_neighbors : int, default=2

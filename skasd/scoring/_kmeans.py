@@ -44,8 +44,11 @@ class KMeansScorer(BaseScorer):
     .. math:: A(x) = \min\left(\min_k 1 - x \cdot \mu_k,\ \min_{j \in \mathrm{target}} 1 - x \cdot e_j\right)
 
     with all embeddings and the centres :math:`\mu_k` scaled to unit length. An embedding that equals that of a training clip
-    of the target domain up to rounding is treated as that clip and compared with the others. Departure from some published
-    code, which does not normalise the centres: being shorter than one, they make all source clips look anomalous.
+    of the target domain up to rounding is treated as that clip and compared with the others.
+
+    Departures from published code: some does not normalise the centres; being shorter than one, they make all source clips
+    look anomalous. k-means is started ten times and the best result is kept, where published code leaves the number of
+    starts to scikit-learn, which since version 1.4 is one; and it has the same number of centres for any number of clips.
 
     References
     ----------

@@ -2,11 +2,13 @@ import copy
 
 import numpy as np
 import pytest
+import soundfile
 
 from skasd.datasets import make_machine_clips
 from skasd.detectors import SelfSupervisedDetector
 from skasd.features import LogMelTransformer
 from skasd.networks import SpectrumNet
+from skasd.networks._frequency_attention import FrequencyAttention
 from skasd.objectives import DualBranchNetOptions
 from skasd.scoring import KMeansScorer, KNNScorer
 
@@ -110,6 +112,43 @@ def test_spectra_need_waveforms(train):
 def test_bad_parameters_are_refused(settings, error, message, train):
     with pytest.raises(error, match=message):
         small(**settings).fit(train)
+
+
+REPORT = SelfSupervisedDetector.settings("report")
+
+
+def test_report_hears_files_at_its_own_sample_rate(train, tmp_path):
+    for row, waveform in enumerate(train["waveform"][:8]):
+        soundfile.write(tmp_path / f"{row}.wav", waveform, 16_000)
+    paths = sorted(map(str, tmp_path.glob("*.wav")))
+    detector = SelfSupervisedDetector(**{**REPORT, "n_subclusters": 2, "max_epochs": 1, "random_state": 0}).fit(paths)
+    assert detector.network_.n_timepoints == 1.2 * len(train["waveform"][0])
+    _, spectrogram = detector.network_.branches
+    assert spectrogram.first_bin == 11  # the first above 200 Hz, of bins of 18.75 Hz
+    assert isinstance(spectrogram.second_image, FrequencyAttention)
+    assert np.isfinite(detector.score_samples(paths)).all()
+
+
+@pytest.mark.parametrize(
+    "without",
+    [{"network__frequency_attention": "off"}, {"label_text": "off"}, {"frontend__sample_rate": 16_000}],
+    ids=lambda without: next(iter(without)),
+)
+def test_each_part_of_the_report_changes_scores(without, train):
+    whole = SelfSupervisedDetector(**SelfSupervisedDetector.settings("report"))
+    whole.set_params(n_subclusters=2, max_epochs=1, random_state=0, network__embedding_dim=4)
+    scores = whole.fit(train).score_samples(train)
+    assert np.abs(whole.set_params(**without).fit(train).score_samples(train) - scores).max() > 1e-6
+
+
+def test_toolkit_trains_as_published():
+    plan = SelfSupervisedDetector(**SelfSupervisedDetector.settings("toolkit"))._plan()
+    assert (plan.batch_size, plan.max_epochs, plan.learning_rate, plan.schedule) == (64, 16, 1e-3, "constant")
+
+
+def test_unknown_settings_are_refused():
+    with pytest.raises(ValueError, match="name='paper' is unknown"):
+        SelfSupervisedDetector.settings("paper")
 
 
 @pytest.mark.gpu

@@ -62,6 +62,32 @@ def test_device_path_equals_cpu_path(machine, parameters):
     np.testing.assert_allclose(on_device, transformer.fit_transform(machine[None])[0], rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    (
+        "parameters",
+        "limits",
+    ),  # in dB, of the table in the guide: float32 and float64, CPU and torch, the same near the loudest
+    [
+        ({}, (2.8e-4, 5.1e-4, 2.1e-4)),
+        ({"norm": None, "mel_scale": "htk"}, (9.4e-4, 9.9e-4, 3.9e-4)),
+        ({"n_fft": 2048, "pad_mode": "constant"}, (2.1e-4, 2.7e-4, 9.5e-5)),
+    ],
+    ids=["baselines", "htk", "osscl"],
+)
+def test_rounding_of_real_recordings_is_as_the_guide_says(parameters, limits, real_data):
+    transformer, found = LogMelTransformer(**parameters), []
+    for path in sorted(real_data.rglob("*.wav"))[::40]:
+        clip = soundfile.read(path, dtype="float32", always_2d=True)[0][:, 0]
+        clip /= np.abs(clip).max()
+        single, double = (transformer.fit_transform(clip[None].astype(dtype))[0] for dtype in (np.float32, np.float64))
+        (on_device,) = _on_device([clip], definition=transformer._definition(), device="cpu")
+        is_near = double >= double.max(axis=0) - 60
+        difference = np.abs(on_device - single)
+        found.append([np.abs(single - double).max(), difference.max(), difference[is_near].max()])
+    assert (np.max(found, axis=0) <= np.multiply(limits, 1.5)).all()
+    assert np.max(found) > 1e-5
+
+
 def test_device_path_equals_cpu_path_in_float64(waveform):
     transformer = LogMelTransformer()
     (on_device,) = _on_device([waveform], definition=transformer._definition(), device="cpu")

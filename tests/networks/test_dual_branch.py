@@ -161,9 +161,21 @@ def test_loudest_frame_counts_wherever_it_is():
     torch.testing.assert_close(branch(clip), branch(later), rtol=1e-4, atol=1e-5)
 
 
-def test_block_of_stride_one_adds_its_input():
-    block, x = ResidualBlock(8, 8, 1).eval(), noise(1, 8, 6, 5)
-    torch.testing.assert_close(block(x), x + block.layers(block.norm(x)))
+def test_block_of_stride_one_with_zero_weights_returns_its_normalised_input():
+    block, x = ResidualBlock(8, 8, 1).train(), 3 + 2 * noise(4, 8, 6, 5)
+    with torch.no_grad():
+        block.layers[4].weight.zero_()  # the second convolution
+    centred = x - x.mean(dim=(0, 2, 3), keepdim=True)
+    expected = centred / (centred.square().mean(dim=(0, 2, 3), keepdim=True) + block.norm.eps).sqrt()
+    torch.testing.assert_close(block(x), expected)
+
+
+def test_block_of_stride_one_adds_its_normalised_input():
+    block, x = ResidualBlock(8, 8, 1).eval(), 3 + noise(1, 8, 6, 5)
+    block.norm.running_mean.fill_(3)
+    block.norm.running_var.fill_(4)
+    normalised = (x - 3) / (4 + block.norm.eps) ** 0.5
+    torch.testing.assert_close(block(x), block.layers(normalised) + normalised)
 
 
 def test_block_of_stride_two_adds_its_normalised_input_made_smaller():
