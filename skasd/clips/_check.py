@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import validate_data
 
+from skasd.clips._arrays import as_numpy, as_pandas
 from skasd.clips._clips import Clips
-from skasd.clips._coerce import as_clips, as_numpy, finite_rows, is_clip_table, is_matrix
+from skasd.clips._coerce import finite_rows, is_clip_table, is_matrix, refuse_metadata_as_samples, to_clips
 from skasd.clips._feature_column import ANY_FEATURE, feature_column
+
+_FITTED = {"known": "_clip_kind", "n_bands": "n_features_in_"}
 
 
 def check_clips(estimator: Any, X: Any, *, reset: bool, feature: Any = "auto") -> Clips:
@@ -32,22 +35,33 @@ def check_clips(estimator: Any, X: Any, *, reset: bool, feature: Any = "auto") -
     clips : Clips
         The clips of X.
     """
+    X = as_pandas(X)
     leaves_open = feature is ANY_FEATURE and isinstance(X, pd.DataFrame)
     feature = _column(estimator, X, feature, reset=reset)
     if is_clip_table(X, feature) or not is_matrix(X):
-        clips = as_clips(X, feature=feature)
+        clips = to_clips(X, feature, **_known(estimator, feature, reset=reset))
         if feature is None and clips.kind == "feature":
             raise ValueError(
-                f"X contains features of shape {np.shape(clips.items[0])}; {_name(estimator)} takes waveforms or files. Put "
-                "multichannel clips into the cells of a clip table, as arrays of shape (n_channels, n_timepoints)."
+                f"X contains features of shape {np.shape(clips.items[0])}; {_name(estimator)} takes waveforms or files. A "
+                "waveform has shape (n_timepoints,), or (n_channels, n_timepoints) with at most 8 channels."
             )
         if not leaves_open:
             _check_kind(estimator, clips, reset)
         return clips
+    refuse_metadata_as_samples(X)
     X = validate_data(estimator, as_numpy(X), reset=reset, dtype="numeric", ensure_all_finite=False)
     clips = Clips("waveform", finite_rows(X) if reset else X)  # after fit, each clip is checked when it is read
     _remember_kind(estimator, clips, reset)
     return clips
+
+
+def _known(estimator: Any, feature: Any, *, reset: bool) -> dict[str, Any]:
+    """Kind of clips that the estimator takes or was fitted on, and the number of bands; None where it is open."""
+    if feature is None:
+        return {"known": "waveform"}
+    if reset:
+        return {"known": None}
+    return {name: vars(estimator).get(attribute) for name, attribute in _FITTED.items()}
 
 
 def _column(estimator: Any, X: Any, feature: Any, *, reset: bool) -> Any:
