@@ -47,6 +47,7 @@ def check_clips(estimator: Any, X: Any, *, reset: bool, feature: Any = "auto") -
             )
         if not leaves_open:
             _check_kind(estimator, clips, reset)
+            _check_length(estimator, clips, X, reset)
         return clips
     refuse_metadata_as_samples(X)
     X = validate_data(estimator, as_numpy(X), reset=reset, dtype="numeric", ensure_all_finite=False)
@@ -125,4 +126,17 @@ def _check_kind(estimator: Any, clips: Clips, reset: bool) -> None:
     elif n_bands is not None and known is not None and n_bands != known:
         raise ValueError(
             f"X has features of {n_bands} bands, but {_name(estimator)} is expecting {known} features as input."
+        )
+
+
+def _check_length(estimator: Any, clips: Clips, X: Any, reset: bool) -> None:
+    """Set or compare `n_features_in_` of an array (n_clips, n_channels, n_timepoints), as for an array of two axes."""
+    if clips.kind != "waveform" or getattr(X, "ndim", None) != 3:
+        return
+    n_timepoints, known = int(X.shape[2]), vars(estimator).get("n_features_in_")
+    if reset:
+        estimator.n_features_in_ = n_timepoints
+    elif known is not None and n_timepoints != known:
+        raise ValueError(
+            f"X has {n_timepoints} features, but {_name(estimator)} is expecting {known} features as input."
         )

@@ -136,7 +136,7 @@ def _cell_shape(X: pd.DataFrame, name: Any) -> tuple[int, int] | None:
         return None
     first = next((cell for cell in cells if not _is_empty(cell)), None)
     is_array = first is not None and not isinstance(first, str) and np.ndim(first) == 2
-    return np.shape(first) if is_array else None  # type: ignore[return-value, arg-type]
+    return np.shape(first) if is_array else None  # type: ignore[arg-type]
 
 
 def _is_empty(cell: Any) -> bool:

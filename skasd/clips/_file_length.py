@@ -6,14 +6,13 @@ a pipe cannot know the length, and write a large number in its place; their file
 
 import re
 from pathlib import Path
-
-import soundfile
+from typing import Any
 
 _MOST_FRAMES = 2**48  # libsndfile reports 2**63 - 1 frames for a stream without an end
 _OF_SOUND = re.compile(
     r"^\s*(?:data|SSND|BODY|Data Size|Data length|riff)\s*:?\s*(-?\d+)(?: \(?should be (\d+))?", re.M
 )
-_OF_FRAMES = re.compile(r"^\s*(?:Frames|Cols)\s*:\s*(\d+)", re.M)  # in AIFF, RF64, AVR, MPC 2000 and MATLAB files
+_OF_FRAMES = re.compile(r"(?:^\s*Frames|\bCols)\s*:\s*(\d+)", re.M)  # in AIFF, RF64, AVR, MPC 2000 and MATLAB files
 _CUT_OGG_STREAM = re.compile(r"lacks an end-of-stream bit|without an End-Of-Stream flag|Junk after the last page")
 _SAID_TO_BE_CUT = re.compile(r"[Ss]eems to be a truncated file|File seems to be truncated")  # VOC, MATLAB
 _NIST_COUNT = re.compile(rb"^sample_count -i (\d+)", re.M)
@@ -26,12 +25,12 @@ def is_unknown(n_frames: int) -> bool:
     return n_frames > _MOST_FRAMES
 
 
-def refuse_cut(file: soundfile.SoundFile, path: Path) -> None:
+def refuse_cut(file: Any, path: Path) -> None:
     """Raise if a file ends before the length in its header.
 
     Parameters
     ----------
-    file : SoundFile
+    file : soundfile.SoundFile
         The file, opened.
     path : Path
         Path of the file.
@@ -63,7 +62,7 @@ def _is_placeholder(size: int) -> bool:
     return near or size < 0 or size > _MOST_FRAMES
 
 
-def _nist_count(file: soundfile.SoundFile, path: Path) -> list[int]:
+def _nist_count(file: Any, path: Path) -> list[int]:
     if file.format != "NIST":
         return []
     with path.open("rb") as content:

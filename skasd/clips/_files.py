@@ -9,11 +9,8 @@ import soundfile
 
 from skasd.clips._file_length import is_unknown, refuse_cut
 from skasd.clips._streams import through_pipe, uncounted_mp3, with_true_size
+from skasd.clips._suffixes import CONVERT, FOREIGN_SUFFIXES
 
-FOREIGN_SUFFIXES = (
-    *(".m4a", ".mp4", ".aac", ".wma", ".amr", ".3gp", ".ac3", ".ape", ".wv", ".mka", ".webm", ".dsf", ".tta"),
-)  # audio that libsndfile does not read
-CONVERT = "convert it to WAV or FLAC, for example with 'ffmpeg -i in.m4a out.wav'"
 _FRAMES_PER_BLOCK = 2**16
 
 
@@ -145,4 +142,7 @@ def _why_unreadable(path: Path, error: Exception) -> str:
         return "is empty: zero bytes"
     if path.suffix.lower() in FOREIGN_SUFFIXES:
         return f"is in a format that libsndfile does not read ({path.suffix}); {CONVERT}"
-    return f"is not audio that can be read, or is damaged ({getattr(error, 'error_string', error)})"
+    why = str(getattr(error, "error_string", error))
+    if "does not exist" in why:  # what libsndfile says of a short piece of an MP3 file, for example
+        why = "no audio was found in it"
+    return f"is not audio that can be read, or is damaged ({why})"

@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
+_Order = Literal["little", "big"]
+_SOUND_CHUNKS = {
+    **dict.fromkeys([(b"RIFF", b"WAVE"), (b"RIFX", b"WAVE")], b"data"),
+    **dict.fromkeys([(b"FORM", b"AIFF"), (b"FORM", b"AIFC")], b"SSND"),
+}
 _MP3_COUNT = re.compile(rb"Xing|Info|VBRI")
 _MP3_FRAME_SIZE = 2**12  # more than the first frame of an MP3 file, which holds the number of frames if there is one
 _ID3_HEADER_SIZE = 10
@@ -58,43 +64,36 @@ def with_true_size(path: Path) -> BytesIO | None:
         The corrected file; None if there is no sound.
     """
     content = bytearray(path.read_bytes())
-    position, order = _size_position(content)
+    order: _Order = "little" if content[:4] == b"RIFF" else "big"
+    position = _size_position(content, order)
     if position is None or len(content) > _LARGEST_SIZE:
         return None
-    header = {b"SSND": 8}.get(bytes(content[position - 4 : position]), 0)
-    start = position + 4 if content[:4] != b".snd" else int.from_bytes(content[4:8], order)
-    if start + header >= len(content) or _is_chunks(content, start, order):
+    start = int.from_bytes(content[4:8], order) if content[:4] == b".snd" else position + 4
+    header_size = 8 if content[position - 4 : position] == b"SSND" else 0
+    if start + header_size >= len(content) or _is_chunks(content, start, order):
         return None
     content[position : position + 4] = (len(content) - start).to_bytes(4, order)
     return BytesIO(content)
 
 
-def _size_position(content: bytearray) -> tuple[int | None, str]:
-    """Where the size of the sound is written, and its byte order."""
+def _size_position(content: bytearray, order: _Order) -> int | None:
+    """Where the size of the sound is written."""
     form, kind = bytes(content[:4]), bytes(content[8:12])
     if form == b".snd":
-        return 8, "big"
-    if kind == b"WAVE" and form in (b"RIFF", b"RIFX"):
-        order, wanted = ("little" if form == b"RIFF" else "big"), b"data"
-    elif form == b"FORM" and kind in (b"AIFF", b"AIFC"):
-        order, wanted = "big", b"SSND"
-    else:
-        return None, "big"
-    for name, start, _ in _chunks(content, 12, order):
-        if name == wanted:
-            return start - 4, order
-    return None, order
+        return 8
+    wanted = _SOUND_CHUNKS.get((form, kind))
+    return next((start - 4 for name, start, _ in _chunks(content, 12, order) if name == wanted), None)
 
 
-def _chunks(content: bytearray, position: int, order: str) -> Iterator[tuple[bytes, int, int]]:
+def _chunks(content: bytearray, position: int, order: _Order) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of each chunk."""
     while position + 8 <= len(content):
-        size = int.from_bytes(content[position + 4 : position + 8], order)  # type: ignore[arg-type]
+        size = int.from_bytes(content[position + 4 : position + 8], order)
         yield bytes(content[position : position + 4]), position + 8, position + 8 + size
         position += 8 + size + size % 2
 
 
-def _is_chunks(content: bytearray, position: int, order: str) -> bool:
+def _is_chunks(content: bytearray, position: int, order: _Order) -> bool:
     """Whether further chunks follow up to the end of the file, so that there is no sound."""
     chunks = list(_chunks(content, position, order))
     named = all(name.strip(b" ").isalnum() for name, _, _ in chunks)

@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from skasd.datasets._dcase_truth import read_rows, shortened
+from skasd.datasets._folder_files import audio_names
 
 COLUMNS = ("path", "machine_type", "section", "domain", "attributes", "split")
 
@@ -30,7 +31,7 @@ def load_clip_folder(
     folder: str | os.PathLike[str],
     *,
     labels: str | os.PathLike[str] | Callable[[Path], int | str | None] | None = "auto",
-    extensions: str | Sequence[str] = (".wav", ".flac", ".ogg"),
+    extensions: str | Sequence[str] | None = None,
     return_X_y: bool = False,
 ) -> Any:
     """List the recordings in a folder and all its subfolders.
@@ -55,8 +56,10 @@ def load_clip_folder(
           returns. Other columns of the clip table are read too, and any further columns are ignored. Every file needs
           a row.
         - None: no clip has a label.
-    extensions : str or sequence of str, default=(".wav", ".flac", ".ogg")
-        Suffixes of the files to list; case does not matter.
+    extensions : str, sequence of str or None, default=None
+        Suffixes of the files to list; case does not matter. None lists every format that libsndfile reads: WAV, FLAC, OGG,
+        Opus, MP3, AIFF, AU, CAF, W64, RF64, VOC and NIST. Recordings in another format, M4A or WMA for example, are left
+        out with a warning that names them; convert them first.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
 
@@ -73,7 +76,7 @@ def load_clip_folder(
         target : ndarray of shape (n_clips,)
             +1 normal, -1 anomaly, 0 unknown.
         DESCR : str
-            Description of the folder and its number of clips.
+            Description of the folder, its number of clips, and the files that were passed over.
 
     Raises
     ------
@@ -101,10 +104,7 @@ def load_clip_folder(
     (['c.wav', 'a.wav', 'b.wav'], array([-1,  1,  1]))
     """
     root = existing_folder(folder)
-    suffixes = tuple(f".{e.lstrip('.').lower()}" for e in ([extensions] if isinstance(extensions, str) else extensions))
-    names = _audio_names(root, suffixes)
-    if not names:
-        raise ValueError(f"No file ending in {' or '.join(suffixes)} in {root} or below it.")
+    names, passed_over = audio_names(root, extensions)
     rows = [_row(root, name) for name in names]
     left_out: list[str] = []
     if callable(labels):
@@ -116,6 +116,7 @@ def load_clip_folder(
     elif labels is not None:
         left_out = _join_label_file(labels, names, rows)
     heading = [f"Recordings in {root}."] + ([f"Columns left out: {', '.join(left_out)}."] if left_out else [])
+    heading += [f"Files passed over: {passed_over}."] if passed_over else []
     return clip_bunch(rows, heading, return_X_y=return_X_y)
 
 
@@ -139,21 +140,6 @@ def existing_folder(folder: str | os.PathLike[str]) -> Path:
     return path
 
 
-def walk_folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yield every folder that is not hidden, with the sorted names of its files; links are followed once."""
-    seen: set[str] = set()
-    for here, folders, files in os.walk(root, onerror=_raise, followlinks=True):
-        real = os.path.realpath(here)
-        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
-        if real not in seen:
-            seen.add(real)
-            yield Path(here), sorted(files)
-
-
-def _raise(error: OSError) -> None:
-    raise error
-
-
 def _counts(rows: list[dict[str, Any]]) -> list[str]:
     groups: dict[tuple[str, ...], Counter] = {}
     for row in rows:
@@ -163,11 +149,6 @@ def _counts(rows: list[dict[str, Any]]) -> list[str]:
     lines = [header, *((*group, *map(str, (n.total(), n[1], n[-1], n[0]))) for group, n in groups.items())]
     widths = [max(len(line[i]) for line in lines) for i in range(7)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-
-
-def _audio_names(root: Path, suffixes: tuple[str, ...]) -> list[str]:
-    files = (here / name for here, names in walk_folders(root) for name in names if not name.startswith("."))
-    return sorted(file.relative_to(root).as_posix() for file in files if file.name.lower().endswith(suffixes))
 
 
 def _row(root: Path, name: str) -> dict[str, Any]:
