@@ -11,7 +11,10 @@ _PCM = {np.dtype(name) for name in ("int8", "uint8", "int16", "int32")}
 
 
 def as_numpy(X: Any) -> Any:
-    """Torch tensors, Series and DataFrames as arrays, all else unchanged; tensors are recognised without importing torch."""
+    """Torch tensors, Series and DataFrames as arrays, all else unchanged.
+
+    Tensors are recognised without importing torch.
+    """
     if type(X).__module__.partition(".")[0] == "torch" and hasattr(X, "detach"):
         return _tensor_values(X)
     return X.to_numpy() if isinstance(X, pd.DataFrame | pd.Series | pd.Index) else X

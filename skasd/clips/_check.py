@@ -50,7 +50,8 @@ def check_clips(estimator: Any, X: Any, *, reset: bool, feature: Any = "auto") -
             _check_length(estimator, clips, X, reset)
         return clips
     refuse_metadata_as_samples(X)
-    X = validate_data(estimator, as_numpy(X), reset=reset, dtype="numeric", ensure_all_finite=False)
+    X = [as_numpy(row) for row in X] if isinstance(X, list | tuple) else as_numpy(X)
+    X = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False)
     clips = Clips("waveform", finite_rows(X) if reset else X)  # after fit, each clip is checked when it is read
     _remember_kind(estimator, clips, reset)
     return clips

@@ -111,7 +111,10 @@ def is_matrix(X: Any) -> bool:
         return hasattr(X, "__array__")
     if not X or _holds_paths(X):
         return False
-    return all(np.ndim(row) == 1 for row in X) and len({len(row) for row in X}) == 1
+    same = (
+        len({str(getattr(row, "dtype", None)) for row in X}) == 1
+    )  # as one array, integers would not be scaled any more
+    return same and all(np.ndim(row) == 1 for row in X) and len({len(row) for row in X}) == 1
 
 
 def _is_dict(X: Any) -> bool:

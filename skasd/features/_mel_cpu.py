@@ -69,7 +69,8 @@ def _fill_energy(energy: np.ndarray, spectrum: np.ndarray, power: float) -> None
     np.square(parts, out=parts)
     np.add(parts[:, ::2].T, parts[:, 1::2].T, out=energy)
     if power != 2:
-        np.power(energy, power / 2, out=energy)
+        with np.errstate(over="ignore"):  # the logarithm refuses what is out of range
+            np.power(energy, power / 2, out=energy)
 
 
 def _logarithm(spectrogram: np.ndarray, definition: MelDefinition) -> np.ndarray:

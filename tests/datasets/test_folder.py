@@ -215,7 +215,7 @@ def test_folder_of_recordings_in_another_format_only_says_how_to_convert(tmp_pat
 
 @pytest.mark.parametrize("extensions", [5, [], [1], np.nan])
 def test_extensions_that_are_no_suffixes_are_refused(tmp_path, extensions):
-    with pytest.raises(TypeError, match="extensions=.*a suffix such as '.wav'"):
+    with pytest.raises(TypeError, match=r"extensions=.*a suffix such as '\.wav'"):
         load_clip_folder(touch(tmp_path, "a.wav"), extensions=extensions)
 
 
