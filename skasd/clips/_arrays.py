@@ -7,6 +7,8 @@ import pandas as pd
 
 _LARGEST_SAMPLE = 1e10
 _LARGEST_FEATURE = 1e16  # up to here, sums of squares stay finite in float32
+_LEAST_PCM_PEAK = 128.0
+_FEW_SAMPLES = 1000  # fewer may be integers by chance
 _PCM = {np.dtype(name) for name in ("int8", "uint8", "int16", "int32")}
 
 
@@ -71,6 +73,17 @@ def checked_samples(waveform: np.ndarray) -> tuple[np.ndarray, float]:
     """The waveform and its largest magnitude; raises if it holds NaN, infinity or a sample that no sound has."""
     why = "a waveform holds samples from -1 to 1, so the clip is damaged"
     return waveform, _checked_peak(waveform, _LARGEST_SAMPLE, why)
+
+
+def looks_unscaled(waveform: np.ndarray, peak: float) -> bool:
+    """Whether samples look like integer PCM that was converted to float without scaling.
+
+    They are beyond the full scale of 8 bits, or beyond 1 and all of them integers. The loudest calibrated recordings, in
+    pascal, are neither.
+    """
+    if peak <= 1:
+        return False
+    return peak > _LEAST_PCM_PEAK or (len(waveform) >= _FEW_SAMPLES and bool(np.all(waveform == np.rint(waveform))))
 
 
 def checked_feature(feature: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import soxr
 
 from skasd._parameters import check_integer, check_option
-from skasd.clips._arrays import as_float, as_numpy, checked_samples
+from skasd.clips._arrays import as_float, as_numpy, checked_samples, looks_unscaled
 from skasd.clips._files import file_length, read_channels
 
 
@@ -64,7 +64,7 @@ class ClipReader:
         return self.read(clip)[0]
 
     def read(self, clip: str | os.PathLike | np.ndarray) -> tuple[np.ndarray, float]:
-        """Read a clip as in a call, and return the waveform and the largest magnitude of the samples that were read.
+        """Read a clip as in a call, and say whether its scale looks wrong.
 
         Parameters
         ----------
@@ -75,17 +75,18 @@ class ClipReader:
         -------
         waveform : ndarray of shape (n_timepoints,)
             Samples.
-        peak : float
-            Largest magnitude, dimensionless, before resampling.
+        unscaled : float
+            Largest magnitude, dimensionless, if the samples look like integer PCM that was not scaled to [-1, 1]; else 0.
         """
         if isinstance(clip, str | os.PathLike):
             channels, sample_rate = read_channels(Path(clip))
         else:
             channels, sample_rate = _array_channels(np.asarray(as_numpy(clip))), self.sample_rate
         waveform, peak = checked_samples(self._pick(channels))
+        unscaled = peak if looks_unscaled(waveform, peak) else 0.0
         if sample_rate != self.sample_rate:
             waveform = self._resampled(waveform, sample_rate)
-        return self._fitted(waveform), peak
+        return self._fitted(waveform), unscaled
 
     def _pick(self, channels: np.ndarray) -> np.ndarray:
         if isinstance(self.channel, str):

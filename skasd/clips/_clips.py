@@ -20,7 +20,6 @@ MACHINE_COLUMNS = ("machine_type", "section")  # usual columns that define a mac
 
 _FEW_CLIPS = 4  # up to this many, starting threads costs more time than it saves
 _CLIPS_PER_TASK = 8
-_UNSCALED_PEAK = 100.0  # 40 dB over full scale; the loudest calibrated recordings, in pascal, stay below it
 _DOMAINS = ("source", "target")
 
 
@@ -182,13 +181,13 @@ class Clips:
         read = _read_feature if self.kind == "feature" else reader.read
         failures, loud = [], []
         outcomes = _run([(_attempt, function, read, item) for item in self.items], n_jobs)
-        for position, (result, reason, peak) in enumerate(
+        for position, (result, reason, unscaled) in enumerate(
             tqdm(outcomes, title, len(self), disable=verbose < 1, unit="clip")
         ):
             if reason is not None:
                 failures.append(f"{self.name(position)}: {reason}")
-            if peak > _UNSCALED_PEAK:
-                loud.append((self.name(position), peak))
+            if unscaled:
+                loud.append((self.name(position), unscaled))
             yield result
         if failures:
             raise ValueError(_failure_message(failures, len(self)))
@@ -211,7 +210,7 @@ def _as_names(cells: np.ndarray, *, escape: bool) -> np.ndarray:
 
 
 def _read_feature(item: Any) -> tuple[np.ndarray, float]:
-    """A feature as floats, and 0 in place of the peak of a waveform."""
+    """A feature as floats, and 0 because no scale is expected of it."""
     feature = np.asarray(as_numpy(item))
     if feature.ndim != 2 or feature.size == 0 or feature.dtype.kind not in "fiu":
         raise ValueError(
@@ -221,19 +220,19 @@ def _read_feature(item: Any) -> tuple[np.ndarray, float]:
 
 
 def _attempt(function: Callable, read: Callable, item: Any) -> tuple[Any, str | None, float]:
-    """Result of the function, why there is none, and the largest magnitude of a waveform."""
+    """Result of the function, why there is none, and what `ClipReader.read` says of the scale."""
     if isinstance(item, BadCell):
         return None, item.reason, 0.0
     try:
-        values, peak = read(item)
+        values, unscaled = read(item)
     except ValueError as error:
         return None, str(error), 0.0
     except (TypeError, RuntimeError, OSError, MemoryError) as error:
         return None, f"cannot be read: {error}", 0.0
     try:
-        return function(values), None, peak
+        return function(values), None, unscaled
     except ValueError as error:  # the clip was read, but cannot be used
-        return None, str(error), peak
+        return None, str(error), unscaled
 
 
 def _run(tasks: list[tuple], n_jobs: int | None) -> Iterator[Any]:
@@ -259,9 +258,9 @@ def _workers(n_jobs: int | None) -> dict[str, Any]:
 
 def _loud_message(name: str, peak: float, n_loud: int, n_clips: int) -> str:
     return (
-        f"{n_loud} of {n_clips} clips hold samples beyond {_UNSCALED_PEAK:g} ({name}: {peak:.6g}), where -1 to 1 is "
-        "expected. They look like integer PCM that was converted to float without scaling, and their levels are not "
-        "comparable with those of files: divide 16-bit samples by 32768, or give the integers."
+        f"{n_loud} of {n_clips} clips hold samples up to {peak:.6g} ({name}), where -1 to 1 is expected. They look like "
+        "integer PCM that was converted to float without scaling, and their levels are not comparable with those of files: "
+        "divide 16-bit samples by 32768, or give the integers as int16."
     )
 
 

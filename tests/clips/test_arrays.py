@@ -59,15 +59,18 @@ def test_features_of_the_other_byte_order_keep_their_precision():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
 def test_integers_that_were_converted_without_scaling_give_a_warning(tone, dtype):
     loud = (tone * 2**15).astype(dtype)
-    with pytest.warns(
-        UserWarning, match=r"1 of 2 clips hold samples beyond 100 \(clip 1: 16384\).*divide 16-bit samples"
-    ):
+    with pytest.warns(UserWarning, match=r"1 of 2 clips hold samples up to 16384 \(clip 1\).*divide 16-bit samples"):
         waveforms([loud / 2**15, loud])
+
+
+def test_quiet_integers_that_were_not_scaled_give_a_warning(tone):
+    with pytest.warns(UserWarning, match=r"samples up to 6 \(clip 0\)"):
+        waveforms([np.round(12 * tone)])
 
 
 def test_unscaled_float_file_gives_a_warning(write, tone):
     path = write("loud.wav", tone * 2**15, subtype="FLOAT")
-    with pytest.warns(UserWarning, match=r"loud\.wav: 16384"):
+    with pytest.warns(UserWarning, match=r"samples up to 16384 \(.*loud\.wav\)"):
         waveforms([path])
 
 
