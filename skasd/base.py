@@ -117,6 +117,12 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
                 f"{type(self).__name__}._anomaly_score returned shape {score.shape} for {len(clips)} clips; "
                 f"({len(clips)},) is expected."
             )
+        if not np.isfinite(score).all():
+            position = int(np.argmin(np.isfinite(score)))
+            raise ValueError(
+                f"The anomaly score of {clips.name(position)} is {score[position]}. Its values are out of the range that "
+                f"{type(self).__name__} can compute with; look at the clip, and at parameters with extreme values."
+            )
         return score
 
     def _offset(self, clips: Clips | None, scores: NormalScores) -> float:

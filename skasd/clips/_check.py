@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import validate_data
 
+from skasd.clips._arrays import as_numpy, as_pandas
 from skasd.clips._clips import Clips
-from skasd.clips._coerce import as_clips, as_numpy, finite_rows, is_clip_table, is_matrix
+from skasd.clips._coerce import finite_rows, is_clip_table, is_matrix, refuse_metadata_as_samples, to_clips
 from skasd.clips._feature_column import ANY_FEATURE, feature_column
+
+_FITTED = {"known": "_clip_kind", "n_bands": "n_features_in_"}
 
 
 def check_clips(estimator: Any, X: Any, *, reset: bool, feature: Any = "auto") -> Clips:
@@ -32,22 +35,35 @@ def check_clips(estimator: Any, X: Any, *, reset: bool, feature: Any = "auto") -
     clips : Clips
         The clips of X.
     """
+    X = as_pandas(X)
     leaves_open = feature is ANY_FEATURE and isinstance(X, pd.DataFrame)
     feature = _column(estimator, X, feature, reset=reset)
     if is_clip_table(X, feature) or not is_matrix(X):
-        clips = as_clips(X, feature=feature)
+        clips = to_clips(X, feature, **_known(estimator, feature, reset=reset))
         if feature is None and clips.kind == "feature":
             raise ValueError(
-                f"X contains features of shape {np.shape(clips.items[0])}; {_name(estimator)} takes waveforms or files. Put "
-                "multichannel clips into the cells of a clip table, as arrays of shape (n_channels, n_timepoints)."
+                f"X contains features of shape {np.shape(clips.items[0])}; {_name(estimator)} takes waveforms or files. A "
+                "waveform has shape (n_timepoints,), or (n_channels, n_timepoints) with at most 8 channels."
             )
         if not leaves_open:
             _check_kind(estimator, clips, reset)
+            _check_length(estimator, clips, X, reset)
         return clips
-    X = validate_data(estimator, as_numpy(X), reset=reset, dtype="numeric", ensure_all_finite=False)
+    refuse_metadata_as_samples(X)
+    X = [as_numpy(row) for row in X] if isinstance(X, list | tuple) else as_numpy(X)
+    X = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False)
     clips = Clips("waveform", finite_rows(X) if reset else X)  # after fit, each clip is checked when it is read
     _remember_kind(estimator, clips, reset)
     return clips
+
+
+def _known(estimator: Any, feature: Any, *, reset: bool) -> dict[str, Any]:
+    """Kind of clips that the estimator takes or was fitted on, and the number of bands; None where it is open."""
+    if feature is None:
+        return {"known": "waveform"}
+    if reset:
+        return {"known": None}
+    return {name: vars(estimator).get(attribute) for name, attribute in _FITTED.items()}
 
 
 def _column(estimator: Any, X: Any, feature: Any, *, reset: bool) -> Any:
@@ -111,4 +127,17 @@ def _check_kind(estimator: Any, clips: Clips, reset: bool) -> None:
     elif n_bands is not None and known is not None and n_bands != known:
         raise ValueError(
             f"X has features of {n_bands} bands, but {_name(estimator)} is expecting {known} features as input."
+        )
+
+
+def _check_length(estimator: Any, clips: Clips, X: Any, reset: bool) -> None:
+    """Set or compare `n_features_in_` of an array (n_clips, n_channels, n_timepoints), as for an array of two axes."""
+    if clips.kind != "waveform" or getattr(X, "ndim", None) != 3:
+        return
+    n_timepoints, known = int(X.shape[2]), vars(estimator).get("n_features_in_")
+    if reset:
+        estimator.n_features_in_ = n_timepoints
+    elif known is not None and n_timepoints != known:
+        raise ValueError(
+            f"X has {n_timepoints} features, but {_name(estimator)} is expecting {known} features as input."
         )

@@ -1,6 +1,7 @@
 """Clips: the clips of one X, read lazily and in parallel, with all failures reported together."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -8,9 +9,12 @@ from typing import Any, Literal, Self
 import joblib
 import numpy as np
 import pandas as pd
+from joblib.parallel import get_active_backend
 from tqdm import tqdm
 
-from skasd.clips._audio import ClipReader, as_float, why_not_finite
+from skasd.clips._arrays import as_float, as_numpy, checked_feature
+from skasd.clips._audio import ClipReader
+from skasd.clips._files import readable_name
 
 MACHINE_COLUMNS = ("machine_type", "section")  # usual columns that define a machine; a clip table may lack them
 
@@ -58,7 +62,7 @@ class Clips:
         """
         item = self.items[position]
         if isinstance(item, str | os.PathLike):
-            return os.fspath(item)
+            return readable_name(item)
         if self.table is not None:
             label = self.table.index[position]
             return f"clip {position} (index {label.item() if isinstance(label, np.generic) else label!r} of the table)"
@@ -82,7 +86,10 @@ class Clips:
         return type(self)(self.kind, items, None if self.table is None else self.table.iloc[positions], self.column)
 
     def group_names(self, columns: Sequence[str], optional: Sequence[str] = ()) -> np.ndarray:
-        """Name of the group of each clip: its cells of `columns`, joined by "/".
+        r"""Name of the group of each clip: its cells of `columns`, joined by "/".
+
+        Where several columns are joined, a "/" within a cell is written as "\/" and a backslash twice, so that different
+        cells never give the same name.
 
         Parameters
         ----------
@@ -112,7 +119,8 @@ class Clips:
                     f"Column {column!r} has values for some clips but not for {self.name(position)}; fill it in, or leave "
                     "it out of the columns that define the groups (group_columns)."
                 )
-            names = names + ("" if column == present[0] else "/") + known[column].astype(str).astype(object)
+            cells = _as_names(known[column], escape=len(present) > 1)
+            names = names + ("" if column == present[0] else "/") + cells
         return names.astype(str)
 
     def domains(self) -> np.ndarray:
@@ -170,15 +178,21 @@ class Clips:
         ValueError
             If any clip could not be read. It is raised after the last clip, and lists all of them with the reasons.
         """
-        read = _read_feature if self.kind == "feature" else reader
-        failures = []
+        read = _read_feature if self.kind == "feature" else reader.read
+        failures, loud = [], []
         outcomes = _run([(_attempt, function, read, item) for item in self.items], n_jobs)
-        for position, (result, reason) in enumerate(tqdm(outcomes, title, len(self), disable=verbose < 1, unit="clip")):
+        for position, (result, reason, unscaled) in enumerate(
+            tqdm(outcomes, title, len(self), disable=verbose < 1, unit="clip")
+        ):
             if reason is not None:
                 failures.append(f"{self.name(position)}: {reason}")
+            if unscaled:
+                loud.append((self.name(position), unscaled))
             yield result
         if failures:
             raise ValueError(_failure_message(failures, len(self)))
+        if loud:
+            warnings.warn(_loud_message(*loud[0], len(loud), len(self)), UserWarning, stacklevel=2)
 
 
 @dataclass(frozen=True)
@@ -188,31 +202,37 @@ class BadCell:
     reason: str
 
 
-def _read_feature(item: Any) -> np.ndarray:
-    feature = np.asarray(item)
+def _as_names(cells: np.ndarray, *, escape: bool) -> np.ndarray:
+    names = cells.astype(str).astype(object)
+    if escape and any("/" in name or "\\" in name for name in set(names)):
+        return np.array([name.replace("\\", "\\\\").replace("/", "\\/") for name in names], dtype=object)
+    return names
+
+
+def _read_feature(item: Any) -> tuple[np.ndarray, float]:
+    """A feature as floats, and 0 because no scale is expected of it."""
+    feature = np.asarray(as_numpy(item))
     if feature.ndim != 2 or feature.size == 0 or feature.dtype.kind not in "fiu":
         raise ValueError(
             f"has shape {feature.shape} and dtype {feature.dtype}; a feature is a numeric array of shape (n_mels, n_frames)"
         )
-    feature = feature.astype(np.float64) if feature.dtype.kind in "iu" else as_float(feature)
-    if not np.isfinite(feature).all():
-        raise ValueError(why_not_finite(feature))
-    return feature
+    return checked_feature(feature.astype(np.float64) if feature.dtype.kind in "iu" else as_float(feature)), 0.0
 
 
-def _attempt(function: Callable, read: Callable, item: Any) -> tuple[Any, str | None]:
+def _attempt(function: Callable, read: Callable, item: Any) -> tuple[Any, str | None, float]:
+    """Result of the function, why there is none, and what `ClipReader.read` says of the scale."""
     if isinstance(item, BadCell):
-        return None, item.reason
+        return None, item.reason, 0.0
     try:
-        values = read(item)
+        values, unscaled = read(item)
     except ValueError as error:
-        return None, str(error)
+        return None, str(error), 0.0
     except (TypeError, RuntimeError, OSError, MemoryError) as error:
-        return None, f"cannot be read: {error}"
+        return None, f"cannot be read: {error}", 0.0
     try:
-        return function(values), None
+        return function(values), None, unscaled
     except ValueError as error:  # the clip was read, but cannot be used
-        return None, str(error)
+        return None, str(error), unscaled
 
 
 def _run(tasks: list[tuple], n_jobs: int | None) -> Iterator[Any]:
@@ -220,9 +240,28 @@ def _run(tasks: list[tuple], n_jobs: int | None) -> Iterator[Any]:
     if len(tasks) <= _FEW_CLIPS or joblib.effective_n_jobs(n_jobs) == 1:
         return (task[0](*task[1:]) for task in tasks)
     parallel = joblib.Parallel(
-        n_jobs=n_jobs, prefer="threads", return_as="generator", batch_size=_CLIPS_PER_TASK, pre_dispatch="all"
+        return_as="generator", batch_size=_CLIPS_PER_TASK, pre_dispatch="all", **_workers(n_jobs)
     )
     return parallel(joblib.delayed(task[0])(*task[1:]) for task in tasks)
+
+
+def _workers(n_jobs: int | None) -> dict[str, Any]:
+    """Threads, or the backend that the user chose with joblib.parallel_config, if it can yield results one by one.
+
+    The backends of multiprocessing and of Ray cannot; threads take their place, as many as the user set for the backend.
+    """
+    backend, chosen = get_active_backend(prefer="threads")
+    if backend.supports_return_generator:
+        return {"n_jobs": n_jobs, "prefer": "threads"}
+    return {"n_jobs": chosen if n_jobs is None else n_jobs, "require": "sharedmem"}
+
+
+def _loud_message(name: str, peak: float, n_loud: int, n_clips: int) -> str:
+    return (
+        f"{n_loud} of {n_clips} clips hold samples up to {peak:.6g} ({name}), where -1 to 1 is expected. They look like "
+        "integer PCM that was converted to float without scaling, and their levels are not comparable with those of files: "
+        "divide 16-bit samples by 32768, or give the integers as int16."
+    )
 
 
 def _failure_message(failures: list[str], n_clips: int) -> str:

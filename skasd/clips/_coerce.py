@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_array
 
-from skasd.clips._audio import why_not_finite
+from skasd.clips._arrays import as_numpy, as_pandas, why_not_finite
+from skasd.clips._channels import Kind, channel_shapes, kind_of_shapes
 from skasd.clips._clips import BadCell, Clips
-from skasd.clips._feature_column import feature_column
+from skasd.clips._feature_column import feature_column, looks_like_waveforms
 
+_METADATA = {"machine_type", "section", "domain", "attributes", "split"}
 _WAVEFORM_COLUMNS = ("waveform", "path")  # in order of preference
 
 
@@ -29,6 +31,7 @@ def is_clip_table(X: Any, feature: Any = "auto") -> bool:
     is_table : bool
         True for a clip table.
     """
+    X = as_pandas(X)
     if not isinstance(X, pd.DataFrame):
         return False
     return any(name in X.columns for name in _WAVEFORM_COLUMNS) or feature_column(X, feature) is not None
@@ -41,12 +44,15 @@ def as_clips(X: Any, *, feature: Any = "auto") -> Clips:
     ----------
     X : array, list or DataFrame
         - 2-D array ``(n_clips, n_timepoints)``, or a list of 1-D arrays that may differ in length: waveforms;
-        - 3-D array ``(n_clips, n_mels, n_frames)``, or a list of 2-D arrays that may differ in frames: features;
+        - 3-D array ``(n_clips, n_mels, n_frames)``, or a list of 2-D arrays that may differ in frames: features; with at
+          most 8 rows, at least 1000 columns and at least 200 columns for each row, they are waveforms
+          ``(n_channels, n_timepoints)``;
         - list or 1-D array of file paths;
         - clip table: DataFrame with a feature column, a `waveform` column or a `path` column (the first of them found
           is used).
 
-        Arrays may be NumPy arrays, memory maps or torch tensors.
+        Arrays may be NumPy arrays, memory maps or torch tensors. Tables of polars and pyarrow are converted by their
+        ``to_pandas``.
     feature : str or None, default="auto"
         Feature column of a clip table. ``"auto"`` is the one that the last transformer wrote, or else the only one; None is
         for estimators that take waveforms only.
@@ -63,21 +69,33 @@ def as_clips(X: Any, *, feature: Any = "auto") -> Clips:
     ValueError
         If X has no clips, or if its shape, values or columns cannot be clips.
     """
+    return to_clips(X, feature, known="waveform" if feature is None else None)
+
+
+def to_clips(X: Any, feature: Any, *, known: Kind | None, n_bands: int | None = None) -> Clips:
+    """Convert X to clips, where `known` and `n_bands` are what the estimator takes or was fitted on; None if it is open."""
+    X = _one_axis_of_paths(as_pandas(X))
     if _is_dict(X) or isinstance(X, str | bytes | os.PathLike):
         raise TypeError(_hint_for(X))
     if isinstance(X, pd.DataFrame) and not is_clip_table(X, feature) and not _all_numeric(X):
         raise ValueError(
             f"X is a DataFrame without a feature, {' or '.join(_WAVEFORM_COLUMNS)} column, so it is not a clip table; its "
-            f"columns are {list(X.columns)}."
+            f"columns are {list(X.columns)}.{_hint_at_waveforms(X)}"
         )
     if is_clip_table(X, feature):
         return _from_table(X, feature)
+    refuse_metadata_as_samples(X)
     X = as_numpy(X)
     if isinstance(X, np.ndarray) and X.dtype.kind not in "OUST":
-        return _from_array(X)
+        return _from_array(X, known, n_bands)
     if not isinstance(X, np.ndarray | list | tuple):
-        raise TypeError(f"X is a {type(X).__name__}; give an array, a list (of paths or of clips) or a clip table.")
-    return _from_items(list(X))
+        once = (
+            " Clips are read several times, so pass list(X), or sorted(X) for paths." if hasattr(X, "__iter__") else ""
+        )
+        raise TypeError(
+            f"X is a {type(X).__name__}; give an array, a list (of paths or of clips) or a clip table.{once}"
+        )
+    return _from_items(list(X), known, n_bands)
 
 
 def is_matrix(X: Any) -> bool:
@@ -88,12 +106,15 @@ def is_matrix(X: Any) -> bool:
         return _all_numeric(X)
     if hasattr(X, "ndim") and hasattr(X, "shape"):
         texts = getattr(X.dtype, "kind", "") in "OUST" if hasattr(X, "dtype") else False
-        return X.ndim != 3 and not (X.ndim == 1 and texts)
+        return X.ndim != 3 and not (X.ndim == 1 and texts) and not _holds_paths(X)
     if not isinstance(X, list | tuple):
         return hasattr(X, "__array__")
-    if not X:
+    if not X or _holds_paths(X):
         return False
-    return all(np.ndim(row) == 1 for row in X) and len({len(row) for row in X}) == 1
+    same = (
+        len({str(getattr(row, "dtype", None)) for row in X}) == 1
+    )  # as one array, integers would not be scaled any more
+    return same and all(np.ndim(row) == 1 for row in X) and len({len(row) for row in X}) == 1
 
 
 def _is_dict(X: Any) -> bool:
@@ -104,18 +125,53 @@ def _all_numeric(X: pd.DataFrame) -> bool:
     return all(pd.api.types.is_numeric_dtype(dtype) for dtype in X.dtypes)
 
 
-def as_numpy(X: Any) -> Any:
-    """Torch tensors, Series and DataFrames as arrays, all else unchanged; tensors are recognised without importing torch."""
-    if type(X).__module__.partition(".")[0] == "torch" and hasattr(X, "detach"):
-        return X.detach().cpu().numpy()
-    return X.to_numpy() if isinstance(X, pd.DataFrame | pd.Series | pd.Index) else X
+def _holds_paths(X: Any) -> bool:
+    """Whether X is an array or list of two axes that begins with a path."""
+    if isinstance(X, np.ndarray):
+        return X.ndim == 2 and X.size > 0 and X.dtype.kind in "OUST" and isinstance(X.flat[0], str | os.PathLike)
+    rows = isinstance(X, list | tuple) and X and isinstance(X[0], list | tuple | np.ndarray)
+    return bool(rows and len(X[0]) and isinstance(X[0][0], str | os.PathLike))
 
 
-def _from_array(X: np.ndarray) -> Clips:
+def _one_axis_of_paths(X: Any) -> Any:
+    """Paths of shape (n_clips, 1) as a list; X itself if it is something else."""
+    if not _holds_paths(X):
+        return X
+    if isinstance(X, np.ndarray) and X.shape[1] == 1:
+        return X[:, 0]
+    if not isinstance(X, np.ndarray) and all(np.ndim(row) == 1 and len(row) == 1 for row in X):
+        return [row[0] for row in X]
+    shape = X.shape if isinstance(X, np.ndarray) else (len(X), len(X[0]))
+    raise ValueError(f"X holds paths in shape {shape}; one path for each clip is expected, in a list or one axis.")
+
+
+def refuse_metadata_as_samples(X: Any) -> None:
+    """Raise if X is a DataFrame of numbers, one of whose columns is metadata and would be read as a time point."""
+    wrong = [name for name in X.columns if name in _METADATA] if isinstance(X, pd.DataFrame) else []
+    if wrong:
+        raise ValueError(
+            f"X is a DataFrame of numbers with the column(s) {wrong}, which would be read as samples of the waveforms. "
+            "Put each waveform into a cell of a column 'waveform' to keep them, or drop them."
+        )
+
+
+def _hint_at_waveforms(X: pd.DataFrame) -> str:
+    named = [name for name in X.columns if looks_like_waveforms(X, name)]
+    if not named:
+        return ""
+    return (
+        f" The cells of {named[0]!r} look like waveforms (n_channels, n_timepoints): name the column 'waveform', or set "
+        f"feature={named[0]!r} if they are features."
+    )
+
+
+def _from_array(X: np.ndarray, known: Kind | None, n_bands: int | None) -> Clips:
     if X.ndim == 3:
         X = check_array(X, allow_nd=True, ensure_all_finite=False, dtype="numeric", input_name="X")
         if 0 in X.shape:
             raise ValueError(f"X has shape {X.shape}; features need at least one band and one frame.")
+        if kind_of_shapes(channel_shapes(X), known, n_bands) == "waveform":
+            return Clips("waveform", list(finite_rows(X)))
         return Clips("feature", finite_rows(X))
     return Clips("waveform", finite_rows(check_array(X, ensure_all_finite=False, input_name="X")))
 
@@ -139,29 +195,31 @@ def _cell(cell: Any, column: str) -> Any:
     return cell
 
 
-def _from_items(items: list) -> Clips:
+def _from_items(items: list, known: Kind | None, n_bands: int | None) -> Clips:
     if not items:
         raise ValueError("X contains 0 clips; at least one is needed.")
-    kinds = [_item_kind(item, position) for position, item in enumerate(items)]
+    items = [as_numpy(item) for item in items]
+    shapes = channel_shapes([item for item in items if isinstance(item, np.ndarray | list | tuple)])
+    of_two_axes = kind_of_shapes(shapes, known, n_bands) if shapes else "feature"
+    kinds = [_item_kind(item, position, of_two_axes) for position, item in enumerate(items)]
     for position, kind in enumerate(kinds):
         if kind != kinds[0]:
             raise TypeError(
                 f"X mixes kinds of clips: clip 0 is a {kinds[0]}, clip {position} is a {kind}; give one kind."
             )
-    if kinds[0] == "path":
-        return Clips("waveform", items)
-    return Clips(kinds[0], [as_numpy(item) for item in items])  # type: ignore[arg-type]
+    return Clips("waveform" if kinds[0] == "path" else kinds[0], items)  # type: ignore[arg-type]
 
 
-def _item_kind(item: Any, position: int) -> str:
+def _item_kind(item: Any, position: int, of_two_axes: Kind) -> str:
     if isinstance(item, str | os.PathLike):
         return "path"
-    kinds = {1: "waveform", 2: "feature"}
-    item = as_numpy(item)
+    if isinstance(item, bytes):
+        raise TypeError(f"Clip {position} of X is bytes; a path is expected as text: os.fsdecode({item!r}).")
+    kinds = {1: "waveform", 2: of_two_axes}
     if np.ndim(item) not in kinds or not isinstance(item, np.ndarray | list | tuple):
         raise TypeError(
             f"Clip {position} of X is a {type(item).__name__} with {np.ndim(item)} axes; a list contains paths, waveforms "
-            "(n_timepoints,) or features (n_mels, n_frames)."
+            "(n_timepoints,) or (n_channels, n_timepoints), or features (n_mels, n_frames)."
         )
     return kinds[np.ndim(item)]
 

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skasd.clips._channels import has_channels, is_time_first
+
 ANY_FEATURE: Any = object()  # whichever there is: for an estimator that passes the table on to others
 _KNOWN = ("log_mel", "tfgram")  # features by their name, whatever their cells hold
 _WAVEFORMS = ("waveform", "path")
@@ -20,7 +22,7 @@ def feature_column(X: Any, feature: Any) -> str | None:
         Clips.
     feature : str, ANY_FEATURE or None
         Name of the column; ``"auto"`` is the one that the last transformer wrote, or else the only column whose cells have
-        shape (n_bands, n_frames); None reads waveforms only.
+        shape (n_bands, n_frames) and do not look like waveforms with channels; None reads waveforms only.
 
     Returns
     -------
@@ -117,14 +119,24 @@ def _named(X: pd.DataFrame, feature: str) -> str:
     raise ValueError(f"feature={feature!r} is no column of the clip table; its columns are {list(X.columns)}.")
 
 
+def looks_like_waveforms(X: pd.DataFrame, name: Any) -> bool:
+    """Whether the cells of a column have the shape of waveforms with channels."""
+    shape = _cell_shape(X, name)
+    return shape is not None and (has_channels(shape) or is_time_first(shape))
+
+
 def _holds_features(X: pd.DataFrame, name: Any) -> bool:
-    if name in _KNOWN:
-        return True
+    return name in _KNOWN or (_cell_shape(X, name) is not None and not looks_like_waveforms(X, name))
+
+
+def _cell_shape(X: pd.DataFrame, name: Any) -> tuple[int, int] | None:
+    """Shape of the first cell of a column, if it is an array of two axes."""
     cells = X[name]
     if name in _WAVEFORMS or not isinstance(cells, pd.Series) or cells.dtype != object:
-        return False
+        return None
     first = next((cell for cell in cells if not _is_empty(cell)), None)
-    return first is not None and not isinstance(first, str) and np.ndim(first) == 2
+    is_array = first is not None and not isinstance(first, str) and np.ndim(first) == 2
+    return np.shape(first) if is_array else None  # type: ignore[arg-type]
 
 
 def _is_empty(cell: Any) -> bool:

@@ -10,7 +10,8 @@ from typing import Any
 
 from skasd.datasets._dcase_names import SPLIT_OF_FOLDER, check_year, clip_stem, parse_clip_name
 from skasd.datasets._dcase_truth import label_test_clips, read_attribute_file, read_truth, shortened
-from skasd.datasets._folder import clip_bunch, existing_folder, walk_folders
+from skasd.datasets._folder import clip_bunch, existing_folder
+from skasd.datasets._folder_files import walk_folders
 
 _SUBSETS = {"dev": ("dev",), "eval": ("eval",), "both": ("dev", "eval")}
 _SUBSET_FOLDER = re.compile(r"(dev|eval)(?:_.*)?")  # dev_data, dev_bearing, eval_data_bandsaw_train

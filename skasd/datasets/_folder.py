@@ -4,7 +4,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,6 +14,7 @@ from sklearn.utils import Bunch
 
 from skasd._parameters import check_option
 from skasd.datasets._dcase_truth import read_rows, shortened
+from skasd.datasets._folder_files import audio_names
 
 COLUMNS = ("path", "machine_type", "section", "domain", "attributes", "split")
 
@@ -32,7 +33,7 @@ def load_clip_folder(
     folder: str | os.PathLike[str],
     *,
     labels: str | os.PathLike[str] | Callable[[Path], int | str | None] | None = "auto",
-    extensions: str | Sequence[str] = (".wav", ".flac", ".ogg"),
+    extensions: str | Sequence[str] | None = None,
     machines: str | None = "folders",
     return_X_y: bool = False,
 ) -> Any:
@@ -58,8 +59,10 @@ def load_clip_folder(
           returns. Other columns of the clip table are read too, and any further columns are ignored. Every file needs
           a row.
         - None: no clip has a label.
-    extensions : str or sequence of str, default=(".wav", ".flac", ".ogg")
-        Suffixes of the files to list; case does not matter.
+    extensions : str, sequence of str or None, default=None
+        Suffixes of the files to list; case does not matter. None lists every format that libsndfile reads: WAV, FLAC, OGG,
+        Opus, MP3, AIFF, AU, CAF, W64, RF64, VOC and NIST. Recordings in another format, M4A or WMA for example, are left
+        out with a warning that names them; convert them first.
     machines : "folders" or None, default="folders"
         Which machine a recording is of.
 
@@ -83,7 +86,7 @@ def load_clip_folder(
         target : ndarray of shape (n_clips,)
             +1 normal, -1 anomaly, 0 unknown.
         DESCR : str
-            Description of the folder and its number of clips.
+            Description of the folder, its number of clips, and the files that were passed over.
 
     Raises
     ------
@@ -112,10 +115,7 @@ def load_clip_folder(
     """
     check_option("machines", machines, ("folders", None))
     root = existing_folder(folder)
-    suffixes = tuple(f".{e.lstrip('.').lower()}" for e in ([extensions] if isinstance(extensions, str) else extensions))
-    names = _audio_names(root, suffixes)
-    if not names:
-        raise ValueError(f"No file ending in {' or '.join(suffixes)} in {root} or below it.")
+    names, passed_over = audio_names(root, extensions)
     rows = [_row(root, name, machines) for name in names]
     left_out: list[str] = []
     if callable(labels):
@@ -127,6 +127,7 @@ def load_clip_folder(
     elif labels is not None:
         left_out = _join_label_file(labels, names, rows)
     heading = [f"Recordings in {root}."] + ([f"Columns left out: {', '.join(left_out)}."] if left_out else [])
+    heading += [f"Files passed over: {passed_over}."] if passed_over else []
     return clip_bunch(rows, heading, return_X_y=return_X_y)
 
 
@@ -150,21 +151,6 @@ def existing_folder(folder: str | os.PathLike[str]) -> Path:
     return path
 
 
-def walk_folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yield every folder that is not hidden, with the sorted names of its files; links are followed once."""
-    seen: set[str] = set()
-    for here, folders, files in os.walk(root, onerror=_raise, followlinks=True):
-        real = os.path.realpath(here)
-        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
-        if real not in seen:
-            seen.add(real)
-            yield Path(here), sorted(files)
-
-
-def _raise(error: OSError) -> None:
-    raise error
-
-
 def _counts(rows: list[dict[str, Any]]) -> list[str]:
     groups: dict[tuple[str, ...], Counter] = {}
     for row in rows:
@@ -174,11 +160,6 @@ def _counts(rows: list[dict[str, Any]]) -> list[str]:
     lines = [header, *((*group, *map(str, (n.total(), n[1], n[-1], n[0]))) for group, n in groups.items())]
     widths = [max(len(line[i]) for line in lines) for i in range(7)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-
-
-def _audio_names(root: Path, suffixes: tuple[str, ...]) -> list[str]:
-    files = (here / name for here, names in walk_folders(root) for name in names if not name.startswith("."))
-    return sorted(file.relative_to(root).as_posix() for file in files if file.name.lower().endswith(suffixes))
 
 
 def _row(root: Path, name: str, machines: str | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+from joblib.parallel import get_active_backend
 from sklearn.base import clone
 from sklearn.utils.metaestimators import _BaseComposition
 from tqdm import tqdm
@@ -186,7 +187,9 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         return NormalScores(self._combined(scores, groups[kept]))
 
     def _parallel(self, prefer: str | None = None) -> joblib.Parallel:
-        return joblib.Parallel(n_jobs=self.n_jobs, prefer=prefer, return_as="generator")
+        backend, _ = get_active_backend(prefer=prefer)  # those of multiprocessing and Ray yield no results one by one
+        return_as = "generator" if backend.supports_return_generator else "list"
+        return joblib.Parallel(n_jobs=self.n_jobs, prefer=prefer, return_as=return_as)
 
     def _anomaly_score(self, clips: Clips) -> np.ndarray:
         X = _container(clips)

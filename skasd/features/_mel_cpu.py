@@ -37,6 +37,11 @@ def log_mel(waveform: np.ndarray, definition: MelDefinition) -> np.ndarray:
     -------
     spectrogram : ndarray of shape (n_mels, n_frames)
         Levels in dB, or natural logarithms; of the dtype of `waveform`.
+
+    Raises
+    ------
+    ValueError
+        If energies overflow.
     """
     window, filterbank = _constants(definition, waveform.dtype)
     frames = np.lib.stride_tricks.sliding_window_view(definition.padded(waveform), definition.n_fft)
@@ -64,7 +69,8 @@ def _fill_energy(energy: np.ndarray, spectrum: np.ndarray, power: float) -> None
     np.square(parts, out=parts)
     np.add(parts[:, ::2].T, parts[:, 1::2].T, out=energy)
     if power != 2:
-        np.power(energy, power / 2, out=energy)
+        with np.errstate(over="ignore"):  # the logarithm refuses what is out of range
+            np.power(energy, power / 2, out=energy)
 
 
 def _logarithm(spectrogram: np.ndarray, definition: MelDefinition) -> np.ndarray:
@@ -72,6 +78,11 @@ def _logarithm(spectrogram: np.ndarray, definition: MelDefinition) -> np.ndarray
     np.maximum(spectrogram, definition.amin, out=spectrogram)
     np.log(spectrogram, out=spectrogram)
     spectrogram *= definition.log_scale
+    if not np.isfinite(spectrogram.max()):
+        raise ValueError(
+            f"is so loud that its energies with power={definition.power} are out of the range of {spectrogram.dtype}; scale "
+            "it to -1 to 1, or use power=2"
+        )
     if definition.top_db is not None:
         np.maximum(spectrogram, spectrogram.max() - definition.top_db, out=spectrogram)
     return spectrogram

@@ -1,3 +1,6 @@
+import threading
+
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,9 +8,12 @@ import soundfile
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.utils import Bunch
 
 from skasd.clips import ClipReader, as_clips
+from skasd.detectors import EnsembleDetector, TWFRDetector
+from skasd.features import LogMelTransformer
 
 
 def waveforms(X, **reader):
@@ -210,3 +216,121 @@ def test_domains_are_those_of_the_table_and_source_where_it_tells_none():
     assert as_clips(table.astype({"domain": "string"})).domains().tolist()[0] == "target"
     assert as_clips(table.astype({"domain": "category"})).domains().tolist()[0] == "target"
     assert as_clips(np.zeros((2, 3))).domains().tolist() == ["source", "source"]
+
+
+def test_names_of_groups_are_as_distinct_as_their_cells():
+    cells = [("a/b", "c"), ("a", "b/c"), ("a\\", "b/c"), ("a\\/b", "c"), ("a", "b\\/c"), ("a\\", "/b/c")]
+    table = pd.DataFrame(
+        {"path": ["x.wav"] * 6, "machine_type": [c for c, _ in cells], "section": [c for _, c in cells]}
+    )
+    names = as_clips(table).group_names(("machine_type", "section"))
+    assert len(set(names)) == 6
+    assert names[:2].tolist() == [r"a\/b/c", r"a/b\/c"]
+
+
+def test_names_of_groups_of_one_column_stay_as_they_are():
+    table = pd.DataFrame({"path": ["x.wav"] * 2, "machine_type": ["a/b", "a\\b"], "section": [None, None]})
+    assert as_clips(table).group_names(("machine_type", "section")).tolist() == ["a/b", "a\\b"]
+
+
+def test_detector_keeps_machines_apart_whose_names_hold_a_slash():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"waveform": list(0.1 * rng.standard_normal((8, 4000))), "machine_type": "fan"})
+    table["machine_type"] = ["fan/a"] * 4 + ["fan"] * 4
+    table["section"] = ["00"] * 4 + ["a/00"] * 4
+    assert list(TWFRDetector(n_jobs=1).fit(table).mixtures_) == [r"fan/a\/00", r"fan\/a/00"]
+
+
+@pytest.mark.parametrize("column", ["machine_type", "section", "domain", "attributes", "split"])
+def test_metadata_among_numbers_is_no_sample(column):
+    frame = pd.DataFrame(np.random.default_rng(0).standard_normal((4, 4000))).rename(columns=str).assign(**{column: 0})
+    for read in (as_clips, TWFRDetector().fit, LogMelTransformer().fit):
+        with pytest.raises(ValueError, match=rf"column\(s\) \['{column}'\], which would be read as samples"):
+            read(frame)
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky", "multiprocessing", "sequential"])
+def test_every_backend_of_joblib_reads_clips(paths, backend):
+    expected = list(as_clips(paths * 5).map(np.sum, ClipReader(), n_jobs=1))
+    for n_jobs in (None, 2, -1):
+        with joblib.parallel_config(backend, n_jobs=2):
+            assert list(as_clips(paths * 5).map(np.sum, ClipReader(), n_jobs=n_jobs)) == expected
+
+
+@pytest.mark.parametrize(("n_jobs", "n_threads"), [(None, 3), (2, 2)])
+def test_threads_that_replace_processes_are_as_many_as_the_user_set(paths, n_jobs, n_threads):
+    every_one_waits = threading.Barrier(n_threads, timeout=10)
+
+    def thread(waveform):
+        every_one_waits.wait()
+        return threading.get_ident()
+
+    with joblib.parallel_config("multiprocessing", n_jobs=3):
+        threads = set(as_clips(paths[:1] * 8 * n_threads).map(thread, ClipReader(), n_jobs=n_jobs))
+    assert len(threads) == n_threads
+    assert threading.get_ident() not in threads
+
+
+def test_ensemble_runs_under_a_backend_without_generators():
+    X = 0.1 * np.random.default_rng(0).standard_normal((8, 4000))
+    ensemble = EnsembleDetector([("a", TWFRDetector(r=1.0)), ("b", TWFRDetector(r=0.9))], random_state=0)
+    expected = clone(ensemble).fit(X).score_samples(X)
+    with joblib.parallel_config("multiprocessing", n_jobs=2):
+        np.testing.assert_allclose(clone(ensemble).set_params(n_jobs=2).fit(X).score_samples(X), expected)
+
+
+@pytest.mark.parametrize("X", [iter(["a.wav"]), map(str, ["a.wav"]), {"a.wav"}, {"a.wav": 0}.keys()])
+def test_iterators_and_sets_of_paths_say_list(X):
+    with pytest.raises(TypeError, match=r"X is a \w+;.*pass list\(X\), or sorted\(X\) for paths"):
+        TWFRDetector().fit(X)
+
+
+@pytest.mark.parametrize("container", [np.array, lambda rows: np.array(rows, dtype=object), list])
+def test_paths_in_one_column_are_read(paths, tone, container):
+    X = container([[path] for path in paths])
+    np.testing.assert_array_equal(waveforms(X)[0], tone)
+    assert TWFRDetector(n_jobs=1).fit(X).score_samples(X).shape == (6,)
+
+
+@pytest.mark.parametrize("container", [np.array, list])
+def test_paths_in_two_columns_are_refused(container):
+    X = container([["a.wav", "b.wav"], ["c.wav", "d.wav"]])
+    for read in (as_clips, TWFRDetector().fit):
+        with pytest.raises(ValueError, match=r"paths in shape \(2, 2\); one path for each clip"):
+            read(X)
+
+
+def test_paths_as_bytes_say_how_to_decode_them():
+    with pytest.raises(TypeError, match=r"os\.fsdecode\(b'a\.wav'\)"):
+        TWFRDetector().fit([b"a.wav"])
+
+
+class OtherTable:
+    """A table of another library, polars or pyarrow for example, which converts itself."""
+
+    def __init__(self, table):
+        self.table = table
+        self.shape = table.shape
+
+    def to_pandas(self):
+        return self.table.copy()
+
+
+def test_tables_of_other_libraries_are_converted(paths, tone):
+    table = pd.DataFrame({"path": paths, "machine_type": ["fan", "pump"] * 3})
+    X = OtherTable(table)
+    np.testing.assert_array_equal(waveforms(X), waveforms(table))
+    detector = TWFRDetector(n_jobs=1).fit(X)
+    assert list(detector.mixtures_) == ["fan", "pump"]
+    np.testing.assert_array_equal(detector.score_samples(X), detector.score_samples(table))
+    assert "log_mel" in LogMelTransformer(n_jobs=1).fit_transform(X)
+    np.testing.assert_array_equal(waveforms(OtherTable(table["path"])), waveforms(table))
+
+
+def test_table_that_cannot_be_converted_says_why():
+    class Broken(OtherTable):
+        def to_pandas(self):
+            raise ModuleNotFoundError("pyarrow is required for converting to pandas")
+
+    with pytest.raises(TypeError, match=r"Broken, and its to_pandas\(\) fails: pyarrow is required.*pandas.DataFrame"):
+        TWFRDetector().fit(Broken(pd.DataFrame({"path": ["a.wav"]})))

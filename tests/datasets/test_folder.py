@@ -222,8 +222,38 @@ def test_labels_that_are_none_of_the_kinds_are_refused(tmp_path, labels):
 
 
 def test_suffixes_match_in_any_case_and_others_are_left_out(tmp_path):
-    touch(tmp_path, "a.WAV", "b.Flac", "c.mp3", "d.txt")
-    assert len(load_clip_folder(tmp_path).data) == 2
+    touch(tmp_path, "a.WAV", "b.Flac", "c.Mp3", "d.aif", "e.txt", "f.csv", "g.txt", "README")
+    clips = load_clip_folder(tmp_path)
+    assert [Path(path).name for path in clips.data["path"]] == ["a.WAV", "b.Flac", "c.Mp3", "d.aif"]
+    assert "Files passed over: 1 .csv, 2 .txt, 1 without a suffix." in clips.DESCR
+
+
+def test_recordings_that_cannot_be_read_are_named_in_a_warning(tmp_path):
+    touch(tmp_path, "a.wav", "monday/b.M4A", "c.wma")
+    with pytest.warns(
+        UserWarning, match=r"(?s)2 recordings in .* left out.*c\.wma, monday/b\.M4A: convert to WAV.*ffmpeg"
+    ):
+        clips = load_clip_folder(tmp_path)
+    assert len(clips.data) == 1
+
+
+def test_chosen_extensions_warn_of_nothing(tmp_path):
+    touch(tmp_path, "a.wav", "b.m4a")
+    assert len(load_clip_folder(tmp_path, extensions="wav").data) == 1
+
+
+def test_folder_of_recordings_in_another_format_only_says_how_to_convert(tmp_path):
+    touch(tmp_path, "a.m4a", "b.m4a")
+    with pytest.raises(
+        ValueError, match=r"(?s)Passed over: 2 \.m4a.*does not read a\.m4a, b\.m4a: convert to WAV or FLAC"
+    ):
+        load_clip_folder(tmp_path)
+
+
+@pytest.mark.parametrize("extensions", [5, [], [1], np.nan])
+def test_extensions_that_are_no_suffixes_are_refused(tmp_path, extensions):
+    with pytest.raises(TypeError, match=r"extensions=.*a suffix such as '\.wav'"):
+        load_clip_folder(touch(tmp_path, "a.wav"), extensions=extensions)
 
 
 def test_extensions_can_be_chosen(tmp_path):
@@ -246,7 +276,9 @@ def test_a_link_to_a_folder_above_does_not_go_round_in_circles(tmp_path):
 
 def test_a_folder_without_recordings_names_folder_and_extensions(tmp_path):
     touch(tmp_path, "notes.txt")
-    with pytest.raises(ValueError, match=rf"No file ending in \.wav or \.flac or \.ogg in {tmp_path}"):
+    with pytest.raises(
+        ValueError, match=rf"No file ending in \.wav or .* in {tmp_path} or below it\. Passed over: 1 \.txt"
+    ):
         load_clip_folder(tmp_path)
 
 

@@ -208,7 +208,7 @@ def test_clip_shorter_than_a_window_is_filled_with_zeros_at_its_end():
 
 
 def test_clip_does_not_depend_on_its_mates(waveform):
-    clips = [waveform, 100 * waveform, waveform[:3000]]
+    clips = [waveform, 30 * waveform, waveform[:3000]]
     for parameters in ({}, {"top_db": 20.0}):
         transformer = LogMelTransformer(**parameters)
         together = transformer.fit_transform(pd.DataFrame({"waveform": clips})).log_mel
@@ -314,8 +314,8 @@ def test_columns_of_paths_are_named_too(tmp_path, waveform):
 
 
 def test_features_are_refused_by_name():
-    with pytest.raises(ValueError, match=r"X contains features of shape \(8, 20\); LogMelTransformer takes waveforms"):
-        LogMelTransformer().fit(np.zeros((2, 8, 20)))
+    with pytest.raises(ValueError, match=r"X contains features of shape \(9, 20\); LogMelTransformer takes waveforms"):
+        LogMelTransformer().fit(np.zeros((2, 9, 20)))
 
 
 @pytest.mark.parametrize(("device", "error"), [("bogus", ValueError), (3, TypeError)])

@@ -1,0 +1,148 @@
+"""Read an audio file whole: soundfile opens it, and every error gives the reason."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from skasd.clips._file_length import is_unknown, refuse_cut
+from skasd.clips._streams import through_pipe, uncounted_mp3, with_true_size
+from skasd.clips._suffixes import CONVERT, FOREIGN_SUFFIXES
+
+_FRAMES_PER_BLOCK = 2**16
+
+
+def read_channels(path: Path) -> tuple[np.ndarray, int]:
+    """Read all channels of an audio file.
+
+    Parameters
+    ----------
+    path : Path
+        File in WAV, FLAC, OGG or another format that libsndfile reads.
+
+    Returns
+    -------
+    channels : ndarray of shape (n_channels, n_timepoints), float32
+        Samples in [-1, 1].
+    sample_rate : int
+        Sample rate in Hz.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing, a folder, a named pipe or a device, unreadable, empty, not audio, cut short or without
+        frames.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError(
+            "is a folder, not a file" if path.is_dir() else "is not a regular file, but a pipe or a device"
+        )
+    try:
+        frames, sample_rate = _frames(path)
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a suffix such as .raw, which has no header
+        raise ValueError(_why_unreadable(path, error)) from error
+    except MemoryError as error:
+        raise ValueError("is damaged, or too long: the length in its header does not fit into memory") from error
+    return frames.T, sample_rate
+
+
+def file_length(path: Path) -> tuple[int, int] | None:
+    """Number of frames of an audio file and its sample rate, from the header if it can be relied on.
+
+    Parameters
+    ----------
+    path : Path
+        Audio file.
+
+    Returns
+    -------
+    n_frames_and_rate : tuple of int or None
+        Number of frames, and sample rate in Hz; None if the file cannot be read.
+    """
+    try:
+        if not path.is_file():  # a named pipe would be waited for
+            return None
+        with _Stream(_name(path)) as file:
+            if file.frames and not is_unknown(file.frames) and file.format != "MP3":
+                return file.frames, file.samplerate
+        channels, sample_rate = read_channels(path)
+    except (soundfile.LibsndfileError, TypeError, OSError, ValueError):
+        return None
+    return channels.shape[1], sample_rate
+
+
+def readable_name(path: str | os.PathLike[str]) -> str:
+    r"""Path as text that can be printed: bytes that are not UTF-8 are written as Python does, ``\udcfc`` for example."""
+    return os.fspath(path).encode("utf-8", "backslashreplace").decode()
+
+
+class _Stream(soundfile.SoundFile):
+    """A file that is read from its start to its end: files of unknown length, and GSM, have no positions to seek."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def read_to_end(self) -> np.ndarray:
+        """Frames (n_frames, n_channels) up to the end of the file, float32."""
+        if not is_unknown(self.frames):
+            return self.read(self.frames, dtype="float32", always_2d=True)
+        blocks = [self.read(_FRAMES_PER_BLOCK, dtype="float32", always_2d=True)]
+        while len(blocks[-1]):
+            blocks.append(self.read(_FRAMES_PER_BLOCK, dtype="float32", always_2d=True))
+        return np.concatenate(blocks)
+
+
+def _frames(path: Path) -> tuple[np.ndarray, int]:
+    """Frames (n_frames, n_channels) of a file, and its sample rate."""
+    with _Stream(_name(path)) as file:
+        if not (file.format == "MP3" and uncounted_mp3(path)) and file.frames:
+            refuse_cut(file, path)
+            return _all_read(file.read_to_end(), file)
+        is_mp3 = file.format == "MP3"
+    if is_mp3:
+        with through_pipe(path) as end, _Stream(end, closefd=False) as file:
+            return _not_empty(file.read_to_end()), file.samplerate
+    corrected = with_true_size(path)
+    if corrected is None:
+        raise ValueError("holds no audio: zero frames")
+    with _Stream(corrected) as file:
+        return _not_empty(file.read_to_end()), file.samplerate
+
+
+def _all_read(frames: np.ndarray, file: soundfile.SoundFile) -> tuple[np.ndarray, int]:
+    if not is_unknown(file.frames) and len(frames) < file.frames:
+        raise ValueError(f"is cut short: its header promises {file.frames} frames, but only {len(frames)} can be read")
+    return _not_empty(frames), file.samplerate
+
+
+def _not_empty(frames: np.ndarray) -> np.ndarray:
+    if not len(frames):
+        raise ValueError("holds no audio: zero frames")
+    return frames
+
+
+def _name(path: Path) -> str | bytes:
+    """Name for soundfile, which encodes text as UTF-8 and so fails on names in another encoding."""
+    return os.fspath(path) if sys.platform == "win32" else os.fsencode(path)
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    if not path.exists():
+        return "does not exist"
+    try:
+        with path.open("rb") as file:
+            start = file.read(1)
+    except PermissionError:
+        return "cannot be opened: no permission to read it"
+    except OSError as problem:
+        return f"cannot be opened: {problem.strerror}"
+    if not start:
+        return "is empty: zero bytes"
+    if path.suffix.lower() in FOREIGN_SUFFIXES:
+        return f"is in a format that libsndfile does not read ({path.suffix}); {CONVERT}"
+    why = str(getattr(error, "error_string", error))
+    if "does not exist" in why:  # what libsndfile says of a short piece of an MP3 file, for example
+        why = "no audio was found in it"
+    return f"is not audio that can be read, or is damaged ({why})"
