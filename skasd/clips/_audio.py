@@ -10,7 +10,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from skasd._parameters import check_integer, check_option
+from skasd._parameters import check_integer, check_number, check_option
+from skasd.clips._file_window import FileWindow
 
 _CUT_DATA_CHUNK = re.compile(r"^data\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
 _CUT_OGG_STREAM = re.compile(r"lacks an end-of-stream bit|without an End-Of-Stream flag|Junk after the last page")
@@ -44,6 +45,9 @@ class ClipReader:
     resample: bool = True
 
     def __post_init__(self) -> None:
+        check_integer("sample_rate", self.sample_rate, low=1)
+        if self.duration is not None:
+            check_number("duration", self.duration, low=0, above=True)
         if self.channel != "mean":
             check_integer("channel", self.channel, low=0, other="'mean'")
         check_option("short_clips", self.short_clips, ("zero", "tile"))
@@ -67,13 +71,14 @@ class ClipReader:
             If the clip cannot be used. The message gives the reason, but not the name of the clip.
         """
         if isinstance(clip, str | os.PathLike):
-            channels, sample_rate = read_channels(Path(clip))
+            window = clip if isinstance(clip, FileWindow) else None
+            channels, sample_rate = read_channels(Path(clip), window)
         else:
-            channels, sample_rate = _array_channels(np.asarray(clip)), self.sample_rate
+            channels, sample_rate, window = _array_channels(np.asarray(clip)), self.sample_rate, None
         waveform = _finite(self._pick(channels))
         if sample_rate != self.sample_rate:
             waveform = self._resampled(waveform, sample_rate)
-        return self._fitted(waveform)
+        return self._fitted(waveform if window is None else waveform[: window.n_timepoints])
 
     def _pick(self, channels: np.ndarray) -> np.ndarray:
         if isinstance(self.channel, str):
@@ -130,16 +135,18 @@ def clip_length(clip: Any, sample_rate: int) -> int | None:
         header = soundfile.info(os.fspath(clip))
     except (soundfile.LibsndfileError, TypeError, OSError):
         return None
-    return round(header.frames * sample_rate / header.samplerate)
+    return round(header.frames * sample_rate / header.samplerate) if header.frames <= _MOST_FRAMES else None
 
 
-def read_channels(path: Path) -> tuple[np.ndarray, int]:
+def read_channels(path: Path, window: FileWindow | None = None) -> tuple[np.ndarray, int]:
     """Read all channels of an audio file.
 
     Parameters
     ----------
     path : Path
         File in WAV, FLAC, OGG or another format that libsndfile reads.
+    window : FileWindow or None, default=None
+        Part of the file to read; None reads all of it.
 
     Returns
     -------
@@ -158,8 +165,11 @@ def read_channels(path: Path) -> tuple[np.ndarray, int]:
     try:
         with soundfile.SoundFile(path) as file:
             _refuse_cut(file)
-            frames = file.read(dtype="float32", always_2d=True)
-            expected, sample_rate = file.frames, file.samplerate
+            sample_rate = file.samplerate
+            start, expected = (0, file.frames) if window is None else window.frames(sample_rate, file.frames)
+            if window is not None:
+                file.seek(start)
+            frames = file.read(-1 if window is None else expected, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a suffix such as .raw, which has no header
         raise ValueError(_why_unreadable(path, error)) from error
     except MemoryError as error:

@@ -33,7 +33,7 @@ def check_clips(estimator: Any, X: Any, *, reset: bool, feature: Any = "auto") -
         The clips of X.
     """
     leaves_open = feature is ANY_FEATURE and isinstance(X, pd.DataFrame)
-    feature = _column(estimator, X, feature, reset=reset)
+    feature = column_of(estimator, X, feature, reset=reset)
     if is_clip_table(X, feature) or not is_matrix(X):
         clips = as_clips(X, feature=feature)
         if feature is None and clips.kind == "feature":
@@ -50,7 +50,7 @@ def check_clips(estimator: Any, X: Any, *, reset: bool, feature: Any = "auto") -
     return clips
 
 
-def _column(estimator: Any, X: Any, feature: Any, *, reset: bool) -> Any:
+def column_of(estimator: Any, X: Any, feature: Any, *, reset: bool) -> Any:
     """The feature column that the estimator was fitted on, if any; else the feature column of X."""
     if reset:
         column = feature_column(X, feature)
