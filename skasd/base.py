@@ -93,9 +93,8 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         y : array-like of shape (n_clips,), default=None
             +1 for normal clips, -1 for anomalies, which are left out. None treats all clips as normal.
         on_error : {"raise", "skip"}, default="raise"
-            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning, after which
-            the rest is learnt from. See
-            :ref:`clips_skip`.
+            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning.
+            With "skip", the rest is learnt from. See :ref:`clips_skip`.
 
         Returns
         -------
@@ -163,9 +162,8 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         y : array-like of shape (n_clips,), default=None
             Labels, as in ``fit``.
         on_error : {"raise", "skip"}, default="raise"
-            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning; their label
-            is 0. See
-            :ref:`clips_skip`.
+            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning.
+            With "skip", their label is 0. See :ref:`clips_skip`.
 
         Returns
         -------
@@ -186,9 +184,8 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         X : array, list of paths or clip table
             Clips.
         on_error : {"raise", "skip"}, default="raise"
-            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning; their score
-            is NaN. See
-            :ref:`clips_skip`.
+            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning.
+            With "skip", their score is NaN. See :ref:`clips_skip`.
 
         Returns
         -------
@@ -213,9 +210,8 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         X : array, list of paths or clip table
             Clips.
         on_error : {"raise", "skip"}, default="raise"
-            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning; their
-            decision is NaN. See
-            :ref:`clips_skip`.
+            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning.
+            With "skip", their decision is NaN. See :ref:`clips_skip`.
 
         Returns
         -------
@@ -233,9 +229,8 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         X : array, list of paths or clip table
             Clips.
         on_error : {"raise", "skip"}, default="raise"
-            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning; their label
-            is 0. See
-            :ref:`clips_skip`.
+            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning.
+            With "skip", their label is 0. See :ref:`clips_skip`.
 
         Returns
         -------

@@ -294,4 +294,5 @@ def _run(tasks: list[tuple], n_jobs: int | None) -> Iterator[Any]:
 
 def _failure_message(failures: list[str], n_clips: int) -> str:
     listed = "\n  ".join(failures)
-    return f"{len(failures)} of {n_clips} clips cannot be used:\n  {listed}\nRepair them, or leave them out with on_error='skip'."
+    way_out = "Repair them, or leave them out with on_error='skip'."
+    return f"{len(failures)} of {n_clips} clips cannot be used:\n  {listed}\n{way_out}"

@@ -27,7 +27,7 @@ class FileWindow(os.PathLike):
     sample_rate: int
 
     def __fspath__(self) -> str:
-        return os.fspath(self.path)  # type: ignore[return-value]
+        return os.fspath(self.path)
 
     def frames(self, sample_rate: int, n_frames: int) -> tuple[int, int]:
         """First frame, and number of frames, of the window in a file of `n_frames` frames with this sample rate."""

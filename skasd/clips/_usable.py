@@ -119,7 +119,7 @@ class UsablePart:
         feature = estimator.feature
         column = feature_column(X, feature) if reset else column_of(estimator, X, feature, reset=False)
         clips = _clips_of(X, feature if column is None and reset else column)
-        n_jobs, verbose = (getattr(estimator, name, default) for name, default in (("n_jobs", None), ("verbose", 0)))
+        n_jobs, verbose = getattr(estimator, "n_jobs", None), getattr(estimator, "verbose", 0)
         reasons = _reasons(clips, readers_of(estimator), estimator, n_jobs=n_jobs, verbose=verbose)
         listed = [f"{clips.name(position)}: {reason}" for position, reason in reasons.items()]
         if len(reasons) == len(clips):
@@ -149,7 +149,7 @@ class UsablePart:
     def table(self, features: Any) -> pd.DataFrame | np.ndarray:
         """Output of a transformer for all clips, from its output for the usable clips.
 
-        A clip table gets None in the feature cell of other clips, and a column ``error`` with the reasons; an array gets NaN.
+        A clip table gets None in the feature cells of the others, and the reasons in a column ``error``; an array gets NaN.
         """
         if not isinstance(features, pd.DataFrame):
             return self.spread(features, np.nan)

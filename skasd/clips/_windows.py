@@ -18,7 +18,7 @@ from skasd.clips._file_window import FileWindow
 
 _LONGER = 1.1  # times the training length: longer clips are heard in windows
 _SHORTER = 0.7  # times the shortest usual training length: shorter clips are warned about
-_SHORTEST_USUAL = 0.1  # share of the training clips that may be shorter
+_SHORTEST_USUAL = 0.05  # share of the training clips that may be shorter
 
 
 def median_length(lengths: np.ndarray) -> int:
@@ -69,7 +69,7 @@ class TrainingLength:
     median : int
         Median length, in time points of waveforms, or in frames of features; 0 if it is not known.
     shortest : int
-        Length that nine out of ten training clips reach.
+        Length that nineteen out of twenty training clips reach.
     reader : ClipReader
         How the detector reads files: its sample rate, and the duration that clips are cut at.
     """
@@ -118,8 +118,8 @@ class TrainingLength:
         lasts = low if low == high else f"{low} to {high}"
         warnings.warn(
             f"{len(short)} of {len(clips)} clips are much shorter ({lasts}) than the clips that {detector} was trained on "
-            f"(median {self._in_words(clips, self.median)}). The scores of short clips vary more, so expect more false alarms "
-            "among them. Give clips of the training length, or fit on normal clips that are as short.",
+            f"(median {self._in_words(clips, self.median)}). The scores of short clips vary more, so expect more "
+            "false alarms among them. Give clips of the training length, or fit on normal clips that are as short.",
             stacklevel=stacklevel + 1,
         )
 

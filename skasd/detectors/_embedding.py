@@ -79,7 +79,7 @@ class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         if skips(on_error):
             usable = UsablePart.of(self, X, reset=True)
             return usable.table(self.fit_transform(usable.X, usable.labels(y)))  # type: ignore[return-value]
-        return self.fit(X, y).transform(X)  # type: ignore[attr-defined]
+        return self.fit(X, y).transform(X)
 
 
 class EmbeddingDetector(_Transformer, NetworkDetector):
@@ -155,9 +155,8 @@ class EmbeddingDetector(_Transformer, NetworkDetector):
         X : array, list of paths or clip table
             Clips.
         on_error : {"raise", "skip"}, default="raise"
-            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning; their
-            embedding is NaN. See
-            :ref:`clips_skip`.
+            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning.
+            With "skip", their embedding is NaN. See :ref:`clips_skip`.
 
         Returns
         -------

@@ -69,13 +69,13 @@ class ClipTransformer(TransformerMixin, BaseEstimator):
             self._check_parameters()
             usable = UsablePart.of(self, X, reset=True)
             return usable.table(self.fit_transform(usable.X, usable.labels(y)))
-        return self.fit(X, y).transform(X)  # type: ignore[attr-defined]
+        return self.fit(X, y).transform(X)
 
     def _transform_usable(self, X: Any) -> np.ndarray | pd.DataFrame:
         """``transform`` with ``on_error="skip"``."""
         check_is_fitted(self)
         usable = UsablePart.of(self, X, reset=False)
-        return usable.table(self.transform(usable.X))  # type: ignore[attr-defined]
+        return usable.table(self.transform(usable.X))
 
     def _check_parameters(self) -> None:
         """Raise if a parameter is out of range."""

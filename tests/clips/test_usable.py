@@ -95,7 +95,10 @@ def test_labels_are_left_out_with_their_clips(paths):
         detector = TWFRDetector().fit(paths, y, on_error="skip")
     expected = TWFRDetector().fit([paths[position] for position in GOOD[:-1]])
     assert detector.offset_ == expected.offset_
-    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[10, 9\]"), pytest.warns(UserWarning):
+    with (
+        pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[10, 9\]"),
+        pytest.warns(UserWarning, match=MESSAGE),
+    ):
         TWFRDetector().fit(paths, y[:9], on_error="skip")
 
 
