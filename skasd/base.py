@@ -101,12 +101,12 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         self : object
             The fitted detector.
         """
-        if skips(on_error):
-            usable = UsablePart.of(self, X, reset=True)
-            return self.fit(usable.X, usable.labels(y))
         if self.contamination != "auto":
             check_number("contamination", self.contamination, low=0, high=0.5, above=True)
         check_option("threshold", self.threshold, THRESHOLDS)
+        if skips(on_error):
+            usable = UsablePart.of(self, X, reset=True)
+            return self.fit(usable.X, usable.labels(y))
         clips = normals_only(check_clips(self, X, reset=True, feature=self.feature), y)
         self._threshold_rule = self.contamination, self.threshold
         self._training_length = self._held_out_scores = None

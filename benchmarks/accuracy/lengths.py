@@ -27,14 +27,26 @@ DETECTORS = {
     "TWFR": lambda seed: TWFRDetector(n_jobs=1),
     "AE": lambda seed: AutoencoderDetector(max_epochs=3, random_state=seed, device="cpu", n_jobs=1, training=HELD_OUT),
     "StatCluster": lambda seed: StatClusterDetector(
-        branches=("log_mel",), network=NETWORK, max_epochs=3, random_state=seed, device="cpu", n_jobs=1, training=HELD_OUT
+        branches=("log_mel",),
+        network=NETWORK,
+        max_epochs=3,
+        random_state=seed,
+        device="cpu",
+        n_jobs=1,
+        training=HELD_OUT,
     ),
 }
 
 
-def normal_clips(machine: str, seconds: int, n_clips: int, seed: int) -> pd.DataFrame:
+def normal_clips(machine: str, seconds: int, n_train: int, n_new: int, seed: int) -> pd.DataFrame:
+    """Normal clips of one machine, which is the same for every seed."""
     made = make_machine_clips(
-        machine, n_train=n_clips, n_test_normal=0, n_test_anomaly=0, duration=float(seconds), random_state=seed
+        machine,
+        n_train=n_train,
+        n_test_normal=n_new,
+        n_test_anomaly=0,
+        duration=float(seconds),
+        random_state=seed,
     )
     return made.data[["waveform"]]
 
@@ -52,12 +64,10 @@ def alarms(detector: BaseDetector, clips: pd.DataFrame) -> dict[str, float]:
 
 
 def run(name: str, machine: str, seed: int, n_train: int, n_new: int) -> dict:
-    detector = DETECTORS[name](seed).fit(normal_clips(machine, 10, n_train, seed))
+    detector = DETECTORS[name](seed).fit(normal_clips(machine, 10, n_train, 0, seed))
     line = {"detector": name, "machine": machine, "seed": seed, "n_train": n_train, "n_new": n_new}
     for seconds in LENGTHS:
-        # the same machine: make_machine_clips draws it from the seed
-        clips = normal_clips(machine, seconds, n_train + n_new, seed)[n_train:]
-        line[f"{seconds} s"] = alarms(detector, clips)
+        line[f"{seconds} s"] = alarms(detector, normal_clips(machine, seconds, 0, n_new, seed))
     return line
 
 
@@ -72,7 +82,9 @@ def main() -> None:
     options = parser.parse_args()
     warnings.filterwarnings("ignore", message=".* much shorter")
     lines = options.out.read_text().splitlines() if options.out.exists() else []
-    done = {tuple(json.loads(line)[key] for key in ("detector", "machine", "seed", "n_train", "n_new")) for line in lines}
+    done = {
+        tuple(json.loads(line)[key] for key in ("detector", "machine", "seed", "n_train", "n_new")) for line in lines
+    }
     options.out.parent.mkdir(parents=True, exist_ok=True)
     for name in options.detectors:
         for machine in options.machines:

@@ -72,7 +72,8 @@ def unusable_clips(
     if readers is None:
         readers = [ClipReader()] if estimator is None else readers_of(estimator)
     clips = _clips_of(X, getattr(first, "feature", feature))
-    reasons = _reasons(clips, readers, first, n_jobs=n_jobs, verbose=verbose)
+    n_bands = getattr(first, "n_features_in_", None)
+    reasons = _reasons(clips, readers, first, n_bands, n_jobs=n_jobs, verbose=verbose)
     position = pd.Index(list(reasons), dtype=np.int64, name="position")
     columns = {"clip": [clips.name(number) for number in reasons], "reason": list(reasons.values())}
     return pd.DataFrame(columns, index=position, dtype=object)
@@ -120,7 +121,8 @@ class UsablePart:
         column = feature_column(X, feature) if reset else column_of(estimator, X, feature, reset=False)
         clips = _clips_of(X, feature if column is None and reset else column)
         n_jobs, verbose = getattr(estimator, "n_jobs", None), getattr(estimator, "verbose", 0)
-        reasons = _reasons(clips, readers_of(estimator), estimator, n_jobs=n_jobs, verbose=verbose)
+        n_bands = None if reset else getattr(estimator, "n_features_in_", None)
+        reasons = _reasons(clips, readers_of(estimator), estimator, n_bands, n_jobs=n_jobs, verbose=verbose)
         listed = [f"{clips.name(position)}: {reason}" for position, reason in reasons.items()]
         if len(reasons) == len(clips):
             raise ValueError(f"None of the {len(clips)} clips can be used:\n  {_shortened(listed)}\nRepair them.")
@@ -188,11 +190,17 @@ def _clips_of(X: Any, feature: Any) -> Clips:
 
 
 def _reasons(
-    clips: Clips, readers: Sequence[ClipReader], estimator: Any, *, n_jobs: int | None, verbose: int
+    clips: Clips,
+    readers: Sequence[ClipReader],
+    estimator: Any,
+    n_bands: int | None,
+    *,
+    n_jobs: int | None,
+    verbose: int,
 ) -> dict[int, str]:
-    """Why clips cannot be used, by their position, ascending."""
+    """Why clips cannot be used, by their position, ascending; features need `n_bands` bands, or as many as most have."""
     settings: dict[str, Any] = {"n_jobs": n_jobs, "verbose": verbose, "title": "checking"}
-    reasons = _other_bands(clips, getattr(estimator, "n_features_in_", None)) if clips.kind == "feature" else {}
+    reasons = _other_bands(clips, n_bands) if clips.kind == "feature" else {}
     for read in _everything_read(clips, estimator):
         for reader in readers if read.kind == "waveform" else readers[:1]:
             for position, (_, reason) in enumerate(read.attempts(np.ndim, reader, **settings)):

@@ -115,6 +115,16 @@ def test_arrays_may_hold_nan(features):
         TWFRDetector().fit(with_nan(X))
 
 
+def test_features_of_other_bands_may_follow_in_another_fit():
+    detector = TWFRDetector().fit(LogMelTransformer().fit_transform(NOISE))
+    coarse = LogMelTransformer(n_mels=20).fit_transform(NOISE)
+    assert detector.fit(coarse, on_error="skip").n_features_in_ == 20
+    with pytest.raises(
+        ValueError, match="None of the 8 clips can be used:\n  clip 0: has 19 bands where 20 are expected"
+    ):
+        detector.score_samples(coarse[:, 1:], on_error="skip")
+
+
 def test_nothing_is_said_and_nothing_changes_if_all_clips_can_be_used():
     detector = TWFRDetector().fit(NOISE, on_error="skip")
     np.testing.assert_array_equal(
