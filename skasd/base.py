@@ -2,18 +2,22 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, Self, final
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from skasd._extremes import as_of_one_window
 from skasd._interrupt import noted_interrupts
 from skasd._parameters import check_number, check_option, numeric_labels
 from skasd._threshold import THRESHOLDS, alarm_threshold
 from skasd.clips import Clips, check_clips
+from skasd.clips._readers import readers_of
+from skasd.clips._usable import UsablePart, skips
+from skasd.clips._windows import TrainingLength
 
 __all__ = ["BaseDetector", "NormalScores", "normals_only"]
 
@@ -56,11 +60,17 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
 
     A detector with a parameter `feature` reads that column of a clip table; a detector without it reads the feature column
     if there is exactly one.
+
+    A clip longer than 1.1 times the median length of the training clips is given to ``_anomaly_score`` in windows of that
+    length. Its score is the largest of them, made comparable with the score of one window, see :ref:`clips_length`.
     """
 
     contamination: float | str
     threshold: str
     feature: Any = "auto"
+    _hears_long_clips: ClassVar[bool] = False  # whether `_anomaly_score` takes care of clips of any length itself
+    _training_length: TrainingLength | None = None
+    _held_out_scores: np.ndarray | None = None  # ascending
 
     @abstractmethod
     def _fit(self, clips: Clips) -> NormalScores | None:
@@ -76,7 +86,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         return tags
 
     @final
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, on_error: str = "raise") -> Self:
         """Learn from the normal clips and set the threshold.
 
         Parameters
@@ -85,6 +95,9 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
             Clips: waveforms (n_clips, n_timepoints), features (n_clips, n_mels, n_frames), paths, or a table.
         y : array-like of shape (n_clips,), default=None
             +1 for normal clips, -1 for anomalies, which are left out. None treats all clips as normal.
+        on_error : {"raise", "skip"}, default="raise"
+            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning.
+            With "skip", the rest is learnt from. See :ref:`clips_skip`.
 
         Returns
         -------
@@ -94,11 +107,17 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         if self.contamination != "auto":
             check_number("contamination", self.contamination, low=0, high=0.5, above=True)
         check_option("threshold", self.threshold, THRESHOLDS)
+        if skips(on_error):
+            usable = UsablePart.of(self, X, reset=True)
+            return self.fit(usable.X, usable.labels(y))
         clips = normals_only(check_clips(self, X, reset=True, feature=self.feature), y)
         self._threshold_rule = self.contamination, self.threshold
+        self._training_length = self._held_out_scores = None
         with noted_interrupts() as interrupts:
             scores = self._fit(clips)
         self.interrupted_ = bool(interrupts)
+        if not self._hears_long_clips:
+            self._training_length = TrainingLength.of(clips, readers_of(self)[0])
         if scores is None:
             score = self._checked_score(clips)
             scores = NormalScores(score, score)
@@ -106,24 +125,33 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
             raise TypeError(
                 f"{type(self).__name__}._fit returned a {type(scores).__name__}; NormalScores or None is expected."
             )
+        self._held_out_scores = np.sort(scores.held_out)
+        if self._training_length is not None and self._training_length.windows(clips) is not None:
+            scores = replace(scores, training=None)  # of whole clips
         self.offset_ = self._offset(clips, scores)
         return self
 
     def _checked_score(self, clips: Clips) -> np.ndarray:
         """Anomaly score (n_clips,), after a look at what the hook of the detector returned."""
-        score = np.asarray(self._anomaly_score(clips), dtype=np.float64)
-        if score.shape != (len(clips),):
+        windows = None if self._training_length is None else self._training_length.windows(clips)
+        heard = clips if windows is None else windows.clips
+        score = np.asarray(self._anomaly_score(heard), dtype=np.float64)
+        if score.shape != (len(heard),):
             raise ValueError(
-                f"{type(self).__name__}._anomaly_score returned shape {score.shape} for {len(clips)} clips; "
-                f"({len(clips)},) is expected."
+                f"{type(self).__name__}._anomaly_score returned shape {score.shape} for {len(heard)} clips; "
+                f"({len(heard)},) is expected."
             )
         if not np.isfinite(score).all():
             position = int(np.argmin(np.isfinite(score)))
             raise ValueError(
-                f"The anomaly score of {clips.name(position)} is {score[position]}. Its values are out of the range that "
+                f"The anomaly score of {heard.name(position)} is {score[position]}. Its values are out of the range that "
                 f"{type(self).__name__} can compute with; look at the clip, and at parameters with extreme values."
             )
-        return score
+        if windows is None:
+            return score
+        normal = self._held_out_scores
+        largest = windows.largest(score)
+        return largest if normal is None else as_of_one_window(largest, windows.share, normal)
 
     def _offset(self, clips: Clips | None, scores: NormalScores) -> float:
         """Threshold on ``score_samples``; `clips` is used only if `scores` lacks the scores of the training clips."""
@@ -135,7 +163,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         return -alarm_threshold(np.asarray(score, dtype=np.float64), share, rule)
 
     @final
-    def fit_predict(self, X: Any, y: Any = None) -> np.ndarray:
+    def fit_predict(self, X: Any, y: Any = None, *, on_error: str = "raise") -> np.ndarray:
         """Fit on the clips of X that are not labelled -1, then predict all clips of X.
 
         Parameters
@@ -144,22 +172,31 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
             Clips.
         y : array-like of shape (n_clips,), default=None
             Labels, as in ``fit``.
+        on_error : {"raise", "skip"}, default="raise"
+            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning.
+            With "skip", their label is 0. See :ref:`clips_skip`.
 
         Returns
         -------
         labels : ndarray of shape (n_clips,), int
-            +1 for normal clips, -1 for anomalies.
+            +1 for normal clips, -1 for anomalies, 0 for clips that are skipped.
         """
+        if skips(on_error):
+            usable = UsablePart.of(self, X, reset=True)
+            return usable.spread(self.fit_predict(usable.X, usable.labels(y)), 0)
         return self.fit(X, y).predict(X)
 
     @final
-    def score_samples(self, X: Any) -> np.ndarray:
+    def score_samples(self, X: Any, *, on_error: str = "raise") -> np.ndarray:
         """Normality score of each clip, the negative of its anomaly score.
 
         Parameters
         ----------
         X : array, list of paths or clip table
             Clips.
+        on_error : {"raise", "skip"}, default="raise"
+            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning.
+            With "skip", their score is NaN. See :ref:`clips_skip`.
 
         Returns
         -------
@@ -167,40 +204,52 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
             Scores; high is normal.
         """
         check_is_fitted(self)
+        if skips(on_error):
+            usable = UsablePart.of(self, X, reset=False)
+            return usable.spread(self.score_samples(usable.X), np.nan)
         clips = check_clips(self, X, reset=False, feature=self.feature)
+        if self._training_length is not None:
+            self._training_length.warn_of_short(clips, type(self).__name__, stacklevel=2)
         return -self._checked_score(clips)
 
     @final
-    def decision_function(self, X: Any) -> np.ndarray:
+    def decision_function(self, X: Any, *, on_error: str = "raise") -> np.ndarray:
         """Distance of each score from the threshold: ``score_samples(X) - offset_``.
 
         Parameters
         ----------
         X : array, list of paths or clip table
             Clips.
+        on_error : {"raise", "skip"}, default="raise"
+            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning.
+            With "skip", their decision is NaN. See :ref:`clips_skip`.
 
         Returns
         -------
         decisions : ndarray of shape (n_clips,), float64
             Negative for anomalies, 0 or positive for normal clips.
         """
-        return self.score_samples(X) - self.offset_
+        return self.score_samples(X, on_error=on_error) - self.offset_
 
     @final
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any, *, on_error: str = "raise") -> np.ndarray:
         """Decide for each clip whether it is normal.
 
         Parameters
         ----------
         X : array, list of paths or clip table
             Clips.
+        on_error : {"raise", "skip"}, default="raise"
+            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning.
+            With "skip", their label is 0. See :ref:`clips_skip`.
 
         Returns
         -------
         labels : ndarray of shape (n_clips,), int
-            +1 for normal clips, -1 for anomalies.
+            +1 for normal clips, -1 for anomalies, 0 for clips that are skipped.
         """
-        return np.where(self.decision_function(X) >= 0, 1, -1)
+        decision = self.decision_function(X, on_error=on_error)
+        return np.where(np.isnan(decision), 0, np.where(decision >= 0, 1, -1))
 
 
 def _strange_labels(y: np.ndarray) -> str:

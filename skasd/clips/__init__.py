@@ -9,6 +9,7 @@ from skasd.clips._check import check_clips
 from skasd.clips._clips import MACHINE_COLUMNS, Clips
 from skasd.clips._coerce import as_clips, is_clip_table
 from skasd.clips._feature_column import ANY_FEATURE, note_feature, noted_feature
+from skasd.clips._usable import unusable_clips
 
 __all__ = [
     "ANY_FEATURE",
@@ -21,4 +22,5 @@ __all__ = [
     "is_clip_table",
     "note_feature",
     "noted_feature",
+    "unusable_clips",
 ]

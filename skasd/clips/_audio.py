@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import soxr
 
-from skasd._parameters import check_integer, check_option
+from skasd._parameters import check_integer, check_number, check_option
 from skasd.clips._arrays import as_float, as_numpy, checked_samples, looks_unscaled
+from skasd.clips._file_window import FileWindow
 from skasd.clips._files import file_length, read_channels
 
 
@@ -38,6 +39,9 @@ class ClipReader:
     resample: bool = True
 
     def __post_init__(self) -> None:
+        check_integer("sample_rate", self.sample_rate, low=1)
+        if self.duration is not None:
+            check_number("duration", self.duration, low=0, above=True)
         if self.channel != "mean":
             check_integer("channel", self.channel, low=0, other="'mean'")
         check_option("short_clips", self.short_clips, ("zero", "tile"))
@@ -79,14 +83,15 @@ class ClipReader:
             Largest magnitude, dimensionless, if the samples look like integer PCM that was not scaled to [-1, 1]; else 0.
         """
         if isinstance(clip, str | os.PathLike):
-            channels, sample_rate = read_channels(Path(clip))
+            window = clip if isinstance(clip, FileWindow) else None
+            channels, sample_rate = read_channels(Path(clip), window)
         else:
-            channels, sample_rate = _array_channels(np.asarray(as_numpy(clip))), self.sample_rate
+            channels, sample_rate, window = _array_channels(np.asarray(as_numpy(clip))), self.sample_rate, None
         waveform, peak = checked_samples(self._pick(channels))
         unscaled = peak if looks_unscaled(waveform, peak) else 0.0
         if sample_rate != self.sample_rate:
             waveform = self._resampled(waveform, sample_rate)
-        return self._fitted(waveform), unscaled
+        return self._fitted(waveform if window is None else waveform[: window.n_timepoints]), unscaled
 
     def _pick(self, channels: np.ndarray) -> np.ndarray:
         if isinstance(self.channel, str):

@@ -37,7 +37,7 @@ def check_clips(estimator: Any, X: Any, *, reset: bool, feature: Any = "auto") -
     """
     X = as_pandas(X)
     leaves_open = feature is ANY_FEATURE and isinstance(X, pd.DataFrame)
-    feature = _column(estimator, X, feature, reset=reset)
+    feature = column_of(estimator, X, feature, reset=reset)
     if is_clip_table(X, feature) or not is_matrix(X):
         clips = to_clips(X, feature, **_known(estimator, feature, reset=reset))
         if feature is None and clips.kind == "feature":
@@ -66,7 +66,7 @@ def _known(estimator: Any, feature: Any, *, reset: bool) -> dict[str, Any]:
     return {name: vars(estimator).get(attribute) for name, attribute in _FITTED.items()}
 
 
-def _column(estimator: Any, X: Any, feature: Any, *, reset: bool) -> Any:
+def column_of(estimator: Any, X: Any, feature: Any, *, reset: bool) -> Any:
     """The feature column that the estimator was fitted on, if any; else the feature column of X."""
     if reset:
         column = feature_column(X, feature)

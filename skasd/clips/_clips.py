@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 import joblib
@@ -13,7 +13,7 @@ from joblib.parallel import get_active_backend
 from tqdm import tqdm
 
 from skasd.clips._arrays import as_float, as_numpy, checked_feature
-from skasd.clips._audio import ClipReader
+from skasd.clips._audio import ClipReader, clip_length
 from skasd.clips._files import readable_name
 
 MACHINE_COLUMNS = ("machine_type", "section")  # usual columns that define a machine; a clip table may lack them
@@ -37,12 +37,16 @@ class Clips:
         Clip table that they come from.
     column : str or None, default=None
         Column of the table that they come from.
+    positions : ndarray of shape (n_clips,), int, or None, default=None
+        Position of each clip in the X that it was taken from, for messages; None numbers the clips from 0.
     """
 
     kind: Literal["waveform", "feature"]
     items: Sequence | np.ndarray
     table: pd.DataFrame | None = None
     column: str | None = None
+    positions: np.ndarray | None = None
+    _lengths: dict[int, np.ndarray] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -63,10 +67,15 @@ class Clips:
         item = self.items[position]
         if isinstance(item, str | os.PathLike):
             return readable_name(item)
+        number = self._number(position)
         if self.table is not None:
             label = self.table.index[position]
-            return f"clip {position} (index {label.item() if isinstance(label, np.generic) else label!r} of the table)"
-        return f"clip {position}"
+            return f"clip {number} (index {label.item() if isinstance(label, np.generic) else label!r} of the table)"
+        return f"clip {number}"
+
+    def _number(self, position: int) -> int:
+        """Position of a clip in the X that it was taken from."""
+        return position if self.positions is None else int(self.positions[position])
 
     def take(self, positions: np.ndarray) -> Self:
         """Select clips by position.
@@ -83,7 +92,32 @@ class Clips:
         """
         whole = isinstance(self.items, np.ndarray)
         items = self.items[positions] if whole else [self.items[position] for position in positions]  # type: ignore
-        return type(self)(self.kind, items, None if self.table is None else self.table.iloc[positions], self.column)
+        table = None if self.table is None else self.table.iloc[positions]
+        numbers = np.asarray(positions) if self.positions is None else self.positions[positions]
+        return type(self)(self.kind, items, table, self.column, numbers)
+
+    def lengths(self, sample_rate: int) -> np.ndarray:
+        """Length of each clip, without reading its audio: of a file, only the header is opened.
+
+        Parameters
+        ----------
+        sample_rate : int
+            Sample rate that files are resampled to, in Hz.
+
+        Returns
+        -------
+        lengths : ndarray of shape (n_clips,), int
+            Time points of waveforms, or frames of features; 0 for a clip whose length cannot be found.
+        """
+        if sample_rate not in self._lengths:
+            if isinstance(self.items, np.ndarray) and self.items.dtype != object and self.items.ndim in (2, 3):
+                found = [self.items.shape[-1]] * len(self)
+            elif self.kind == "feature":
+                found = [np.shape(item)[1] if np.ndim(item) == 2 else 0 for item in self.items]
+            else:
+                found = [clip_length(item, sample_rate) or 0 for item in self.items]
+            self._lengths[sample_rate] = np.array(found, dtype=np.int64)
+        return self._lengths[sample_rate]
 
     def group_names(self, columns: Sequence[str], optional: Sequence[str] = ()) -> np.ndarray:
         r"""Name of the group of each clip: its cells of `columns`, joined by "/".
@@ -178,21 +212,54 @@ class Clips:
         ValueError
             If any clip could not be read. It is raised after the last clip, and lists all of them with the reasons.
         """
-        read = _read_feature if self.kind == "feature" else reader.read
-        failures, loud = [], []
-        outcomes = _run([(_attempt, function, read, item) for item in self.items], n_jobs)
-        for position, (result, reason, unscaled) in enumerate(
-            tqdm(outcomes, title, len(self), disable=verbose < 1, unit="clip")
-        ):
-            if reason is not None:
-                failures.append(f"{self.name(position)}: {reason}")
+        failures: dict[int, str] = {}
+        loud: dict[int, tuple[str, float]] = {}
+        attempts = self.attempts(function, reader, n_jobs=n_jobs, verbose=verbose, title=title)
+        for position, (result, reason, unscaled) in enumerate(attempts):
+            if reason is not None:  # one window of a clip is enough
+                failures.setdefault(self._number(position), f"{self.name(position)}: {reason}")
             if unscaled:
-                loud.append((self.name(position), unscaled))
+                loud.setdefault(self._number(position), (self.name(position), unscaled))
             yield result
+        n_clips = len(self) if self.positions is None else len(np.unique(self.positions))
         if failures:
-            raise ValueError(_failure_message(failures, len(self)))
+            raise ValueError(_failure_message(list(failures.values()), n_clips))
         if loud:
-            warnings.warn(_loud_message(*loud[0], len(loud), len(self)), UserWarning, stacklevel=2)
+            warnings.warn(_loud_message(*next(iter(loud.values())), len(loud), n_clips), UserWarning, stacklevel=2)
+
+    def attempts(
+        self,
+        function: Callable[[np.ndarray], Any],
+        reader: ClipReader,
+        *,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        title: str = "clips",
+    ) -> Iterator[tuple[Any, str | None, float]]:
+        """Read all clips in parallel as ``map`` does, and yield why a clip cannot be used instead of raising an error.
+
+        Parameters
+        ----------
+        function : callable
+            Function of a waveform (n_timepoints,) or a feature (n_mels, n_frames). It runs in threads.
+        reader : ClipReader
+            Reads files and waveforms; features are used as they are.
+        n_jobs : int or None, default=None
+            Number of threads, as in joblib.
+        verbose : int, default=0
+            Shows a progress bar if 1 or larger.
+        title : str, default="clips"
+            Title of the progress bar.
+
+        Yields
+        ------
+        outcome : tuple of Any, str or None, and float
+            Value that `function` returns for a clip, or None; why the clip cannot be used, or None; and what
+            :meth:`ClipReader.read` says of the scale.
+        """
+        read = _read_feature if self.kind == "feature" else reader.read
+        outcomes = _run([(_attempt, function, read, item) for item in self.items], n_jobs)
+        yield from tqdm(outcomes, title, len(self), disable=verbose < 1, unit="clip")
 
 
 @dataclass(frozen=True)
@@ -266,4 +333,5 @@ def _loud_message(name: str, peak: float, n_loud: int, n_clips: int) -> str:
 
 def _failure_message(failures: list[str], n_clips: int) -> str:
     listed = "\n  ".join(failures)
-    return f"{len(failures)} of {n_clips} clips cannot be used:\n  {listed}\nRepair them, or leave them out."
+    way_out = "Repair them, or leave them out with on_error='skip'."
+    return f"{len(failures)} of {n_clips} clips cannot be used:\n  {listed}\n{way_out}"

@@ -13,7 +13,8 @@ from skasd.clips._clips import BadCell, Clips
 from skasd.clips._feature_column import feature_column, looks_like_waveforms
 
 _METADATA = {"machine_type", "section", "domain", "attributes", "split"}
-_WAVEFORM_COLUMNS = ("waveform", "path")  # in order of preference
+WAVEFORM_COLUMNS = ("waveform", "path")  # in order of preference
+ERROR_COLUMN = "error"  # where transformers with on_error="skip" write why a clip cannot be used
 
 
 def is_clip_table(X: Any, feature: Any = "auto") -> bool:
@@ -34,7 +35,7 @@ def is_clip_table(X: Any, feature: Any = "auto") -> bool:
     X = as_pandas(X)
     if not isinstance(X, pd.DataFrame):
         return False
-    return any(name in X.columns for name in _WAVEFORM_COLUMNS) or feature_column(X, feature) is not None
+    return any(name in X.columns for name in WAVEFORM_COLUMNS) or feature_column(X, feature) is not None
 
 
 def as_clips(X: Any, *, feature: Any = "auto") -> Clips:
@@ -79,7 +80,7 @@ def to_clips(X: Any, feature: Any, *, known: Kind | None, n_bands: int | None = 
         raise TypeError(_hint_for(X))
     if isinstance(X, pd.DataFrame) and not is_clip_table(X, feature) and not _all_numeric(X):
         raise ValueError(
-            f"X is a DataFrame without a feature, {' or '.join(_WAVEFORM_COLUMNS)} column, so it is not a clip table; its "
+            f"X is a DataFrame without a feature, {' or '.join(WAVEFORM_COLUMNS)} column, so it is not a clip table; its "
             f"columns are {list(X.columns)}.{_hint_at_waveforms(X)}"
         )
     if is_clip_table(X, feature):
@@ -182,8 +183,10 @@ def _from_table(X: pd.DataFrame, feature: str | None) -> Clips:
     if not X.columns.is_unique:
         raise ValueError(f"The clip table has duplicate column names: {list(X.columns[X.columns.duplicated()])}.")
     of_features = feature_column(X, feature)
-    column = of_features or next(name for name in _WAVEFORM_COLUMNS if name in X.columns)
+    column = of_features or next(name for name in WAVEFORM_COLUMNS if name in X.columns)
     cells = [_cell(cell, column) for cell in X[column].tolist()]
+    if of_features is not None and ERROR_COLUMN in X.columns:
+        cells = [_with_reason(cell, error) for cell, error in zip(cells, X[ERROR_COLUMN].tolist(), strict=True)]
     return Clips("waveform" if of_features is None else "feature", cells, X, column)
 
 
@@ -193,6 +196,11 @@ def _cell(cell: Any, column: str) -> Any:
     if column == "path" and not isinstance(cell, str | os.PathLike):
         return BadCell(f"its cell in the column 'path' is a {type(cell).__name__}, not a file path")
     return cell
+
+
+def _with_reason(cell: Any, error: Any) -> Any:
+    """An empty cell with the reason for which a transformer left it empty."""
+    return BadCell(error) if isinstance(cell, BadCell) and isinstance(error, str) and error else cell
 
 
 def _from_items(items: list, known: Kind | None, n_bands: int | None) -> Clips:

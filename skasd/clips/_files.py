@@ -8,19 +8,22 @@ import numpy as np
 import soundfile
 
 from skasd.clips._file_length import is_unknown, refuse_cut
+from skasd.clips._file_window import FileWindow
 from skasd.clips._streams import through_pipe, uncounted_mp3, with_true_size
 from skasd.clips._suffixes import CONVERT, FOREIGN_SUFFIXES
 
 _FRAMES_PER_BLOCK = 2**16
 
 
-def read_channels(path: Path) -> tuple[np.ndarray, int]:
+def read_channels(path: Path, window: FileWindow | None = None) -> tuple[np.ndarray, int]:
     """Read all channels of an audio file.
 
     Parameters
     ----------
     path : Path
         File in WAV, FLAC, OGG or another format that libsndfile reads.
+    window : FileWindow or None, default=None
+        Part of the file to read; None reads all of it.
 
     Returns
     -------
@@ -40,7 +43,7 @@ def read_channels(path: Path) -> tuple[np.ndarray, int]:
             "is a folder, not a file" if path.is_dir() else "is not a regular file, but a pipe or a device"
         )
     try:
-        frames, sample_rate = _frames(path)
+        frames, sample_rate = _frames(path) if window is None else _frames_of_window(path, window)
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a suffix such as .raw, which has no header
         raise ValueError(_why_unreadable(path, error)) from error
     except MemoryError as error:
@@ -109,6 +112,24 @@ def _frames(path: Path) -> tuple[np.ndarray, int]:
         raise ValueError("holds no audio: zero frames")
     with _Stream(corrected) as file:
         return _not_empty(file.read_to_end()), file.samplerate
+
+
+def _frames_of_window(path: Path, window: FileWindow) -> tuple[np.ndarray, int]:
+    """Frames (n_frames, n_channels) of a part of a file, and its sample rate; only this part is read if it can be sought."""
+    with soundfile.SoundFile(_name(path)) as file:
+        if file.seekable() and file.frames and not is_unknown(file.frames) and file.format != "MP3":
+            refuse_cut(file, path)
+            start, n_frames = window.frames(file.samplerate, file.frames)
+            if file.seek(start) == start:
+                frames = file.read(n_frames, dtype="float32", always_2d=True)
+                if len(frames) < n_frames:
+                    raise ValueError(
+                        f"is cut short: its header promises {file.frames} frames, but only {start + len(frames)} can be read"
+                    )
+                return _not_empty(frames), file.samplerate
+    frames, sample_rate = _frames(path)
+    start, n_frames = window.frames(sample_rate, len(frames))
+    return frames[start : start + n_frames], sample_rate
 
 
 def _all_read(frames: np.ndarray, file: soundfile.SoundFile) -> tuple[np.ndarray, int]:

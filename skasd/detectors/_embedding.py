@@ -14,6 +14,7 @@ from skasd._parameter_group import HasParameterGroups, refuse_idle
 from skasd._parameters import check_n_jobs
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import Clips, check_clips
+from skasd.clips._usable import UsablePart, skips
 from skasd.detectors._machine_scores import ClipOutputs, MachineScores
 from skasd.inputs._network_fit import stacked_batches
 from skasd.scoring import BackEnd
@@ -54,7 +55,33 @@ class NetworkDetector(HasParameterGroups, BaseDetector):
         )
 
 
-class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetworkDetector):
+class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
+    """A detector that is a transformer too."""
+
+    def fit_transform(self, X: Any, y: Any = None, *, on_error: str = "raise") -> np.ndarray:
+        """Fit on the clips of X that are not labelled -1, then compute the embeddings of all clips of X.
+
+        Parameters
+        ----------
+        X : array, list of paths or clip table
+            Clips.
+        y : array-like of shape (n_clips,), default=None
+            Labels, as in ``fit``.
+        on_error : {"raise", "skip"}, default="raise"
+            As in ``transform``.
+
+        Returns
+        -------
+        embedding : ndarray of shape (n_clips, n_features)
+            Embeddings.
+        """
+        if skips(on_error):
+            usable = UsablePart.of(self, X, reset=True)
+            return usable.table(self.fit_transform(usable.X, usable.labels(y)))  # type: ignore[return-value]
+        return self.fit(X, y).transform(X)
+
+
+class EmbeddingDetector(_Transformer, NetworkDetector):
     """Base of detectors whose network computes an embedding of each clip, which makes them transformers too.
 
     A subclass implements two hooks: ``_learn(clips)`` trains the network and returns the :class:`MachineScores` of the
@@ -106,7 +133,9 @@ class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Netwo
         """Recompute the threshold if `score_with` was changed after ``fit``."""
         if self.score_with != self._score_with:
             self._check_score_with()
-            self.offset_ = self._offset(None, self._normal_scores())
+            scores = self._normal_scores()
+            self._held_out_scores = np.sort(scores.held_out)
+            self.offset_ = self._offset(None, scores)
 
     def _check_score_with(self) -> None:
         """Raise if the detector does not have this value of `score_with`."""
@@ -117,21 +146,32 @@ class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Netwo
         return tags
 
     @final
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: Any, *, on_error: str = "raise") -> np.ndarray:
         """Compute the embeddings of the clips, which back ends score.
 
         Parameters
         ----------
         X : array, list of paths or clip table
             Clips.
+        on_error : {"raise", "skip"}, default="raise"
+            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning.
+            With "skip", their embedding is NaN. See :ref:`clips_skip`.
 
         Returns
         -------
         embedding : ndarray of shape (n_clips, n_features)
-            Embeddings, of unit length if the network is trained with an angular margin.
+            Embeddings, of unit length if the network is trained with an angular margin. A clip longer than 1.1 times the
+            median length of the training clips has the mean of the embeddings of its windows, see :ref:`clips_length`.
         """
         check_is_fitted(self)
-        return self._outputs(check_clips(self, X, reset=False, feature=self.feature)).embedding
+        if skips(on_error):
+            usable = UsablePart.of(self, X, reset=False)
+            return usable.table(self.transform(usable.X))  # type: ignore[return-value]
+        clips = check_clips(self, X, reset=False, feature=self.feature)
+        windows = None if self._training_length is None else self._training_length.windows(clips)
+        if windows is None:
+            return self._outputs(clips).embedding
+        return windows.mean(self._outputs(windows.clips).embedding)
 
 
 def embeddings_of(

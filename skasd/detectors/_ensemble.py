@@ -107,6 +107,8 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
     feature = ANY_FEATURE  # each detector reads the feature column that it needs
     _required_parameters = ["estimators"]  # used by scikit-learn
 
+    _hears_long_clips = True  # each detector does
+
     def __init__(
         self,
         estimators: Sequence[tuple[str, Any]],

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skasd.clips import Clips, check_clips, note_feature
+from skasd.clips._usable import UsablePart, skips
 
 
 class ClipTransformer(TransformerMixin, BaseEstimator):
@@ -22,7 +23,7 @@ class ClipTransformer(TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, on_error: str = "raise") -> Self:
         """Check the parameters and the kind of X; nothing is learnt from the clips.
 
         Parameters
@@ -31,6 +32,9 @@ class ClipTransformer(TransformerMixin, BaseEstimator):
             Clips.
         y : Ignored
             Not used, present by convention.
+        on_error : {"raise", "skip"}, default="raise"
+            What happens to clips that cannot be read, or hold NaN or nothing: an error, or a warning that lists them. See
+            :ref:`clips_skip`.
 
         Returns
         -------
@@ -38,9 +42,40 @@ class ClipTransformer(TransformerMixin, BaseEstimator):
             The fitted transformer.
         """
         self._check_parameters()
+        if skips(on_error):
+            return self.fit(UsablePart.of(self, X, reset=True).X)
         self._remember(self._check_clips(X, reset=True))
         self.fitted_ = True
         return self
+
+    def fit_transform(self, X: Any, y: Any = None, *, on_error: str = "raise") -> np.ndarray | pd.DataFrame:
+        """Fit to the clips, then transform them.
+
+        Parameters
+        ----------
+        X : array, list of paths or clip table
+            Clips.
+        y : array-like of shape (n_clips,), default=None
+            Passed to ``fit``.
+        on_error : {"raise", "skip"}, default="raise"
+            As in ``transform``.
+
+        Returns
+        -------
+        features : ndarray or DataFrame
+            What ``transform`` returns.
+        """
+        if skips(on_error):
+            self._check_parameters()
+            usable = UsablePart.of(self, X, reset=True)
+            return usable.table(self.fit_transform(usable.X, usable.labels(y)))
+        return self.fit(X, y).transform(X)
+
+    def _transform_usable(self, X: Any) -> np.ndarray | pd.DataFrame:
+        """``transform`` with ``on_error="skip"``."""
+        check_is_fitted(self)
+        usable = UsablePart.of(self, X, reset=False)
+        return usable.table(self.transform(usable.X))
 
     def _check_parameters(self) -> None:
         """Raise if a parameter is out of range."""

@@ -15,6 +15,7 @@ from skasd._device import check_device, torch_device
 from skasd._mel import PAD_MODES, MelDefinition
 from skasd._parameters import check_integer, check_n_jobs, check_number, check_option
 from skasd.clips import ClipReader, Clips
+from skasd.clips._usable import skips
 from skasd.features._base import ClipTransformer, equal_shapes, into_container, stacked
 from skasd.features._mel_cpu import log_mel
 from skasd.inputs._frontend import Frontend
@@ -167,13 +168,17 @@ class LogMelTransformer(ClipTransformer):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def transform(self, X: Any) -> np.ndarray | pd.DataFrame:
+    def transform(self, X: Any, *, on_error: str = "raise") -> np.ndarray | pd.DataFrame:
         """Compute the log-mel spectrograms of clips.
 
         Parameters
         ----------
         X : array of shape (n_clips, n_timepoints), list of paths or waveforms, or clip table
             Clips.
+        on_error : {"raise", "skip"}, default="raise"
+            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning. With
+            "skip", their feature cell in a clip table is None, and the new column ``error`` has the reason; their values in
+            an array are NaN. See :ref:`clips_skip`.
 
         Returns
         -------
@@ -186,6 +191,8 @@ class LogMelTransformer(ClipTransformer):
         ValueError
             If clips cannot be read, listing all of them, or have unequal lengths where an array is needed.
         """
+        if skips(on_error):
+            return self._transform_usable(X)
         clips = self._check_clips(X, reset=False)
         spectrograms = stacked(self.map(clips, np.asarray), len(clips))
         if self.flatten:

@@ -9,6 +9,7 @@ from scipy.ndimage import median_filter
 
 from skasd._parameters import check_integer, check_option
 from skasd.clips import ClipReader
+from skasd.clips._usable import skips
 from skasd.features._base import ClipTransformer, equal_shapes, into_container, stacked
 
 _AXES = {"frequency": 0, "time": 1}
@@ -81,19 +82,25 @@ class MedianFilter(ClipTransformer):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def transform(self, X: Any) -> np.ndarray | pd.DataFrame:
+    def transform(self, X: Any, *, on_error: str = "raise") -> np.ndarray | pd.DataFrame:
         """Filter the features of clips.
 
         Parameters
         ----------
         X : array of shape (n_clips, n_mels, n_frames), or clip table with the column `feature`
             Features of the clips. A 2-D array (n_clips, n_timepoints) is filtered along time.
+        on_error : {"raise", "skip"}, default="raise"
+            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning. With
+            "skip", their feature cell in a clip table is None, and the new column ``error`` has the reason; their values in
+            an array are NaN. See :ref:`clips_skip`.
 
         Returns
         -------
         filtered : ndarray of the shape of X, or DataFrame
             Filtered features. For a clip table, the table with the column `feature` replaced.
         """
+        if skips(on_error):
+            return self._transform_usable(X)
         clips = self._check_clips(X, reset=False)
         if clips.kind != "feature" and not isinstance(clips.items, np.ndarray):
             held = (

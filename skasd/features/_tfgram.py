@@ -15,6 +15,7 @@ from skasd._device import check_device, torch_device
 from skasd._random import random_seed
 from skasd.base import normals_only
 from skasd.clips import MACHINE_COLUMNS, Clips
+from skasd.clips._usable import UsablePart, skips
 from skasd.features._base import ClipTransformer, into_container, stacked
 from skasd.features._frontend import frontend_of, osscl_frontend
 from skasd.inputs._network_fit import NetworkFit, stacked_batches
@@ -93,7 +94,7 @@ class TFgramTransformer(ClipTransformer):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, on_error: str = "raise") -> Self:
         """Train the network on normal clips, or take it from `detector` if that is fitted.
 
         Parameters
@@ -102,6 +103,9 @@ class TFgramTransformer(ClipTransformer):
             Clips.
         y : array-like of shape (n_clips,), default=None
             +1 for normal clips, -1 for anomalies, which are left out. None treats all clips as normal.
+        on_error : {"raise", "skip"}, default="raise"
+            What happens to clips that cannot be read, or hold NaN or nothing: an error, or a warning that lists them, after
+            which the rest is learnt from. See :ref:`clips_skip`.
 
         Returns
         -------
@@ -109,6 +113,9 @@ class TFgramTransformer(ClipTransformer):
             The fitted transformer.
         """
         check_device(self.device)
+        if skips(on_error):
+            usable = UsablePart.of(self, X, reset=True)
+            return self.fit(usable.X, usable.labels(y))
         clips = normals_only(self._check_clips(X, reset=True), y)
         detector = self._checked_detector()
         if detector is None:
@@ -172,13 +179,17 @@ class TFgramTransformer(ClipTransformer):
         self._evaluator = folded(self.network_)
         self.history_, self.interrupted_ = history, interrupted
 
-    def transform(self, X: Any) -> np.ndarray | pd.DataFrame:
+    def transform(self, X: Any, *, on_error: str = "raise") -> np.ndarray | pd.DataFrame:
         """Compute the images of the clips.
 
         Parameters
         ----------
         X : array of shape (n_clips, n_timepoints), list of paths or waveforms, or clip table
             Clips. They are cut or filled to the length that the network was trained on, as the front end says.
+        on_error : {"raise", "skip"}, default="raise"
+            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning. With
+            "skip", their feature cell in a clip table is None, and the new column ``error`` has the reason; their values in
+            an array are NaN. See :ref:`clips_skip`.
 
         Returns
         -------
@@ -190,6 +201,8 @@ class TFgramTransformer(ClipTransformer):
         ValueError
             If clips cannot be read; the message lists all of them.
         """
+        if skips(on_error):
+            return self._transform_usable(X)
         clips = self._check_clips(X, reset=False)
         inputs = self._inputs.of(clips, n_jobs=self.n_jobs, verbose=self.verbose, title="tfgram")
         batches = (batch["waveform"] for batch in stacked_batches(inputs, ("waveform",), _CLIPS_PER_BATCH))

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skasd._rank_pooling import decay_values, twfr
 from skasd.clips import Clips
+from skasd.clips._usable import skips
 from skasd.features._base import ClipTransformer, equal_shapes, into_container, stacked
 from skasd.features._frontend import frontend_of, twfr_frontend
 
@@ -87,19 +88,25 @@ class TWFRTransformer(ClipTransformer):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def transform(self, X: Any) -> np.ndarray | pd.DataFrame:
+    def transform(self, X: Any, *, on_error: str = "raise") -> np.ndarray | pd.DataFrame:
         """Pool each clip into one spectrum per value of r.
 
         Parameters
         ----------
         X : array of shape (n_clips, n_mels, n_frames) or (n_clips, n_timepoints), list of paths, or clip table
             Features or waveforms.
+        on_error : {"raise", "skip"}, default="raise"
+            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning. With
+            "skip", their feature cell in a clip table is None, and the new column ``error`` has the reason; their values in
+            an array are NaN. See :ref:`clips_skip`.
 
         Returns
         -------
         twfr : ndarray of shape (n_clips, n_r * n_mels), or DataFrame
             Spectra in the unit of the features. A clip table with ``flatten=False`` is returned with a new column `twfr`.
         """
+        if skips(on_error):
+            return self._transform_usable(X)
         clips = self._check_clips(X, reset=False)
         frontend = frontend_of(self.frontend, twfr_frontend())
         pooled = frontend.map(

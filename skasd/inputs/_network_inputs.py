@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from skasd._parameters import check_option
-from skasd.clips import Clips, as_clips, clip_length
+from skasd.clips import Clips, as_clips
+from skasd.clips._windows import median_length
 from skasd.inputs._frontend import Frontend
 from skasd.networks._osscl import BRANCH_INPUTS
 
@@ -147,21 +148,15 @@ def network_dtype(clips: Clips, precision: str) -> np.dtype:
 
 
 def _feature_size(clips: Clips) -> tuple[int, int]:
-    shapes = [shape for shape in map(np.shape, clips.items) if len(shape) == 2]
-    return (shapes[0][0], _median([shape[1] for shape in shapes])) if shapes else (1, 1)  # reading them raises an error
+    n_bands = next((np.shape(item)[0] for item in clips.items if np.ndim(item) == 2), 1)
+    return n_bands, median_length(clips.lengths(1)) or 1  # none is a feature: reading them raises an error
 
 
 def _n_timepoints(waveforms: Clips, frontend: Frontend) -> int:
     reader = frontend.reader
     if reader.duration is not None:
         return max(1, round(reader.duration * reader.sample_rate))
-    lengths = [clip_length(item, reader.sample_rate) for item in waveforms.items]
-    known = [length for length in lengths if length]
-    return _median(known) if known else 1  # none can be read; reading them raises an error with the reasons
-
-
-def _median(lengths: list[int]) -> int:
-    return int(np.sort(lengths)[(len(lengths) - 1) // 2])
+    return median_length(waveforms.lengths(reader.sample_rate)) or 1  # none can be read: that raises an error
 
 
 def _as(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
