@@ -109,6 +109,7 @@ def test_detector_of_features_takes_long_ones_of_few_bands():
         fitted.score_samples(rng.standard_normal((2, 2, 3000)))
 
 
+@pytest.mark.filterwarnings("ignore:.*clips are much shorter:UserWarning")
 def test_detector_of_waveforms_takes_short_ones_with_channels(stereo):
     fitted = detector().fit(list(stereo))
     np.testing.assert_array_equal(
