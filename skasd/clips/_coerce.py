@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_array
 
-from skasd.clips._arrays import as_numpy, as_pandas, why_not_finite
+from skasd._tables import as_pandas
+from skasd.clips._arrays import as_numpy, why_not_finite
 from skasd.clips._channels import Kind, channel_shapes, kind_of_shapes
 from skasd.clips._clips import BadCell, Clips
 from skasd.clips._feature_column import feature_column, looks_like_waveforms
@@ -130,7 +131,7 @@ def _holds_paths(X: Any) -> bool:
     if isinstance(X, np.ndarray):
         return X.ndim == 2 and X.size > 0 and X.dtype.kind in "OUST" and isinstance(X.flat[0], str | os.PathLike)
     rows = isinstance(X, list | tuple) and X and isinstance(X[0], list | tuple | np.ndarray)
-    return bool(rows and len(X[0]) and isinstance(X[0][0], str | os.PathLike))
+    return bool(rows and getattr(X[0], "ndim", 1) and len(X[0]) and isinstance(X[0][0], str | os.PathLike))
 
 
 def _one_axis_of_paths(X: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skasd._parameters import check_number, check_option
+from skasd._tables import as_pandas
 from skasd.metrics._aggregate import AGGREGATIONS, aggregate_score
 from skasd.metrics._inputs import check_scores
 from skasd.metrics._official import official_score
@@ -63,6 +64,7 @@ class ClipScorer:
         y = np.asarray(y)
         score_samples = check_scores(_score(estimator, X), len(y), "y")
         known = _known_truth(y)
+        X = as_pandas(X)
         table = X.iloc[known] if isinstance(X, pd.DataFrame) else None
         return self.metric(y[known], score_samples[known], table)
 
