@@ -46,7 +46,7 @@ def as_clips(X: Any, *, feature: Any = "auto") -> Clips:
     X : array, list or DataFrame
         - 2-D array ``(n_clips, n_timepoints)``, or a list of 1-D arrays that may differ in length: waveforms;
         - 3-D array ``(n_clips, n_mels, n_frames)``, or a list of 2-D arrays that may differ in frames: features; with at
-          most 8 rows, at least 1000 columns and at least 200 columns for each row, they are waveforms
+          most 3 rows and at least 1000 columns, or at most 8 rows and at least 1000 columns for each, they are waveforms
           ``(n_channels, n_timepoints)``;
         - list or 1-D array of file paths;
         - clip table: DataFrame with a feature column, a `waveform` column or a `path` column (the first of them found
@@ -112,10 +112,9 @@ def is_matrix(X: Any) -> bool:
         return hasattr(X, "__array__")
     if not X or _holds_paths(X):
         return False
-    same = (
-        len({str(getattr(row, "dtype", None)) for row in X}) == 1
-    )  # as one array, integers would not be scaled any more
-    return same and all(np.ndim(row) == 1 for row in X) and len({len(row) for row in X}) == 1
+    # Integers are scaled by their own type, which one array of all rows would not keep.
+    n_types = len({str(getattr(row, "dtype", None)) for row in X})
+    return n_types == 1 and all(np.ndim(row) == 1 for row in X) and len({len(row) for row in X}) == 1
 
 
 def _is_dict(X: Any) -> bool:
