@@ -1,4 +1,4 @@
-"""Arrays of other libraries as NumPy arrays and pandas tables, and samples of every type as floats."""
+"""Arrays of other libraries as NumPy arrays, and samples of every type as floats."""
 
 from typing import Any
 
@@ -34,22 +34,6 @@ def _tensor_values(tensor: Any) -> np.ndarray:
         raise TypeError(
             f"X holds a tensor of dtype {tensor.dtype} and layout {tensor.layout}, which NumPy cannot hold ({error}); give "
             "a dense tensor of floats or integers."
-        ) from error
-
-
-def as_pandas(X: Any) -> Any:
-    """Tables and columns of polars, pyarrow and other libraries with `to_pandas` as those of pandas, all else unchanged."""
-    if isinstance(X, pd.DataFrame | pd.Series | pd.Index | np.ndarray | type):
-        return X
-    convert = getattr(X, "to_pandas", None)
-    if not callable(convert) or getattr(X, "ndim", 1) > 2:
-        return X
-    try:
-        return convert()
-    except ImportError as error:
-        raise TypeError(
-            f"X is a {type(X).__module__}.{type(X).__name__}, and its to_pandas() fails: {error}. Install what it asks "
-            "for, or give a pandas.DataFrame."
         ) from error
 
 

@@ -12,8 +12,8 @@ import numpy as np
 Kind = Literal["waveform", "feature"]
 
 _MOST_CHANNELS = 8
+_FEWEST_BANDS = 4  # fewer bands are hardly a spectrogram
 _FEWEST_TIMEPOINTS = 1000  # 62 ms at 16 kHz; no clip is shorter
-_LEAST_RATIO = 200  # of time points to channels
 
 
 def kind_of_shapes(shapes: Sequence[tuple[int, ...]], known: Kind | None, n_bands: int | None) -> Kind:
@@ -55,9 +55,13 @@ def kind_of_shapes(shapes: Sequence[tuple[int, ...]], known: Kind | None, n_band
 
 
 def has_channels(shape: tuple[int, ...]) -> bool:
-    """Whether a shape is that of a waveform with channels: at most 8 rows, 1000 columns and 200 columns for each row."""
+    """Whether a shape is that of a waveform with channels.
+
+    It has up to 3 rows and at least 1000 columns, or 4 to 8 rows and at least 1000 columns for each row.
+    """
     n_rows, n_columns = shape
-    return 1 <= n_rows <= _MOST_CHANNELS and n_columns >= max(_FEWEST_TIMEPOINTS, _LEAST_RATIO * n_rows)
+    least = _FEWEST_TIMEPOINTS * (n_rows if n_rows >= _FEWEST_BANDS else 1)
+    return 1 <= n_rows <= _MOST_CHANNELS and n_columns >= least
 
 
 def is_time_first(shape: tuple[int, ...]) -> bool:

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import validate_data
 
-from skasd.clips._arrays import as_numpy, as_pandas
+from skasd._tables import as_pandas
+from skasd.clips._arrays import as_numpy
 from skasd.clips._clips import Clips
 from skasd.clips._coerce import finite_rows, is_clip_table, is_matrix, refuse_metadata_as_samples, to_clips
 from skasd.clips._feature_column import ANY_FEATURE, feature_column

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_array
 
-from skasd.clips._arrays import as_numpy, as_pandas, why_not_finite
+from skasd._tables import as_pandas
+from skasd.clips._arrays import as_numpy, why_not_finite
 from skasd.clips._channels import Kind, channel_shapes, kind_of_shapes
 from skasd.clips._clips import BadCell, Clips
 from skasd.clips._feature_column import feature_column, looks_like_waveforms
@@ -46,7 +47,7 @@ def as_clips(X: Any, *, feature: Any = "auto") -> Clips:
     X : array, list or DataFrame
         - 2-D array ``(n_clips, n_timepoints)``, or a list of 1-D arrays that may differ in length: waveforms;
         - 3-D array ``(n_clips, n_mels, n_frames)``, or a list of 2-D arrays that may differ in frames: features; with at
-          most 8 rows, at least 1000 columns and at least 200 columns for each row, they are waveforms
+          most 3 rows and at least 1000 columns, or at most 8 rows and at least 1000 columns for each, they are waveforms
           ``(n_channels, n_timepoints)``;
         - list or 1-D array of file paths;
         - clip table: DataFrame with a feature column, a `waveform` column or a `path` column (the first of them found
@@ -112,10 +113,9 @@ def is_matrix(X: Any) -> bool:
         return hasattr(X, "__array__")
     if not X or _holds_paths(X):
         return False
-    same = (
-        len({str(getattr(row, "dtype", None)) for row in X}) == 1
-    )  # as one array, integers would not be scaled any more
-    return same and all(np.ndim(row) == 1 for row in X) and len({len(row) for row in X}) == 1
+    # Integers are scaled by their own type, which one array of all rows would not keep.
+    n_types = len({str(getattr(row, "dtype", None)) for row in X})
+    return n_types == 1 and all(np.ndim(row) == 1 for row in X) and len({len(row) for row in X}) == 1
 
 
 def _is_dict(X: Any) -> bool:
@@ -131,7 +131,7 @@ def _holds_paths(X: Any) -> bool:
     if isinstance(X, np.ndarray):
         return X.ndim == 2 and X.size > 0 and X.dtype.kind in "OUST" and isinstance(X.flat[0], str | os.PathLike)
     rows = isinstance(X, list | tuple) and X and isinstance(X[0], list | tuple | np.ndarray)
-    return bool(rows and len(X[0]) and isinstance(X[0][0], str | os.PathLike))
+    return bool(rows and getattr(X[0], "ndim", 1) and len(X[0]) and isinstance(X[0][0], str | os.PathLike))
 
 
 def _one_axis_of_paths(X: Any) -> Any:

@@ -68,7 +68,7 @@ def file_length(path: Path) -> tuple[int, int] | None:
         if not path.is_file():  # a named pipe would be waited for
             return None
         with _Stream(_name(path)) as file:
-            if file.frames and not is_unknown(file.frames) and file.format != "MP3":
+            if file.frames and not is_unknown(file.frames) and not _is_uncounted(file, path):
                 return file.frames, file.samplerate
         channels, sample_rate = read_channels(path)
     except (soundfile.LibsndfileError, TypeError, OSError, ValueError):
@@ -100,11 +100,11 @@ class _Stream(soundfile.SoundFile):
 def _frames(path: Path) -> tuple[np.ndarray, int]:
     """Frames (n_frames, n_channels) of a file, and its sample rate."""
     with _Stream(_name(path)) as file:
-        if not (file.format == "MP3" and uncounted_mp3(path)) and file.frames:
+        is_uncounted = _is_uncounted(file, path)
+        if file.frames and not is_uncounted:
             refuse_cut(file, path)
             return _all_read(file.read_to_end(), file)
-        is_mp3 = file.format == "MP3"
-    if is_mp3:
+    if is_uncounted:
         with through_pipe(path) as end, _Stream(end, closefd=False) as file:
             return _not_empty(file.read_to_end()), file.samplerate
     corrected = with_true_size(path)
@@ -130,6 +130,10 @@ def _frames_of_window(path: Path, window: FileWindow) -> tuple[np.ndarray, int]:
     frames, sample_rate = _frames(path)
     start, n_frames = window.frames(sample_rate, len(frames))
     return frames[start : start + n_frames], sample_rate
+
+
+def _is_uncounted(file: soundfile.SoundFile, path: Path) -> bool:
+    return file.format == "MP3" and uncounted_mp3(path)
 
 
 def _all_read(frames: np.ndarray, file: soundfile.SoundFile) -> tuple[np.ndarray, int]:

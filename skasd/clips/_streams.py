@@ -63,10 +63,12 @@ def with_true_size(path: Path) -> BytesIO | None:
     file : BytesIO or None
         The corrected file; None if there is no sound.
     """
+    if path.stat().st_size > _LARGEST_SIZE:
+        return None
     content = bytearray(path.read_bytes())
     order: _Order = "little" if content[:4] == b"RIFF" else "big"
     position = _size_position(content, order)
-    if position is None or len(content) > _LARGEST_SIZE:
+    if position is None:
         return None
     start = int.from_bytes(content[4:8], order) if content[:4] == b".snd" else position + 4
     header_size = 8 if content[position - 4 : position] == b"SSND" else 0

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skasd._parameters import check_number, check_option, numeric_labels
+from skasd._tables import as_pandas
 from skasd.metrics._aggregate import AGGREGATIONS, aggregate_score
 from skasd.metrics._estimator_scores import scores_of
 from skasd.metrics._inputs import check_scores
@@ -65,6 +66,7 @@ class ClipScorer:
         y = numeric_labels(y)
         score_samples = check_scores(scores_of(estimator, X), len(y), "y")
         known = _known_truth(y)
+        X = as_pandas(X)
         table = X.iloc[known] if isinstance(X, pd.DataFrame) else None
         return self.metric(y[known], score_samples[known], table)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
 
+from skasd._tables import as_pandas
 from skasd.model_selection._truth import ANOMALY, UNKNOWN, check_split_labels
 
 _SPLITS = ("train", "test", "supplemental")
@@ -91,6 +92,7 @@ class DCASESplit(BaseCrossValidator):
 
 def _split_column(X: Any) -> np.ndarray:
     """Values (n_clips,) of the column split as strings; missing values become ""."""
+    X = as_pandas(X)
     if not isinstance(X, pd.DataFrame) or "split" not in X.columns:
         found = f"the columns {', '.join(map(repr, X.columns))}" if isinstance(X, pd.DataFrame) else type(X).__name__
         raise ValueError(

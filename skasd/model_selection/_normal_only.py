@@ -9,6 +9,7 @@ from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_random_state
 
 from skasd._parameters import check_integer
+from skasd._tables import as_pandas
 from skasd.model_selection._folds import folds_of_clips, folds_of_groups
 from skasd.model_selection._truth import ANOMALY, NORMAL, UNKNOWN, check_anomalies, check_split_labels
 
@@ -142,6 +143,7 @@ class NormalOnlySplit(BaseCrossValidator):
 def strata(X: Any, stratify_by: Any, n_clips: int) -> tuple[np.ndarray, list[str]]:
     """Stratum (n_clips,) of each clip as an integer, and the names of the strata."""
     columns = (stratify_by,) if isinstance(stratify_by, str) else tuple(stratify_by)
+    X = as_pandas(X)
     present = list(X.columns) if isinstance(X, pd.DataFrame) else []
     unknown = [column for column in columns if column not in present and column not in _MAY_BE_ABSENT]
     if unknown:

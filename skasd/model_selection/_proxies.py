@@ -7,6 +7,7 @@ import pandas as pd
 from sklearn.utils import check_random_state
 
 from skasd._parameters import check_number, check_option
+from skasd._tables import as_pandas
 from skasd.clips import ClipReader, as_clips
 from skasd.model_selection._faults import FAULTS, upside_down
 
@@ -75,6 +76,7 @@ def make_proxy_anomalies(
     check_number("severity", severity, low=0, above=True)
     check_number("sample_rate", sample_rate, low=0, above=True)
     rng = np.random.RandomState() if random_state is None else check_random_state(random_state)
+    X = as_pandas(X)
     if kind == OTHER_MACHINE:
         return _under_another_name(X, rng)
     clips = as_clips(X)

@@ -9,6 +9,7 @@ from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import check_random_state
 
 from skasd._parameters import check_integer, check_number, check_option
+from skasd._tables import as_pandas
 from skasd.metrics import aggregate_score
 from skasd.metrics._estimator_scores import scores_of
 from skasd.model_selection._folds import folds_of_clips
@@ -209,6 +210,7 @@ class ProxyAnomalyScorer:
         scores : dict of str to float
             Value in [0, 1] for each kind, dimensionless; higher is better.
         """
+        X = as_pandas(X)
         normal = X if y is None else _rows(X, np.flatnonzero(np.asarray(y) == NORMAL))
         of_normal = np.asarray(scores_of(estimator, normal))
         table = normal if isinstance(normal, pd.DataFrame) else None

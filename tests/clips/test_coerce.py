@@ -14,6 +14,8 @@ from sklearn.utils import Bunch
 from skasd.clips import ClipReader, as_clips
 from skasd.detectors import EnsembleDetector, TWFRDetector
 from skasd.features import LogMelTransformer
+from skasd.metrics import make_clip_scorer
+from skasd.model_selection import DCASESplit, NormalOnlySplit, make_proxy_anomalies
 
 
 def waveforms(X, **reader):
@@ -189,7 +191,7 @@ def test_random_tables_round_trip_through_files(tmp_path_factory, lengths, rando
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    kind=st.sampled_from(["wav", "flac", "ogg", "aiff", "au"]),
+    kind=st.sampled_from(["wav", "flac", "ogg", "aiff", "au", "mp3", "w64", "voc", "caf", "rf64"]),
     length=st.one_of(st.just(10**6), st.integers(0, 3000)),
     changes=st.lists(st.tuples(st.one_of(st.integers(0, 63), st.integers(0, 2999)), st.integers(0, 255)), max_size=8),
 )
@@ -325,6 +327,19 @@ def test_tables_of_other_libraries_are_converted(paths, tone):
     np.testing.assert_array_equal(detector.score_samples(X), detector.score_samples(table))
     assert "log_mel" in LogMelTransformer(n_jobs=1).fit_transform(X)
     np.testing.assert_array_equal(waveforms(OtherTable(table["path"])), waveforms(table))
+
+
+def test_scorers_and_splitters_read_the_columns_of_other_tables(paths):
+    columns = {"machine_type": ["fan", "pump"] * 6, "split": ["train"] * 6 + ["test"] * 6}
+    table = pd.DataFrame({"path": paths * 2, **columns})
+    X, y = OtherTable(table), np.array([1] * 8 + [-1] * 4)
+    detector = TWFRDetector(group_columns=(), n_jobs=1).fit(table)
+    score = make_clip_scorer("auc", aggregation="mean_of_sections")
+    assert score(detector, X, y) == score(detector, table, y)
+    for splitter in (DCASESplit(), NormalOnlySplit(2, stratify_by="machine_type", random_state=0)):
+        for ours, theirs in zip(splitter.split(table, y), splitter.split(X, y), strict=True):
+            np.testing.assert_array_equal(ours[0], theirs[0])
+    assert make_proxy_anomalies(X, "clicks", random_state=0).machine_type.tolist() == table.machine_type.tolist()
 
 
 def test_table_that_cannot_be_converted_says_why():
