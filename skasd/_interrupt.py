@@ -52,6 +52,31 @@ def noted_interrupts() -> Iterator[list[str]]:
 
 
 @contextmanager
+def interrupt_signals() -> Iterator[list[int]]:
+    """Collect the Ctrl-C of the block, also those that something inside catches, such as skorch between two epochs.
+
+    Yields
+    ------
+    seen : list of int
+        Numbers of the signals so far; always empty in threads other than the main one, which get no signals.
+    """
+    seen, before = list[int](), signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield seen
+        return
+
+    def note(number: int, frame: Any) -> None:
+        seen.append(number)
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
 def interrupts_end_fits() -> Iterator[None]:
     """Make Ctrl-C end what runs inside the block: no training keeps what it has learnt so far, and no result is made of it.
 
@@ -60,24 +85,14 @@ def interrupts_end_fits() -> Iterator[None]:
     KeyboardInterrupt
         At the end of the block at the latest, even if something inside caught it.
     """
-    token, seen = _ENDS.set(True), list[int]()
-    before = signal.getsignal(signal.SIGINT)
-    is_ours = threading.current_thread() is threading.main_thread() and callable(before)
-
-    def note(number: int, frame: Any) -> None:
-        seen.append(number)
-        before(number, frame)  # type: ignore[operator, misc]
-
-    if is_ours:
-        signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        _ENDS.reset(token)
-        if is_ours:
-            signal.signal(signal.SIGINT, before)
-        if seen and not isinstance(sys.exc_info()[1], KeyboardInterrupt):
-            raise KeyboardInterrupt("interrupted")
+    token = _ENDS.set(True)
+    with interrupt_signals() as seen:
+        try:
+            yield
+        finally:
+            _ENDS.reset(token)
+            if seen and not isinstance(sys.exc_info()[1], KeyboardInterrupt):
+                raise KeyboardInterrupt("interrupted")
 
 
 def was_interrupted(estimator: Any) -> bool:

@@ -106,12 +106,6 @@ def load_data(description: Any, seed: int = 0) -> SuiteData:
     """
     if not isinstance(description, Mapping):
         raise TypeError(f"data is a {type(description).__name__}; a mapping or Bunch is expected.")
-    try:
-        _frozen({name: value for name, value in description.items() if name not in ("data", "target")})
-    except RecursionError as error:
-        raise ValueError(
-            "data is nested too deeply, or contains itself; a mapping of plain options is expected."
-        ) from error
     description, protocol = split_options(description)
     if "data" in description:
         data = _checked(description["data"], description["target"], description.get("year", _YEAR_WITHOUT_DOMAINS))
@@ -291,12 +285,23 @@ def _pieces(path: Path) -> bytes:
     return b"".join(pieces)
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(description: Mapping[str, Any]) -> tuple:
     """A description as a hashable key, with environment variables filled in."""
+    try:
+        key = _key_of(description)
+        hash(key)
+    except RecursionError as error:
+        raise ValueError("data is nested too deeply, or contains itself; plain options are expected.") from error
+    except TypeError as error:
+        raise TypeError(f"data holds an option that is no text, number, list or table: {error}.") from error
+    return key
+
+
+def _key_of(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return ("mapping", *((name, _frozen(value[name])) for name in value))
+        return ("mapping", *((name, _key_of(value[name])) for name in value))
     if isinstance(value, list | tuple):
-        return ("sequence", *map(_frozen, value))
+        return ("sequence", *map(_key_of, value))
     if isinstance(value, str) and "$" in value:
         filled = os.path.expandvars(value)
         if "$" in filled:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import joblib
 import pandas as pd
 from tqdm import tqdm
 
@@ -69,15 +70,26 @@ def _recording(file: str, below: tuple[str, ...] = ()) -> Recording:
 
 def why_unreadable(files: Sequence[str], reader: ClipReader, *, strict: bool, verbose: int) -> dict[str, str]:
     """Read each file once, and return the reason for each that cannot be used; `strict` raises it for the first one."""
+    found = joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
+        joblib.delayed(_why_unreadable)(file, reader) for file in files
+    )
     reasons = {}
-    for file in tqdm(files, "reading", disable=verbose < 1, unit="clip", leave=False):
-        try:
-            reader(file)
-        except (ValueError, TypeError, RuntimeError, OSError, MemoryError) as error:
-            if strict:
-                raise ValueError(f"{shown(file)}: {error}.") from error
-            reasons[file] = str(error)
+    for file, reason in zip(
+        files, tqdm(found, "reading", len(files), disable=verbose < 1, unit="clip", leave=False), strict=True
+    ):
+        if reason and strict:
+            raise ValueError(f"{shown(file)}: {reason}.")
+        if reason:
+            reasons[file] = reason
     return reasons
+
+
+def _why_unreadable(file: str, reader: ClipReader) -> str:
+    try:
+        reader(file)
+    except (ValueError, TypeError, RuntimeError, OSError, MemoryError) as error:
+        return str(error) or type(error).__name__
+    return ""
 
 
 def listed(reasons: dict[str, str]) -> str:

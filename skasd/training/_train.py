@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from skasd._device import torch_device
-from skasd._interrupt import note_interrupt
+from skasd._interrupt import interrupt_signals, note_interrupt
 from skasd.training._averaging import Learner
 from skasd.training._callbacks import (
     CosineSchedule,
@@ -129,8 +129,11 @@ def train(
     if len(held_out):
         mixed = np.random.RandomState(seed).permutation(store.rows_of(held_out))  # so that batches mix the classes
         data = data[0], Rows(clips, torch.from_numpy(mixed))  # type: ignore[assignment]
-    with reused_memory():
+    with reused_memory(), interrupt_signals() as seen:
         net.initialize().partial_fit(data)
+    net.is_interrupted |= (
+        bool(seen) and int(net.module_.n_epochs) < net.max_epochs
+    )  # between two epochs skorch says nothing
     _tell_of_interrupt(net)
     result = (learner.best or learner.result).to("cpu").requires_grad_(True).eval()
     return Training(result, _epochs(net), held_out, net.is_interrupted)

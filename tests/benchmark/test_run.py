@@ -307,6 +307,14 @@ def test_wrong_data_are_named(description, message):
         load_data(description)
 
 
+def test_options_that_cannot_be_compared_are_named():
+    with pytest.raises(TypeError, match=r"data holds an option that is no text, number, list or table: .*'set'"):
+        load_data({"kind": "synthetic", "machine_types": {"fan"}})
+    nested = {"kind": "synthetic", "random_state": "seed", "machine_types": NESTED}
+    with pytest.raises(ValueError, match="data is nested too deeply"):
+        load_data(nested)
+
+
 def test_data_without_test_clips_are_refused():
     clips = make_machine_clips("fan", random_state=0)
     with pytest.raises(ValueError, match="column 'split' that says 'train' and 'test'"):

@@ -27,6 +27,18 @@ def test_score_is_the_mixture_of_the_pooled_spectra(features):
     np.testing.assert_allclose(detector.score_samples(features[20:]), expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize("container", [lambda y: np.array(y, dtype=object), lambda y: pd.Series(y, dtype="Int64")])
+def test_labels_may_be_objects(features, container):
+    y = [1] * 20 + [-1] * 10
+    detector = TWFRDetector(r=1.0).fit(features, container(y))
+    np.testing.assert_array_equal(
+        detector.score_samples(features), TWFRDetector(r=1.0).fit(features, y).score_samples(features)
+    )
+    for wrong in (["1"] * 30, [None] * 30, [True] * 30):
+        with pytest.raises(ValueError, match="Unknown label type: y contains labels of type"):
+            TWFRDetector().fit(features, np.array(wrong, dtype=object))
+
+
 def test_log_likelihood_weighs_the_components(features):
     spectra = TWFRTransformer(r=1.0).fit_transform(features)
     detector = TWFRDetector(r=1.0, n_components=3, score_by="log_likelihood", random_state=0).fit(features)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from skorch.callbacks import EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping
 
 from tests.training.tiny import BreakOff, ScriptedObjective, States, assert_same_state, fit, seeded_objective
 
@@ -47,6 +47,36 @@ def test_an_interrupt_after_a_worse_epoch_leaves_the_best():
 def test_an_interrupt_in_the_first_epoch_passes_through():
     with pytest.raises(KeyboardInterrupt, match="nothing was fitted"):
         fit(callbacks=[BreakOff(1)])
+
+
+class BetweenEpochs(Callback):
+    """Ctrl-C that comes after an epoch, where skorch catches it without a word."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == self.epoch:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_between_two_epochs_is_told_too():
+    handler = signal.getsignal(signal.SIGINT)
+    watch = States()
+    with pytest.warns(UserWarning, match="interrupted in epoch 3 of 5; the weights are those of .* epoch, 2"):
+        training = fit(max_epochs=5, callbacks=[watch, BetweenEpochs(2)])
+    assert training.interrupted
+    assert_same_state(training.objective, watch.of_epoch[2])
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_an_interrupt_after_the_last_epoch_leaves_a_whole_training():
+    assert not fit(max_epochs=2, callbacks=[BetweenEpochs(2)]).interrupted
+    assert not fit(max_epochs=2).interrupted
+
+
+def test_a_training_says_that_it_was_interrupted():
+    assert interrupted(3).interrupted
 
 
 def test_an_interrupt_while_clips_are_streamed_leaves_the_last_whole_epoch():
