@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from skasd._atomic import restored_on_failure
 from skasd._parameters import check_number, check_option
 from skasd._threshold import THRESHOLDS, alarm_threshold
 from skasd.clips import Clips, check_clips
@@ -76,6 +77,8 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn from the normal clips and set the threshold.
 
+        A fit that fails or is interrupted leaves the detector as it was before: fitted as a whole, or not fitted.
+
         Parameters
         ----------
         X : array, list of paths or clip table
@@ -91,17 +94,18 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         if self.contamination != "auto":
             check_number("contamination", self.contamination, low=0, high=0.5, above=True)
         check_option("threshold", self.threshold, THRESHOLDS)
-        clips = normals_only(check_clips(self, X, reset=True, feature=self.feature), y)
-        self._threshold_rule = self.contamination, self.threshold
-        scores = self._fit(clips)
-        if scores is None:
-            score = self._checked_score(clips)
-            scores = NormalScores(score, score)
-        elif not isinstance(scores, NormalScores):
-            raise TypeError(
-                f"{type(self).__name__}._fit returned a {type(scores).__name__}; NormalScores or None is expected."
-            )
-        self.offset_ = self._offset(clips, scores)
+        with restored_on_failure(self):
+            clips = normals_only(check_clips(self, X, reset=True, feature=self.feature), y)
+            self._threshold_rule = self.contamination, self.threshold
+            scores = self._fit(clips)
+            if scores is None:
+                score = self._checked_score(clips)
+                scores = NormalScores(score, score)
+            elif not isinstance(scores, NormalScores):
+                raise TypeError(
+                    f"{type(self).__name__}._fit returned a {type(scores).__name__}; NormalScores or None is expected."
+                )
+            self.offset_ = self._offset(clips, scores)
         return self
 
     def _checked_score(self, clips: Clips) -> np.ndarray:

@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skasd._atomic import restored_on_failure
 from skasd.clips import Clips, check_clips, note_feature
 
 
@@ -37,9 +38,10 @@ class ClipTransformer(TransformerMixin, BaseEstimator):
         self : object
             The fitted transformer.
         """
-        self._check_parameters()
-        self._remember(self._check_clips(X, reset=True))
-        self.fitted_ = True
+        with restored_on_failure(self):
+            self._check_parameters()
+            self._remember(self._check_clips(X, reset=True))
+            self.fitted_ = True
         return self
 
     def _check_parameters(self) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from skasd._device import torch_device
+from skasd._torch_state import DrawnFrom, own_torch_state
 from skasd.training._averaging import Learner
 from skasd.training._callbacks import (
     CosineSchedule,
@@ -49,18 +50,24 @@ class Training:
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed torch's global random generators inside a ``with`` block, and restore them afterwards.
+def seeded(seed: int) -> Iterator[torch.Generator]:
+    """Build networks within a ``with`` block whose weights follow from a seed alone.
+
+    Torch's global generator is neither used nor changed, so several threads may build networks at once.
 
     Parameters
     ----------
     seed : int
-        Seed of the generators of all devices.
+        Seed of the weights.
+
+    Yields
+    ------
+    generator : torch.Generator
+        Generator on the CPU that the weights are drawn from. Pass it to :func:`train` for dropout.
     """
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        yield
+    generator = torch.Generator().manual_seed(seed)
+    with own_torch_state(), DrawnFrom(generator):
+        yield generator
 
 
 def train(
@@ -71,6 +78,7 @@ def train(
     *,
     seed: int,
     order: Order | None = None,
+    generator: torch.Generator | None = None,
 ) -> Training:
     """Train an objective.
 
@@ -90,6 +98,9 @@ def train(
         Seeds the order of the clips, the validation set, and the generator passed to the objective.
     order : callable or None, default=None
         Function that draws the rows of an epoch. None uses `sampling` of the plan.
+    generator : torch.Generator or None, default=None
+        Generator on the CPU for layers of the objective with an attribute `generator`, such as
+        :class:`~skasd.networks.Dropout`; they have it only during the training. None makes one from `seed`.
 
     Returns
     -------
@@ -104,6 +115,20 @@ def train(
     KeyboardInterrupt
         If the training is interrupted before the end of the first epoch; later interrupts only warn.
     """
+    generator = torch.Generator().manual_seed(seed) if generator is None else generator
+    with own_torch_state():
+        return _trained(objective, store, label, plan, seed, order, generator)
+
+
+def _trained(
+    objective: nn.Module,
+    store: ClipStore | PatchStore,
+    label: np.ndarray,
+    plan: TrainingPlan,
+    seed: int,
+    order: Order | None,
+    generator: torch.Generator,
+) -> Training:
     device, dtype = torch_device(plan.device), next(objective.parameters()).dtype
     learnt, held_out = _split(label, plan.validation_fraction, seed)
     rows = store.rows_of(learnt)
@@ -124,11 +149,24 @@ def train(
     if len(held_out):
         mixed = np.random.RandomState(seed).permutation(store.rows_of(held_out))  # so that batches mix the classes
         data = data[0], Rows(clips, torch.from_numpy(mixed))  # type: ignore[assignment]
-    with reused_memory():
+    with reused_memory(), _drawing_from(generator, objective):
         net.initialize().partial_fit(data)
     _tell_of_interrupt(net)
     result = (learner.best or learner.result).to("cpu").requires_grad_(True).eval()
     return Training(result, _epochs(net), held_out)
+
+
+@contextmanager
+def _drawing_from(generator: torch.Generator, objective: nn.Module) -> Iterator[None]:
+    """Lend a generator to the layers that draw from one."""
+    layers = [layer for layer in objective.modules() if hasattr(layer, "generator")]
+    for layer in layers:
+        layer.generator = generator  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.generator = None  # type: ignore[assignment]
 
 
 def _net(
@@ -197,7 +235,7 @@ def _tell_of_interrupt(net: TrainingNet) -> None:
     warnings.warn(
         f"The training was interrupted in epoch {n_epochs + 1} of {net.max_epochs}; the weights are those of the last "
         f"complete epoch, {n_epochs}.",
-        stacklevel=7,  # the call of fit
+        stacklevel=8,  # the call of fit
     )
 
 
