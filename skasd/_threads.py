@@ -32,6 +32,7 @@ def _enter() -> None:
     global _n_users, _limit
     with _lock:
         if _n_users == 0:
+            _take_control()
             _limit = _thread_pools().limit(limits=1, user_api="blas")
         _n_users += 1
 
@@ -41,8 +42,17 @@ def _leave() -> None:
     with _lock:
         _n_users -= 1
         if _n_users == 0:
+            _take_control()
             _limit.restore_original_limits()
+            _take_control()
             _limit = None
+
+
+def _take_control() -> None:
+    """Let the next call set the number of threads: recent versions of threadpoolctl ignore all but one thread."""
+    for library in _thread_pools().lib_controllers:
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)
 
 
 @cache

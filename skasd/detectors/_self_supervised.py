@@ -122,7 +122,7 @@ class SelfSupervisedDetector(EmbeddingDetector):
     -----
     Departures from [1]_: clips are cut or filled to the median length of the training clips, not to 12 s; the kernels over
     the spectrum are halved if clips are shorter than 4.4 s; ``label_text`` compares names by their letters, without a
-    language model. Scoring never uses the attributes of a clip.
+    language model; batch normalisation has a warm-up, see `training`. Scoring never uses the attributes of a clip.
 
     References
     ----------

@@ -80,8 +80,8 @@ def _copied(frontend: Any) -> Any:
         return copy.deepcopy(frontend)
     except Exception as error:  # of a class that we do not know
         warnings.warn(
-            f"frontend={frontend!r} cannot be copied ({type(error).__name__}: {error}), so the object itself is used: do not "
-            "change it after fit, as scores would change with it. A method __deepcopy__ of its class makes it copyable.",
+            f"frontend={frontend!r} cannot be copied ({type(error).__name__}: {error}), so the object itself is used: do "
+            "not change it after fit, as scores would change with it. A method __deepcopy__ of its class makes it copyable.",
             stacklevel=2,
         )
         return frontend

@@ -10,9 +10,17 @@ class Dropout(nn.Dropout):
     """Dropout that draws on the CPU from the attribute `generator`; while that is None, from torch's global generator.
 
     :func:`skasd.training.train` sets the generator during a training.
+
+    Parameters
+    ----------
+    p : float, default=0.5
+        Probability that a value is set to 0.
     """
 
     generator: torch.Generator | None = None
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__(p)
 
     def forward(self, input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Input with some values set to 0 and the others scaled up; unchanged in evaluation mode."""

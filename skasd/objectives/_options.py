@@ -13,7 +13,10 @@ class ObjectiveOptions:
 
     @classmethod
     def of(cls, estimator: Any) -> Self:
-        """Checked options from the parameters of an estimator, with copies of its groups; one that is None has its defaults."""
+        """Checked options from the parameters of an estimator.
+
+        Groups of parameters are copied, as scoring reads them too; a group that is None has its defaults.
+        """
         groups = estimator._parameter_groups
         names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
         values = {name: copy(estimator._group(name)) if name in groups else getattr(estimator, name) for name in names}

@@ -9,7 +9,6 @@ Axes: B clips, C classes, D dimensions of the embedding of a branch, M branches.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch

@@ -232,7 +232,7 @@ def train_clusters(
         )
         means = torch.from_numpy(_class_means(statistics, label))
         objective = ClusterObjective(network, head, options, means).to(torch_dtype(dtype))
-    if options.contrast == "two_stage":
+    if isinstance(network, Projector):
         first = train(ContrastObjective(network, options), store, label, _first_stage(plan), seed=seed)
         objective.network = first.objective.network  # type: ignore[assignment]
     trained = train(objective, store, label, plan, seed=seed)

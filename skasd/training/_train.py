@@ -1,5 +1,6 @@
 """Train an objective on the clips of a store."""
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,6 @@ from skasd.training._callbacks import (
     CosineSchedule,
     HalvingSchedule,
     KeepBest,
-    NormWarmUp,
     Progress,
     StopOnNaN,
     WeightAveraging,
@@ -25,9 +25,12 @@ from skasd.training._callbacks import (
 from skasd.training._data import SAMPLINGS, ClipStore, Order, Rows
 from skasd.training._memory import reused_memory
 from skasd.training._net import TrainingNet
+from skasd.training._norm_warmup import CompiledNormWarmup, NormWarmup
 from skasd.training._options import TrainingPlan
 from skasd.training._patches import PatchStore
 from skasd.training._precision import autocast_dtype
+
+_LOG = logging.getLogger("skasd")
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,7 @@ def _trained(
     clips = store.on(device, dtype, label)
     learner = Learner(objective, plan.ema_decay, keeps_best=len(held_out) > 0).to(device)
     if plan.compile:
+        _LOG.warning("compile=True: torch compiles the network in the first training steps, which can take minutes.")
         for part in getattr(objective, "compiled_parts", (objective.network,)):
             part.compile()  # type: ignore[union-attr]
     sampling = SAMPLINGS[plan.sampling] if order is None else order
@@ -177,9 +181,10 @@ def _net(
     autocast: torch.dtype | None,
     sampling: Order,
 ) -> TrainingNet:
-    own = [_schedule(plan), WeightAveraging(), StopOnNaN()]
-    if not plan.compile:  # each change of the momentum would trigger a recompilation
-        own.append(NormWarmUp())
+    own = [_schedule(plan)]
+    if plan.batch_norm_warmup:
+        own.append(CompiledNormWarmup() if plan.compile else NormWarmup())
+    own += [WeightAveraging(), StopOnNaN()]
     if learner.best is not None:
         own.append(KeepBest(plan.patience))
     if plan.verbose >= 1:
