@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from skasd._atomic import restored_on_failure
 from skasd._extremes import as_of_one_window
 from skasd._interrupt import noted_interrupts
 from skasd._parameters import check_number, check_option, numeric_labels
@@ -89,6 +90,8 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
     def fit(self, X: Any, y: Any = None, *, on_error: str = "raise") -> Self:
         """Learn from the normal clips and set the threshold.
 
+        A fit that fails or is interrupted leaves the detector as it was before: fitted as a whole, or not fitted.
+
         Parameters
         ----------
         X : array, list of paths or clip table
@@ -110,8 +113,14 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         if skips(on_error):
             usable = UsablePart.of(self, X, reset=True)
             return self.fit(usable.X, usable.labels(y))
-        clips = normals_only(check_clips(self, X, reset=True, feature=self.feature), y)
-        self._threshold_rule = self.contamination, self.threshold
+        with restored_on_failure(self):
+            clips = normals_only(check_clips(self, X, reset=True, feature=self.feature), y)
+            self._threshold_rule = self.contamination, self.threshold
+            self.offset_ = self._offset(clips, self._learn_scores(clips))
+        return self
+
+    def _learn_scores(self, clips: Clips) -> NormalScores:
+        """Learn from normal clips, and return the scores that determine the threshold."""
         self._training_length = self._held_out_scores = None
         with noted_interrupts() as interrupts:
             scores = self._fit(clips)
@@ -128,8 +137,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         self._held_out_scores = np.sort(scores.held_out)
         if self._training_length is not None and self._training_length.windows(clips) is not None:
             scores = replace(scores, training=None)  # of whole clips
-        self.offset_ = self._offset(clips, scores)
-        return self
+        return scores
 
     def _checked_score(self, clips: Clips) -> np.ndarray:
         """Anomaly score (n_clips,), after a look at what the hook of the detector returned."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from skasd._typing import Bool, Float, Int
+from skasd.augmentations._draw import drawn_uniform
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,9 @@ class Exchange:
     partner: Int[Tensor, " clips"]
 
 
-def draw_exchange(n_clips: int, probability: float, generator: torch.Generator) -> Exchange:
+def draw_exchange(
+    n_clips: int, probability: float, generator: torch.Generator, *, device: torch.device | str = "cpu"
+) -> Exchange:
     """Draw which clips exchange parts, each with the same probability, and a random permutation as partners.
 
     Parameters
@@ -42,15 +45,18 @@ def draw_exchange(n_clips: int, probability: float, generator: torch.Generator) 
     probability : float
         Probability that a clip exchanges parts, in [0, 1].
     generator : torch.Generator
-        Random generator on the device of the batch.
+        Random generator.
+    device : torch.device or str, default="cpu"
+        Device of the batch, which the drawn numbers are moved to.
 
     Returns
     -------
     exchange : Exchange
         The clips and their partners.
     """
-    drawn = torch.rand(n_clips, generator=generator, device=generator.device)
-    return Exchange(drawn < probability, torch.randperm(n_clips, generator=generator, device=generator.device))
+    is_exchanged = drawn_uniform(n_clips, generator=generator) < probability
+    partner = torch.randperm(n_clips, generator=generator, device=generator.device)
+    return Exchange(is_exchanged.to(device), partner.to(device))
 
 
 def exchanged_parts(

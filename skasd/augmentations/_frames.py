@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from skasd._typing import Float
+from skasd.augmentations._draw import drawn_uniform
 
 
 def masked_frames(
@@ -25,7 +26,7 @@ def masked_frames(
         Maximum length of a run. The length is drawn uniformly from 0 to this or the length of the patch, whichever is
         smaller; the position is uniform too.
     generator : torch.Generator
-        Random generator on the device of the patches.
+        Random generator; the drawn numbers are moved to the device of the patches.
 
     Returns
     -------
@@ -33,7 +34,7 @@ def masked_frames(
         Masked patches.
     """
     n_frames = patch.shape[1]
-    drawn = torch.rand(2, len(patch), 1, generator=generator, device=generator.device)
+    drawn = drawn_uniform(2, len(patch), 1, generator=generator).to(patch.device)
     length = (drawn[0] * (min(max_frames, n_frames) + 1)).floor()  # (B, 1)
     first = (drawn[1] * (n_frames - length + 1)).floor()
     frame = torch.arange(n_frames, device=patch.device)
@@ -53,7 +54,7 @@ def shifted_frames(
     max_frames : int
         Maximum shift in frames. The shift is drawn uniformly from ``-max_frames`` to ``max_frames``.
     generator : torch.Generator
-        Random generator on the device of the patches.
+        Random generator; the drawn numbers are moved to the device of the patches.
 
     Returns
     -------
@@ -62,7 +63,7 @@ def shifted_frames(
     """
     n_frames = patch.shape[1]
     shift = torch.randint(-max_frames, max_frames + 1, (len(patch), 1), generator=generator, device=generator.device)
-    source = (torch.arange(n_frames, device=patch.device) - shift) % n_frames  # (B, P)
+    source = (torch.arange(n_frames, device=patch.device) - shift.to(patch.device)) % n_frames  # (B, P)
     return patch.gather(1, source[:, :, None].expand_as(patch))
 
 
@@ -76,7 +77,7 @@ def linear_fader(
     spectrogram : Tensor of shape (clips, bands, frames)
         Spectrograms, usually normalised, so that 1 is one standard deviation.
     generator : torch.Generator
-        Random generator on the device of the spectrograms.
+        Random generator; the drawn numbers are moved to the device of the spectrograms.
     max_change : float, default=1.0
         Maximum change, in the unit of the spectrograms. Both ends of a line are drawn uniformly from ``-max_change`` to
         ``max_change``.
@@ -86,7 +87,7 @@ def linear_fader(
     spectrogram : Tensor of shape (clips, bands, frames)
         Faded spectrograms.
     """
-    ends = torch.rand(2, len(spectrogram), 1, 1, generator=generator, device=generator.device) * 2 - 1
-    first, last = (max_change * ends).to(spectrogram.dtype)
+    ends = drawn_uniform(2, len(spectrogram), 1, 1, generator=generator) * 2 - 1
+    first, last = (max_change * ends).to(spectrogram.device, spectrogram.dtype)
     way = torch.linspace(0, 1, spectrogram.shape[2], dtype=spectrogram.dtype, device=spectrogram.device)
     return spectrogram + torch.lerp(first, last, way)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from skasd._typing import Bool, Float, Int
+from skasd.augmentations._draw import drawn_uniform
 
 
 def log_mixup_exp(
@@ -66,7 +67,7 @@ class MemoryBank(nn.Module):
 
     def __init__(self, size: int, shape: tuple[int, int]) -> None:
         super().__init__()
-        self.register_buffer("entries", torch.zeros(size, *shape))
+        self.register_buffer("entries", torch.zeros(size, *shape, dtype=torch.float32))
         self.register_buffer("label", torch.zeros(size, dtype=torch.int64))
         self.register_buffer("n_pushed", torch.zeros((), dtype=torch.int64))
 
@@ -92,7 +93,7 @@ class MemoryBank(nn.Module):
         label : Tensor of shape (clips,), int64
             Classes of the batch.
         generator : torch.Generator
-            Random generator on the device of the bank.
+            Random generator; the drawn numbers are moved to the device of the bank.
         same_class : bool, default=False
             Whether only entries of the same class are drawn.
 
@@ -104,7 +105,8 @@ class MemoryBank(nn.Module):
             Whether there was a suitable entry; False for all clips while the bank is empty.
         """
         n_entries = len(self)
-        priority = torch.rand(len(label), max(n_entries, 1), generator=generator, device=generator.device)
+        drawn = drawn_uniform(len(label), max(n_entries, 1), generator=generator)
+        priority = drawn.to(self.label.device)
         allowed = torch.full_like(priority, n_entries > 0, dtype=torch.bool)
         if same_class:
             allowed &= self.label[: max(n_entries, 1)] == label[:, None]

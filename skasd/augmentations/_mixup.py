@@ -32,7 +32,14 @@ class Mixing:
         return torch.lerp(x[self.partner], x, self.share.to(x.dtype))
 
 
-def draw_mixing(n_clips: int, alpha: float, generator: torch.Generator) -> Mixing:
+def no_mixing(n_clips: int, *, device: torch.device) -> Mixing:
+    """Mixing that leaves every clip as it is."""
+    return Mixing(torch.ones((), dtype=torch.float32, device=device), torch.arange(n_clips, device=device))
+
+
+def draw_mixing(
+    n_clips: int, alpha: float, generator: torch.Generator, *, device: torch.device | str = "cpu"
+) -> Mixing:
     r"""Draw the share :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)` and the permutation of mixup [1]_.
 
     Parameters
@@ -42,7 +49,9 @@ def draw_mixing(n_clips: int, alpha: float, generator: torch.Generator) -> Mixin
     alpha : float
         Parameter of the beta distribution, dimensionless, above 0. Small values make :math:`\lambda` close to 0 or 1.
     generator : torch.Generator
-        Random generator on the device of the batch.
+        Random generator.
+    device : torch.device or str, default="cpu"
+        Device of the batch, which the drawn numbers are moved to.
 
     Returns
     -------
@@ -69,4 +78,4 @@ def draw_mixing(n_clips: int, alpha: float, generator: torch.Generator) -> Mixin
     concentration = torch.full((2,), alpha, dtype=dtype, device=generator.device)
     gamma = torch._standard_gamma(concentration, generator=generator)  # torch.distributions takes no generator
     partner = torch.randperm(n_clips, generator=generator, device=generator.device)
-    return Mixing(gamma[0] / gamma.sum(), partner)
+    return Mixing((gamma[0] / gamma.sum()).to(device), partner.to(device))

@@ -31,8 +31,8 @@ class PreNormalisation(nn.Module):
     def __init__(self, mean: float, std: float, running_clips: int | None = None) -> None:
         super().__init__()
         self.running_clips = running_clips
-        self.register_buffer("mean", torch.tensor(float(mean)))
-        self.register_buffer("variance", torch.tensor(float(std) ** 2))
+        self.register_buffer("mean", torch.tensor(float(mean), dtype=torch.float32))
+        self.register_buffer("variance", torch.tensor(float(std) ** 2, dtype=torch.float32))
         self.register_buffer("n_seen", torch.zeros((), dtype=torch.int64))
 
     @property
@@ -71,8 +71,8 @@ class PostNormalisation(nn.Module):
     def __init__(self, momentum: float = 0.99) -> None:
         super().__init__()
         self.momentum = momentum
-        self.register_buffer("mean", torch.zeros(()))
-        self.register_buffer("std", torch.ones(()))
+        self.register_buffer("mean", torch.zeros((), dtype=torch.float32))
+        self.register_buffer("std", torch.ones((), dtype=torch.float32))
         self.register_buffer("n_steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Float[Tensor, "clips bands frames"]) -> Float[Tensor, "clips bands frames"]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from skasd._typing import Float, Int
+from skasd.augmentations._draw import drawn_uniform
 
 Range = tuple[float, float]
 
@@ -40,6 +41,7 @@ def draw_crops(
     size: tuple[int, int],
     generator: torch.Generator,
     *,
+    device: torch.device | str = "cpu",
     frequency_scale: Range = (0.6, 1.5),
     time_scale: Range = (0.6, 1.5),
     canvas: Range = (1.0, 1.5),
@@ -53,7 +55,9 @@ def draw_crops(
     size : tuple of int
         Number of bands and frames of a spectrogram.
     generator : torch.Generator
-        Random generator on the device of the spectrograms.
+        Random generator.
+    device : torch.device or str, default="cpu"
+        Device of the spectrograms, which the drawn numbers are moved to.
     frequency_scale, time_scale : tuple of float, default=(0.6, 1.5)
         Range of the height and of the width of the crop, relative to the size of the spectrogram. Larger crops are limited
         to the canvas.
@@ -65,7 +69,7 @@ def draw_crops(
     crops : Crops
         One crop per spectrogram.
     """
-    drawn = torch.rand(4, n_clips, generator=generator, device=generator.device)
+    drawn = drawn_uniform(4, n_clips, generator=generator).to(device)
     rows = []
     for axis, (n, scale) in enumerate(zip(size, (frequency_scale, time_scale), strict=True)):
         room = int(n * canvas[axis])

@@ -17,6 +17,7 @@ from skasd._parameter_group import ParameterGroup, refuse_idle
 from skasd._parameters import check_integer, check_number, check_option
 from skasd._typing import Float, Int
 from skasd.augmentations._band_mask import band_mask, power_split
+from skasd.augmentations._draw import drawn_uniform
 from skasd.augmentations._frames import linear_fader
 from skasd.augmentations._log_mixup import MemoryBank, log_mixup_exp
 from skasd.augmentations._normalisation import PostNormalisation, PreNormalisation
@@ -257,7 +258,7 @@ class SpectrumAugmenter(nn.Module):
             Classes of the clips, used in training by ``split_frequency="auto"`` and the bank. None puts all clips into
             class 0.
         generator : torch.Generator or None, default=None
-            Random generator on the device of the spectrograms.
+            Random generator; the drawn numbers are moved to the device of the spectrograms.
         n_views : int, default=1
             Number of views of each clip. The output has the first views of all clips, then the second views, and so on.
 
@@ -290,6 +291,7 @@ class SpectrumAugmenter(nn.Module):
                 len(x),
                 (x.shape[1], x.shape[2]),
                 generator,
+                device=x.device,
                 frequency_scale=options.frequency_scale,
                 time_scale=options.time_scale,
                 canvas=options.canvas,
@@ -309,7 +311,7 @@ class SpectrumAugmenter(nn.Module):
         same_class = self.options.bank_scope == "same_class"
         past, is_drawn = bank.draw(label, generator, same_class=same_class)
         most = self.ratio.repeat_interleave(len(x) // n_views) if len(self.ratio) > 1 else self.ratio
-        share = torch.rand(len(x), generator=generator, device=generator.device) * most[: len(x)] * is_drawn
+        share = drawn_uniform(len(x), generator=generator).to(x.device) * most[: len(x)] * is_drawn
         mixed = self._mixture(x, past.to(x.dtype), share.to(x.dtype), label)
         bank.push(x, label)
         return mixed

@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skasd._atomic import restored_on_failure
 from skasd._parameters import check_integer, check_number, check_option, checked_names
 from skasd._random import local_random_state
 from skasd._threads import one_blas_thread
@@ -126,16 +127,16 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
             The fitted clusterer.
         """
         self._check_parameters()
-        X = validate_data(self, X, dtype=np.float64)
-        seed = local_random_state(self.random_state).randint(2**31 - 1)
-        machines, domains = _names(X, machine_type, "machine_type"), _names(X, domain, "domain")
-        self._spaces: dict[str, _Space] = {}
-        self._clusters: dict[tuple[str, str], Clusters] = {}
-        with one_blas_thread():
+        with restored_on_failure(self), one_blas_thread():
+            X = validate_data(self, X, dtype=np.float64)
+            seed = local_random_state(self.random_state).randint(2**31 - 1)
+            machines, domains = _names(X, machine_type, "machine_type"), _names(X, domain, "domain")
+            self._spaces: dict[str, _Space] = {}
+            self._clusters: dict[tuple[str, str], Clusters] = {}
             for machine in np.unique(machines):
                 self._fit_machine(str(machine), X[machines == machine], domains[machines == machine], seed)
-        self._number()
-        self.labels_ = self._assigned(X, machines, domains)
+            self._number()
+            self.labels_ = self._assigned(X, machines, domains)
         return self
 
     def predict(self, X: Any, *, machine_type: Any = None, domain: Any = None) -> np.ndarray:

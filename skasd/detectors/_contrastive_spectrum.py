@@ -151,7 +151,7 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
 
     Known departures from the paper: the network is not pre-trained on other sounds; all segments have the same length; there
     is no random resize crop unless the augmentation sets it, since synthetic faults made from normal clips were detected
-    better without it.
+    better without it; batch normalisation has a warm-up, see `training`.
 
     References
     ----------

@@ -12,6 +12,7 @@ from torch import nn
 from skasd._device import torch_device
 from skasd._parameter_group import HasParameterGroups, refuse_idle
 from skasd._parameters import check_n_jobs
+from skasd._torch_state import own_torch_state
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import Clips, check_clips
 from skasd.clips._usable import UsablePart, skips
@@ -107,7 +108,8 @@ class EmbeddingDetector(_Transformer, NetworkDetector):
 
     @final
     def _fit(self, clips: Clips) -> NormalScores:
-        self._scores = self._learn(clips)
+        with own_torch_state():
+            self._scores = self._learn(clips)
         self._n_features_out = self._scores.clips.outputs.embedding.shape[1]
         scores = self._normal_scores()
         if "score_with" not in self.get_params(deep=False):
@@ -127,7 +129,9 @@ class EmbeddingDetector(_Transformer, NetworkDetector):
         names = self._scores.names(clips, self.score_with)
         mode = self._scores.settled(self.score_with, names)
         self._scores.warn_of_threshold(mode, self.score_with)
-        return self._scores.score(self._outputs(clips), names, mode)
+        with own_torch_state():
+            outputs = self._outputs(clips)
+        return self._scores.score(outputs, names, mode)
 
     def _follow_score_with(self) -> None:
         """Recompute the threshold if `score_with` was changed after ``fit``."""
@@ -169,9 +173,10 @@ class EmbeddingDetector(_Transformer, NetworkDetector):
             return usable.table(self.transform(usable.X))  # type: ignore[return-value]
         clips = check_clips(self, X, reset=False, feature=self.feature)
         windows = None if self._training_length is None else self._training_length.windows(clips)
-        if windows is None:
-            return self._outputs(clips).embedding
-        return windows.mean(self._outputs(windows.clips).embedding)
+        with own_torch_state():
+            if windows is None:
+                return self._outputs(clips).embedding
+            return windows.mean(self._outputs(windows.clips).embedding)
 
 
 def embeddings_of(

@@ -156,7 +156,8 @@ class JointAECNNDetector(EmbeddingDetector):
     reproduce the paper; the median filter is applied to the clip, not to each patch; the inputs of the contrastive loss are
     normalised to unit length, since longer vectors would lower the loss; the output of the autoencoder is initialised with
     the mean frame; training and scoring use the same patches, unlike the code; the last epoch is kept, while the code keeps
-    the epoch with the best test AUC. :meth:`settings` returns the choices of the paper and of the code.
+    the epoch with the best test AUC; batch normalisation has a warm-up, see `training`. :meth:`settings` returns the choices
+    of the paper and of the code.
 
     References
     ----------

@@ -156,9 +156,9 @@ class OSSCLDetector(EmbeddingDetector):
     If a machine has several classes (clusters), the one with the largest cosine is used.
 
     All departures from the published code are listed in the :ref:`user guide <osscl_departures>`. The main ones: sizes are
-    derived from the data; unused layers are left out; the exponential moving average of the weights has a warm-up; short
-    clips are repeated to the length of the others; the last epoch is kept unless clips are held out; convolutions run in
-    bfloat16 if the processor supports it.
+    derived from the data; unused layers are left out; the exponential moving average of the weights and batch normalisation
+    have a warm-up; short clips are repeated to the length of the others; the last epoch is kept unless clips are held out;
+    convolutions run in bfloat16 if the processor supports it.
 
     References
     ----------

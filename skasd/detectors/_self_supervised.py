@@ -129,8 +129,9 @@ class SelfSupervisedDetector(EmbeddingDetector):
     Notes
     -----
     The layers are those of [3]_. Attention over frequency, text of the classes and a sample rate of 19.2 kHz belong to
-    system 3 of [2]_ and are off by default; :meth:`settings` has them. Scoring never uses the attributes of a clip. All
-    departures from the publications are listed in the :ref:`user guide <stat_cluster_departures>`.
+    system 3 of [2]_ and are off by default; :meth:`settings` has them. Batch normalisation has a warm-up, see `training`.
+    Scoring never uses the attributes of a clip. All departures from the publications are listed in the :ref:`user guide
+    <stat_cluster_departures>`.
 
     References
     ----------

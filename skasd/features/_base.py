@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skasd._atomic import restored_on_failure
 from skasd.clips import Clips, check_clips, note_feature
 from skasd.clips._usable import UsablePart, skips
 
@@ -44,8 +45,9 @@ class ClipTransformer(TransformerMixin, BaseEstimator):
         self._check_parameters()
         if skips(on_error):
             return self.fit(UsablePart.of(self, X, reset=True).X)
-        self._remember(self._check_clips(X, reset=True))
-        self.fitted_ = True
+        with restored_on_failure(self):
+            self._remember(self._check_clips(X, reset=True))
+            self.fitted_ = True
         return self
 
     def fit_transform(self, X: Any, y: Any = None, *, on_error: str = "raise") -> np.ndarray | pd.DataFrame:

@@ -1,6 +1,7 @@
 """The `frontend` of an estimator: a LogMelTransformer, a torch module, or any function from a waveform to a spectrogram."""
 
 import copy
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -31,8 +32,9 @@ def frontend_of(frontend: Any, default: LogMelTransformer) -> Frontend:
     Parameters
     ----------
     frontend : LogMelTransformer, torch.nn.Module, callable or None
-        None uses the default. A module maps a tensor of shape (1, n_timepoints) to (1, n_bands, n_frames); it is copied, put
-        into evaluation mode and not trained. Any other callable maps an array (n_timepoints,) to (n_bands, n_frames). Its
+        None uses the default. All are copied, so that later changes of the object have no effect. A module maps a tensor of
+        shape (1, n_timepoints) to (1, n_bands, n_frames); it is put into evaluation mode and not trained. Any other callable
+        maps an array (n_timepoints,) to (n_bands, n_frames). Its
         attributes ``sample_rate`` (16000 if missing), ``hop_length``, ``frequencies`` (the centres of the bands, in Hz) and
         ``log_unit`` (the natural logarithm of the power ratio of one unit; that of a dB if missing) are used if they exist.
         It is called from several threads.
@@ -49,7 +51,7 @@ def frontend_of(frontend: Any, default: LogMelTransformer) -> Frontend:
     if frontend is None:
         frontend = default
     if isinstance(frontend, LogMelTransformer):
-        return frontend._as_frontend()
+        return frontend._as_frontend()  # takes the values of the parameters, not the object
     if isinstance(frontend, type) or not callable(frontend):
         what = f"the class {frontend.__name__}" if isinstance(frontend, type) else f"a {type(frontend).__name__}"
         raise TypeError(
@@ -65,11 +67,24 @@ def frontend_of(frontend: Any, default: LogMelTransformer) -> Frontend:
     known = getattr(frontend, "frequencies", None)
     return Frontend(
         ClipReader(int(sample_rate)),
-        _Checked(_module_function(frontend) if _is_module(frontend) else frontend),
-        frequencies=None if known is None else _Known(np.asarray(known, dtype=float)),
+        _Checked(_module_function(frontend) if _is_module(frontend) else _copied(frontend)),
+        frequencies=None if known is None else _Known(np.array(known, dtype=float)),
         log_unit=log_unit,
         hop_length=hop_length,
     )
+
+
+def _copied(frontend: Any) -> Any:
+    """Copy of a front end; the object itself, with a warning, if it cannot be copied."""
+    try:
+        return copy.deepcopy(frontend)
+    except Exception as error:  # of a class that we do not know
+        warnings.warn(
+            f"frontend={frontend!r} cannot be copied ({type(error).__name__}: {error}), so the object itself is used: do "
+            "not change it after fit, as scores would change with it. A method __deepcopy__ of its class makes it copyable.",
+            stacklevel=2,
+        )
+        return frontend
 
 
 def _is_module(frontend: Any) -> bool:
@@ -90,9 +105,11 @@ class _ModuleFunction:
     def __call__(self, waveform: np.ndarray) -> np.ndarray:
         import torch  # imported here so that other front ends do not load it
 
+        from skasd._torch_state import own_torch_state
+
         tensors = (*self.module.parameters(), *self.module.buffers())
         dtype = next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.float32)
-        with torch.inference_mode():
+        with own_torch_state(), torch.inference_mode():
             output = self.module(torch.from_numpy(np.array(waveform))[None].to(dtype))
         if output.is_floating_point():  # NumPy has no bfloat16
             output = output.to(torch.promote_types(output.dtype, torch.float32))

@@ -322,6 +322,7 @@ def _on_device(waveforms: Iterable[Any], *, definition: MelDefinition, device: s
     """Spectrograms in order, computed in batches of consecutive clips of equal length; None for None."""
     import torch  # imported here so that the CPU path does not need it
 
+    from skasd._torch_state import own_torch_state
     from skasd.networks import LogMelNet
 
     place = torch_device(device)
@@ -329,9 +330,10 @@ def _on_device(waveforms: Iterable[Any], *, definition: MelDefinition, device: s
         if batch[0] is None:
             yield from batch
             continue
-        network = LogMelNet(definition, dtype=torch.from_numpy(batch[0]).dtype).to(place)
-        with torch.inference_mode():
-            yield from network(torch.from_numpy(np.stack(batch)).to(place)).cpu().numpy()
+        with own_torch_state(), torch.inference_mode():
+            network = LogMelNet(definition, dtype=torch.from_numpy(batch[0]).dtype).to(place)
+            spectrograms = network(torch.from_numpy(np.stack(batch)).to(place)).cpu().numpy()
+        yield from spectrograms
 
 
 def _batches(waveforms: Iterable[Any]) -> Iterator[list]:

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from torch import nn
 
+from skasd._atomic import restored_on_failure
 from skasd._device import check_device, torch_device
 from skasd._random import random_seed
 from skasd.base import normals_only
@@ -116,14 +117,15 @@ class TFgramTransformer(ClipTransformer):
         if skips(on_error):
             usable = UsablePart.of(self, X, reset=True)
             return self.fit(usable.X, usable.labels(y))
-        clips = normals_only(self._check_clips(X, reset=True), y)
-        detector = self._checked_detector()
-        if detector is None:
-            self._learn(clips)
-        elif hasattr(detector, "network_"):
-            self._take_from(detector)
-        else:
-            self._take_from(clone(detector).fit(X, y))
+        with restored_on_failure(self):
+            clips = normals_only(self._check_clips(X, reset=True), y)
+            detector = self._checked_detector()
+            if detector is None:
+                self._learn(clips)
+            elif hasattr(detector, "network_"):
+                self._take_from(detector)
+            else:
+                self._take_from(clone(detector).fit(X, y))
         return self
 
     def _checked_detector(self) -> Any:

@@ -108,8 +108,7 @@ class TWFRTransformer(ClipTransformer):
         if skips(on_error):
             return self._transform_usable(X)
         clips = self._check_clips(X, reset=False)
-        frontend = frontend_of(self.frontend, twfr_frontend())
-        pooled = frontend.map(
+        pooled = self._frontend.map(
             clips, partial(_pooled_flat, r=decay_values(self.r)), n_jobs=self.n_jobs, verbose=self.verbose
         )
         values = equal_shapes(stacked(pooled, len(clips)))
@@ -136,7 +135,7 @@ class TWFRTransformer(ClipTransformer):
     def _remember(self, clips: Clips) -> None:
         first = clips.items[0]
         is_feature = clips.kind == "feature"
-        frontend = frontend_of(self.frontend, twfr_frontend())
+        frontend = self._frontend = frontend_of(self.frontend, twfr_frontend())
         self._n_mels = np.shape(first)[0] if is_feature else frontend.size(frontend.reader.sample_rate)[0]
 
     def _check_parameters(self) -> None:

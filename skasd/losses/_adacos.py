@@ -175,7 +175,7 @@ class SubClusterAdaCosHead(nn.Module):
         self.n_classes, self.dynamic_scale = n_classes, dynamic_scale
         self.weight = nn.Parameter(torch.empty(n_classes * n_subclusters, embedding_dim), requires_grad=trainable)
         nn.init.xavier_uniform_(self.weight)
-        self.register_buffer("scale", torch.tensor(adacos_scale(n_classes * n_subclusters)))
+        self.register_buffer("scale", torch.tensor(adacos_scale(n_classes * n_subclusters), dtype=torch.float32))
 
     @at_least_float32
     def cosine(self, embedding: Float[Tensor, "clips dim"]) -> Float[Tensor, "clips classes subclusters"]:

@@ -39,7 +39,7 @@ def text_embedding(labels: Sequence[str], embedding_dim: int = 128) -> Float[Ten
     >>> bool(same @ near > 0.5), bool(same @ far < 0.3)
     (True, True)
     """
-    embedding = torch.zeros(len(labels), embedding_dim)
+    embedding = torch.zeros(len(labels), embedding_dim, dtype=torch.float32)
     for row, label in enumerate(labels):
         for hashed in map(_hash, _runs(f" {label} ")):
             embedding[row, hashed % embedding_dim] += 1 if (hashed // embedding_dim) % 2 else -1

@@ -2,6 +2,7 @@
 
 from skasd.networks._autoencoder import DenseAutoencoder
 from skasd.networks._byol_a import BYOLANet
+from skasd.networks._dropout import Dropout
 from skasd.networks._dual_branch import SpectrogramBranch, SpectrumBranch, SpectrumNet
 from skasd.networks._efficientnet import EfficientNetB0
 from skasd.networks._folding import folded
@@ -21,6 +22,7 @@ from skasd.networks._tgram import TgramNet
 __all__ = [
     "BYOLANet",
     "DenseAutoencoder",
+    "Dropout",
     "EfficientNetB0",
     "FrequencyAttention",
     "FrequencyGate",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from skasd._typing import Float
 from skasd.networks._cpu_layers import NormActivation
+from skasd.networks._dropout import Dropout
 
 _CHANNELS = 64
 _DROPOUT = 0.3
@@ -31,7 +32,7 @@ class BYOLANet(nn.Module):
         self.of_frame = nn.Sequential(
             nn.Linear(_CHANNELS * (n_bands // 8), embedding_dim),
             nn.ReLU(),
-            nn.Dropout(_DROPOUT),
+            Dropout(_DROPOUT),
             nn.Linear(embedding_dim, embedding_dim),
             nn.ReLU(),
         )

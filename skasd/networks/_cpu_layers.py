@@ -118,7 +118,7 @@ class DepthwiseConv2d(nn.Conv2d):
         self, x: Float[Tensor, "clips channels bands frames"]
     ) -> Float[Tensor, "clips channels bands_out frames_out"]:
         """Filtered input with ceil(F / stride) bands and ceil(T / stride) frames."""
-        if self.stride[0] == 1 or not _is_own(x):
+        if self.stride[0] == 1 or self.bias is not None or not _is_own(x):  # folding gives it a bias
             return super().forward(x)
         weight = self.weight
         if torch.is_autocast_enabled("cpu"):

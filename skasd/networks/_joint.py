@@ -14,6 +14,7 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from skasd._typing import Float
 from skasd.networks._autoencoder import DenseAutoencoder
+from skasd.networks._dropout import Dropout
 from skasd.networks._efficientnet import EfficientNetB0
 from skasd.networks._mobilenet import MobileNetV2
 
@@ -73,7 +74,7 @@ class JointNet(nn.Module):
         if channels_last:
             convert_conv2d_weight_memory_format(self.backbone, torch.channels_last)
         n_features = self.backbone.n_features
-        self.dropout, self.to_logits = nn.Dropout(dropout), nn.Linear(n_features, n_classes)
+        self.dropout, self.to_logits = Dropout(dropout), nn.Linear(n_features, n_classes)
         nn.init.normal_(self.to_logits.weight, std=0.01)
         nn.init.zeros_(self.to_logits.bias)
         self.autoencoder: DenseAutoencoder | None = None

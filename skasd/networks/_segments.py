@@ -64,5 +64,5 @@ def random_segments(
     """One segment of each spectrogram, with a uniformly distributed start."""
     room = log_mel.shape[2] - length
     start = torch.randint(room + 1, (len(log_mel), 1), generator=generator, device=generator.device)
-    frame = start + torch.arange(length, device=log_mel.device)  # (B, L)
+    frame = start.to(log_mel.device) + torch.arange(length, device=log_mel.device)  # (B, L)
     return log_mel.gather(2, frame[:, None].expand(-1, log_mel.shape[1], -1))

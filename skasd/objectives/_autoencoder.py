@@ -80,4 +80,5 @@ def train_autoencoder(
     with seeded(seed):
         network = DenseAutoencoder(store.length * store.n_bands, eps=_EPS)
         network.begin_at(torch.from_numpy(store.mean_frame()).repeat(store.length))
-        return train(AutoencoderObjective(network).to(torch_dtype(dtype)), store, label, plan, seed=seed)
+        objective = AutoencoderObjective(network).to(torch_dtype(dtype))
+    return train(objective, store, label, plan, seed=seed)

@@ -114,7 +114,7 @@ class SpectrumContrastObjective(nn.Module):
         options, n_clips = self.options, len(label)
         of_class, clip = (label // 2).repeat(2), torch.arange(n_clips, device=label.device).repeat(2)
         view = torch.arange(2, device=label.device).repeat_interleave(n_clips)
-        loss = torch.zeros((), device=label.device)
+        loss = torch.zeros((), dtype=torch.float32, device=label.device)
         if options.contrastive_weight:
             domain = torch.where(self.has_both[of_class], (label % 2).repeat(2), view)
             pairs = cross_domain_pairs(
@@ -169,15 +169,16 @@ def train_contrastive_spectrum(
         Seeds the weights, the order of the clips and the augmentation.
     """
     sizes = options.network
-    with seeded(seed):
+    with seeded(seed) as generator:
         length = sizes.length(size[1])
         encoder = encoder_of((size[0], length), sizes, channels_last=plan.channels_last)
         network = SegmentNet(augmenter, encoder, sizes.segments(size[1]), length)
         objective = SpectrumContrastObjective(network, options, _has_both(label, is_target)).to(torch_dtype(dtype))
-        orders = {"class_and_domain": by_class_and_domain(plan.batch_size), "balanced": by_class}
-        trained = train(objective, store, 2 * label + is_target, plan, seed=seed, order=orders.get(plan.sampling))
-        forget_clips(trained.objective)
-        return trained
+    orders = {"class_and_domain": by_class_and_domain(plan.batch_size), "balanced": by_class}
+    order = orders.get(plan.sampling)
+    trained = train(objective, store, 2 * label + is_target, plan, seed=seed, order=order, generator=generator)
+    forget_clips(trained.objective)
+    return trained
 
 
 def encoder_of(size: tuple[int, int], options: SegmentNetOptions, *, channels_last: bool = True) -> nn.Module:

@@ -15,6 +15,7 @@ from torch.nn import functional
 from skasd._parameter_group import ParameterGroup, refuse_idle
 from skasd._parameters import check_integer, check_number, check_option
 from skasd.augmentations import Mixing, draw_mixing, forget_clips, masked_frames, shifted_frames
+from skasd.augmentations._mixup import no_mixing
 from skasd.losses import two_view_loss
 from skasd.losses._two_views import TWO_VIEW_FORMS
 from skasd.networks import JointNet
@@ -152,9 +153,9 @@ class JointObjective(nn.Module):
 
     def _augmented(self, patch: Tensor, label: Tensor, generator: torch.Generator) -> tuple[Tensor, Mixing]:
         options, patch = self.options, self.seen(patch, label, generator)
-        mixing = Mixing(torch.ones(()), torch.arange(len(patch)))
+        mixing = no_mixing(len(patch), device=patch.device)
         if options.mixup_alpha is not None:
-            mixing = draw_mixing(len(patch), options.mixup_alpha, generator)
+            mixing = draw_mixing(len(patch), options.mixup_alpha, generator, device=patch.device)
             patch = mixing(patch)
         if options.patches.time_mask:
             patch = masked_frames(patch, options.patches.time_mask, generator)
@@ -243,7 +244,7 @@ def train_joint(
         Module that augments spectrograms.
     """
     sizes = options.network
-    with seeded(seed):
+    with seeded(seed) as generator:
         network = JointNet(
             store.n_bands,
             store.length,
@@ -262,6 +263,6 @@ def train_joint(
                 frame = augmenter.eval()(frame[None, :, None])[0, :, 0]
             network.autoencoder.begin_at(frame.repeat_interleave(store.length))
         objective = JointObjective(network, options, augmenter).to(torch_dtype(dtype))
-        trained = train(objective, store, label, plan, seed=seed)
-        forget_clips(trained.objective)
-        return trained
+    trained = train(objective, store, label, plan, seed=seed, generator=generator)
+    forget_clips(trained.objective)
+    return trained

@@ -1,5 +1,6 @@
 """ObjectiveOptions: the parameters of a detector that its objective needs."""
 
+from copy import copy
 from dataclasses import fields
 from typing import Any, Self
 
@@ -12,10 +13,13 @@ class ObjectiveOptions:
 
     @classmethod
     def of(cls, estimator: Any) -> Self:
-        """Checked options from the parameters of an estimator; a group of parameters that is None has its defaults."""
+        """Checked options from the parameters of an estimator.
+
+        Groups of parameters are copied, as scoring reads them too; a group that is None has its defaults.
+        """
         groups = estimator._parameter_groups
         names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
-        values = {name: estimator._group(name) if name in groups else getattr(estimator, name) for name in names}
+        values = {name: copy(estimator._group(name)) if name in groups else getattr(estimator, name) for name in names}
         options = cls(**values)
         options.check()
         return options

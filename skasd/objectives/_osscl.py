@@ -15,6 +15,7 @@ from torch.nn import functional
 from skasd._parameter_group import refuse_idle
 from skasd._parameters import check_number, check_option
 from skasd.augmentations import Mixing, draw_mixing, forget_clips
+from skasd.augmentations._mixup import no_mixing
 from skasd.losses import ArcFaceHead, arcmix_loss, noisy_arcmix_loss, supervised_contrastive_loss
 from skasd.networks import OSSCLNet
 from skasd.objectives._network_options import MobileFaceNetOptions
@@ -72,9 +73,9 @@ class OSSCLObjective(nn.Module):
     def forward(self, inputs: dict[str, Tensor], label: Tensor, generator: torch.Generator) -> Tensor:
         """Loss of a batch of training clips."""
         options = self.options
-        mixing, mix = Mixing(torch.ones((), device=label.device), torch.arange(len(label), device=label.device)), None
+        mixing, mix = no_mixing(len(label), device=label.device), None
         if options.mixup_alpha is not None:
-            mix = mixing = draw_mixing(len(label), options.mixup_alpha, generator)
+            mix = mixing = draw_mixing(len(label), options.mixup_alpha, generator, device=label.device)
         embedding = self.network(inputs, label, generator, mix)
         loss = self._classification(embedding, label, mixing)
         if options.contrastive_weight:
@@ -152,6 +153,6 @@ def train_osscl(
             n_subcenters=sizes.n_subcenters,
         )
         objective = OSSCLObjective(network, head, options).to(torch_dtype(dtype))
-        trained = train(objective, store, label, plan, seed=seed)
-        forget_clips(trained.objective)
-        return trained
+    trained = train(objective, store, label, plan, seed=seed)
+    forget_clips(trained.objective)
+    return trained

@@ -9,7 +9,6 @@ Axes: B clips, C classes, D dimensions of the embedding of a branch, M branches.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -143,11 +142,11 @@ class SelfSupervisedObjective(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Embeddings of clips, some of which have exchanged statistics, features or both, and their classes."""
         if self.options.statistics_exchange:
-            exchange = draw_exchange(len(target), _EXCHANGED, generator)
+            exchange = draw_exchange(len(target), _EXCHANGED, generator, device=target.device)
             parts = self.network.parts(waveform, partial(exchanged_statistics, exchange=exchange))
             target = exchanged_target(target, exchange)
         if self.options.feature_exchange:
-            exchange = draw_exchange(len(target), _EXCHANGED, generator)
+            exchange = draw_exchange(len(target), _EXCHANGED, generator, device=target.device)
             parts, target = exchanged_parts(parts, exchange), exchanged_target(target, exchange, len(parts))
         return torch.cat(list(parts), dim=1), target
 
@@ -156,10 +155,10 @@ class SelfSupervisedObjective(nn.Module):
 
     def _mixed(self, waveform: Tensor, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Clips (B, N) and targets (B, C) after mixup of some of them, each with its own mixing ratio."""
-        settings: dict[str, Any] = {"generator": generator, "device": generator.device}
-        is_mixed = torch.rand(len(waveform), **settings) < self.options.mixup_probability
-        share = torch.where(is_mixed, torch.rand(len(waveform), **settings), 1)[:, None]  # (B, 1)
-        partner = torch.randperm(len(waveform), **settings)
+        drawn = torch.rand(2, len(waveform), generator=generator, dtype=torch.float32)
+        is_mixed = drawn[0] < self.options.mixup_probability
+        share = torch.where(is_mixed, drawn[1], 1)[:, None].to(waveform.device)  # (B, 1)
+        partner = torch.randperm(len(waveform), generator=generator).to(waveform.device)
         mixed = torch.lerp(waveform[partner], waveform, share.to(waveform.dtype))
         return mixed, torch.lerp(target[partner], target, share.to(target.dtype))
 
@@ -211,4 +210,4 @@ def train_self_supervised(
             frequency_attention=options.network.frequency_attention,
         )
         objective = SelfSupervisedObjective(network, labels, options).to(torch_dtype(dtype))
-        return train(objective, store, label, plan, seed=seed)
+    return train(objective, store, label, plan, seed=seed)

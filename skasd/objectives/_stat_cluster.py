@@ -223,8 +223,6 @@ def train_clusters(
         )
         if options.contrast == "two_stage":
             network = Projector(network, sizes.embedding_dim)  # type: ignore[arg-type]
-            first = ContrastObjective(network, options).to(torch_dtype(dtype))
-            network = train(first, store, label, _first_stage(plan), seed=seed).objective.network  # type: ignore[assignment]
         head = ArcFaceHead(
             sizes.embedding_dim,
             int(label.max()) + 1,
@@ -234,11 +232,14 @@ def train_clusters(
         )
         means = torch.from_numpy(_class_means(statistics, label))
         objective = ClusterObjective(network, head, options, means).to(torch_dtype(dtype))
-        trained = train(objective, store, label, plan, seed=seed)
-        if isinstance(network, Projector):
-            network.drop_rest()
-        forget_clips(trained.objective)
-        return trained
+    if isinstance(network, Projector):
+        first = train(ContrastObjective(network, options), store, label, _first_stage(plan), seed=seed)
+        objective.network = first.objective.network  # type: ignore[assignment]
+    trained = train(objective, store, label, plan, seed=seed)
+    if isinstance(trained.objective.network, Projector):
+        trained.objective.network.drop_rest()
+    forget_clips(trained.objective)
+    return trained
 
 
 def _first_stage(plan: TrainingPlan) -> TrainingPlan:

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skasd._atomic import restored_on_failure
 from skasd._parameters import check_number, checked_names
 from skasd._threads import one_blas_thread
 
@@ -56,11 +57,11 @@ class BaseScorer(OutlierMixin, BaseEstimator, ABC):
         """
         if self.contamination != "auto":
             check_number("contamination", self.contamination, low=0, high=0.5, above=True)
-        X = validate_data(self, X, dtype=[np.float64, np.float32])
-        self._dtype = X.dtype
-        is_target = _is_target(X, domain)
-        share = _FALSE_ALARM_SHARE if isinstance(self.contamination, str) else self.contamination
-        with one_blas_thread():
+        with restored_on_failure(self), one_blas_thread():
+            X = validate_data(self, X, dtype=[np.float64, np.float32])
+            self._dtype = X.dtype
+            is_target = _is_target(X, domain)
+            share = _FALSE_ALARM_SHARE if isinstance(self.contamination, str) else self.contamination
             self._fit(X, is_target)
             self.offset_ = float(np.quantile(-self._anomaly_score(X), share))
         return self

@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 from skorch.callbacks import Callback
-from torch.nn.modules.batchnorm import _BatchNorm
 from tqdm import tqdm
 
 from skasd.training._data import Batches
@@ -137,62 +136,6 @@ class HalvingSchedule(Callback):
 
 def _n_steps(net: Any) -> int:
     return int(net.module_.n_steps)
-
-
-class NormWarmUp(Callback):
-    """Warm-up of batch normalisation: running statistics are plain means over the first steps.
-
-    With the usual momentum of 0.1, running statistics start at mean 0 and variance 1 and need dozens of steps to forget
-    that; a training on few clips has no more steps. Here the batch of step t, counted from 0, gets the weight 1 / (t + 1)
-    until that falls below the usual momentum.
-    """
-
-    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Find the batch normalisation layers.
-
-        Parameters
-        ----------
-        net : TrainingNet
-            Network in training.
-        X, y : object
-            Ignored.
-        **kwargs : dict
-            Ignored.
-        """
-        layers = [module for module in net.module_.student.modules() if isinstance(module, _BatchNorm)]
-        self._usual = [(layer, layer.momentum) for layer in layers if layer.momentum is not None]
-
-    def on_batch_begin(self, net: Any, training: bool = False, **kwargs: Any) -> None:
-        """Set the momentum for the batch.
-
-        Parameters
-        ----------
-        net : TrainingNet
-            Network in training.
-        training : bool, default=False
-            Whether the batch is a training batch.
-        **kwargs : dict
-            Ignored.
-        """
-        step = _n_steps(net)
-        if training and self._usual and step <= 1 / min(momentum for _, momentum in self._usual):
-            for layer, momentum in self._usual:
-                layer.momentum = max(momentum, 1 / (step + 1))
-
-    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Restore the momentum of all layers.
-
-        Parameters
-        ----------
-        net : TrainingNet
-            Network in training.
-        X, y : object
-            Ignored.
-        **kwargs : dict
-            Ignored.
-        """
-        for layer, momentum in self._usual:
-            layer.momentum = momentum
 
 
 class WeightAveraging(Callback):

@@ -53,12 +53,14 @@ def by_class_and_domain(batch_size: int) -> Callable[[Rows, torch.Generator], Te
         kind = data.clips.label[data.rows].cpu()
         queues = {int(value): _Queue(data.rows[kind == value], generator) for value in kind.unique()}
         classes = torch.unique(kind // 2)
-        n_drawn = torch.zeros(len(classes))
+        n_drawn = torch.zeros(len(classes), dtype=torch.float32)
         batches = []
         for first in range(0, len(data), batch_size):
             size = min(batch_size, len(data) - first)
             n_classes = min(len(classes), max(2, size // _CLIPS_OF_CLASS), size)
-            chosen = (n_drawn + torch.rand(len(classes), generator=generator)).argsort()[:n_classes]
+            chosen = (n_drawn + torch.rand(len(classes), generator=generator, dtype=torch.float32)).argsort()[
+                :n_classes
+            ]
             n_drawn[chosen] += 1
             shares = [(size + index) // n_classes for index in range(n_classes)]
             parts = [
@@ -95,5 +97,5 @@ def _of_class(queues: dict[int, _Queue], label: int, n: int, generator: torch.Ge
     if source is None or target is None:
         return (source or target).draw(n)  # type: ignore[union-attr]
     least, share = min(_LEAST_OF_DOMAIN, n // 2), n * len(target) / (len(source) + len(target))
-    n_target = min(max(least, int(share + torch.rand((), generator=generator))), n - least)
+    n_target = min(max(least, int(share + torch.rand((), generator=generator, dtype=torch.float32))), n - least)
     return torch.cat([source.draw(n - n_target), target.draw(n_target)])

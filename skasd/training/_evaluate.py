@@ -1,17 +1,21 @@
 """Run a trained network over clips."""
 
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from skasd._torch_state import own_torch_state
 from skasd.training._memory import reused_memory
 
 
 def evaluated(network: nn.Module, batches: Iterable[Any], device: torch.device) -> Iterator[np.ndarray]:
-    """Apply a network to batches in its own precision, then move it back to its original device.
+    """Apply a network to batches in its own precision.
+
+    The network itself stays where it is: on another device a copy computes, since other threads may use the network.
 
     Parameters
     ----------
@@ -27,19 +31,15 @@ def evaluated(network: nn.Module, batches: Iterable[Any], device: torch.device) 
     output : ndarray of shape (n_clips, ...)
         Output for a batch.
     """
-    first = next(network.parameters())
-    dtype, home = first.dtype, first.device
-    if device != home:
-        network.to(device)
-    try:
-        with reused_memory(give_back=False):
-            for batch in batches:
-                with torch.inference_mode():
-                    output = network(_tensors(batch, device, dtype))
-                yield output.cpu().numpy()
-    finally:
-        if device != home:
-            network.to(home)
+    with own_torch_state():
+        first = next(network.parameters())
+        if device != first.device:
+            network = deepcopy(network).to(device)
+    with reused_memory(give_back=False):
+        for batch in batches:
+            with own_torch_state(), torch.inference_mode():
+                output = network(_tensors(batch, device, first.dtype)).cpu().numpy()
+            yield output
 
 
 def _tensors(batch: Any, device: torch.device, dtype: torch.dtype) -> Any:

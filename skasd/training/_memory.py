@@ -70,6 +70,15 @@ def _leave(library: ctypes.CDLL, *, give_back: bool) -> None:
                 library.malloc_trim(0)
 
 
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # another thread may hold the lock at the moment of a fork
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
 @cache
 def _glibc() -> ctypes.CDLL | None:
     """C library of this process if it is glibc, else None."""

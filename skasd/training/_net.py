@@ -77,7 +77,7 @@ class TrainingNet(NeuralNet):
 
     def _run_epoch(self, batches: Batches, valid: Rows | None) -> None:
         self.notify("on_epoch_begin", dataset_train=batches.data, dataset_valid=valid)
-        self.generator = self._generator(_OBJECTIVE, self.device)
+        self.generator = self._generator(_OBJECTIVE)
         self.run_single_epoch(batches, training=True, prefix="train", step_fn=self.train_step)
         if valid is not None:
             held_out = Batches(valid, self.batch_size)
@@ -88,11 +88,12 @@ class TrainingNet(NeuralNet):
         return deepcopy(self.module_.state_dict())
 
     def _order(self, data: Rows) -> Tensor:
-        return self.sampling(data, self._generator(_ORDER, "cpu"))
+        return self.sampling(data, self._generator(_ORDER))
 
-    def _generator(self, stream: int, device: Any) -> torch.Generator:
+    def _generator(self, stream: int) -> torch.Generator:
+        """Generator of this epoch, on the CPU, so that every device gets the same numbers."""
         words = np.random.SeedSequence([self.seed, len(self.history), stream]).generate_state(2)
-        return torch.Generator(device).manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
+        return torch.Generator().manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
 
     def _refuse_torn_checkpoint(self) -> None:
         n_epochs = int(self.module_.n_epochs)

@@ -36,6 +36,9 @@ class TrainingPlan:
         Weight decay of AdamW; 0 makes it Adam.
     ema_decay : float or None, default=0.9999
         Decay of the exponential moving average (EMA) of the weights. None uses the weights of the last step.
+    batch_norm_warmup : bool, default=True
+        Whether the running statistics of batch normalisation are plain means over the first ten steps, so that a short
+        training forgets the initial mean 0 and variance 1. False uses the momentum of the layers, as the publications do.
     sampling : {"shuffled", "balanced", "class_and_domain"}, default="shuffled"
         Sampling of the clips of an epoch, see :class:`TrainingOptions`.
     validation_fraction : float, default=0.0
@@ -71,6 +74,7 @@ class TrainingPlan:
     schedule_start: int = 0
     weight_decay: float = 0.01
     ema_decay: float | None = 0.9999
+    batch_norm_warmup: bool = True
     sampling: str = "shuffled"
     validation_fraction: float = 0.0
     patience: int | None = None
@@ -93,7 +97,7 @@ class TrainingPlan:
             check_number("ema_decay", self.ema_decay, low=0, high=1)
         check_option("sampling", self.sampling, (*SAMPLINGS, *_OWN_SAMPLINGS))
         check_option("precision", self.precision, _PRECISIONS)
-        check_flags(self, "channels_last", "compile")
+        check_flags(self, "batch_norm_warmup", "channels_last", "compile")
         check_device(self.device)
         if self.callbacks is not None and not isinstance(self.callbacks, list | tuple):
             what = type(self.callbacks).__name__
@@ -146,6 +150,9 @@ class TrainingOptions(ParameterGroup):
         Weight decay of AdamW; 0 makes it Adam.
     ema_decay : float, None or "auto", default="auto"
         Decay of the exponential moving average (EMA) of the weights. None uses the weights of the last step.
+    batch_norm_warmup : bool, default=True
+        Whether the running statistics of batch normalisation are plain means over the first ten steps, so that a short
+        training forgets the initial mean 0 and variance 1. False uses the momentum of the layers, as the publications do.
     sampling : {"auto", "shuffled", "balanced", "class_and_domain"}, default="auto"
         Sampling of the clips of an epoch: each clip once (``"shuffled"``); clips drawn so that all classes are equally
         likely (``"balanced"``); or, only in :class:`~skasd.detectors.ContrastiveSpectrumDetector`, batches with equally many
@@ -161,7 +168,8 @@ class TrainingOptions(ParameterGroup):
     channels_last : bool, default=True
         Whether tensors use torch's channels-last memory format, which makes convolutions faster.
     compile : bool, default=False
-        Whether the network is compiled by ``torch.compile`` for training, which needs a C++ compiler.
+        Whether the network is compiled by ``torch.compile`` for training, which needs a C++ compiler and, before the first
+        step, seconds to minutes; the logger ``skasd`` says so.
     memory_budget : float, default=8e9
         Memory for the training clips, in bytes. Larger training sets are written to a temporary file and read from there.
     callbacks : list of skorch callbacks or None, default=None
@@ -179,6 +187,7 @@ class TrainingOptions(ParameterGroup):
     schedule_start: int = 0
     weight_decay: float | str = "auto"
     ema_decay: float | str | None = "auto"
+    batch_norm_warmup: bool = True
     sampling: str = "auto"
     validation_fraction: float | str = "auto"
     patience: int | None = None

@@ -1,5 +1,6 @@
 """Train an objective on the clips of a store."""
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +13,12 @@ from torch import nn
 
 from skasd._device import torch_device
 from skasd._interrupt import interrupt_signals, note_interrupt
+from skasd._torch_state import DrawnFrom, own_torch_state
 from skasd.training._averaging import Learner
 from skasd.training._callbacks import (
     CosineSchedule,
     HalvingSchedule,
     KeepBest,
-    NormWarmUp,
     Progress,
     StopOnNaN,
     WeightAveraging,
@@ -25,9 +26,12 @@ from skasd.training._callbacks import (
 from skasd.training._data import SAMPLINGS, ClipStore, Order, Rows
 from skasd.training._memory import reused_memory
 from skasd.training._net import TrainingNet
+from skasd.training._norm_warmup import CompiledNormWarmup, NormWarmup
 from skasd.training._options import TrainingPlan
 from skasd.training._patches import PatchStore
 from skasd.training._precision import autocast_dtype
+
+_LOG = logging.getLogger("skasd")
 
 
 @dataclass(frozen=True)
@@ -53,18 +57,24 @@ class Training:
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed torch's global random generators inside a ``with`` block, and restore them afterwards.
+def seeded(seed: int) -> Iterator[torch.Generator]:
+    """Build networks within a ``with`` block whose weights follow from a seed alone.
+
+    Torch's global generator is neither used nor changed, so several threads may build networks at once.
 
     Parameters
     ----------
     seed : int
-        Seed of the generators of all devices.
+        Seed of the weights.
+
+    Yields
+    ------
+    generator : torch.Generator
+        Generator on the CPU that the weights are drawn from. Pass it to :func:`train` for dropout.
     """
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
-        yield
+    generator = torch.Generator().manual_seed(seed)
+    with own_torch_state(), DrawnFrom(generator):
+        yield generator
 
 
 def train(
@@ -75,6 +85,7 @@ def train(
     *,
     seed: int,
     order: Order | None = None,
+    generator: torch.Generator | None = None,
 ) -> Training:
     """Train an objective.
 
@@ -94,6 +105,9 @@ def train(
         Seeds the order of the clips, the validation set, and the generator passed to the objective.
     order : callable or None, default=None
         Function that draws the rows of an epoch. None uses `sampling` of the plan.
+    generator : torch.Generator or None, default=None
+        Generator on the CPU for layers of the objective with an attribute `generator`, such as
+        :class:`~skasd.networks.Dropout`; they have it only during the training. None makes one from `seed`.
 
     Returns
     -------
@@ -109,6 +123,20 @@ def train(
         If the training is interrupted before the end of the first epoch; later interrupts only warn, except in suites and
         commands.
     """
+    generator = torch.Generator().manual_seed(seed) if generator is None else generator
+    with own_torch_state():
+        return _trained(objective, store, label, plan, seed, order, generator)
+
+
+def _trained(
+    objective: nn.Module,
+    store: ClipStore | PatchStore,
+    label: np.ndarray,
+    plan: TrainingPlan,
+    seed: int,
+    order: Order | None,
+    generator: torch.Generator,
+) -> Training:
     device, dtype = torch_device(plan.device), next(objective.parameters()).dtype
     learnt, held_out = _split(label, plan.validation_fraction, seed)
     rows = store.rows_of(learnt)
@@ -121,6 +149,7 @@ def train(
     clips = store.on(device, dtype, label)
     learner = Learner(objective, plan.ema_decay, keeps_best=len(held_out) > 0).to(device)
     if plan.compile:
+        _LOG.warning("compile=True: torch compiles the network in the first training steps, which can take minutes.")
         for part in getattr(objective, "compiled_parts", (objective.network,)):
             part.compile()  # type: ignore[union-attr]
     sampling = SAMPLINGS[plan.sampling] if order is None else order
@@ -129,7 +158,7 @@ def train(
     if len(held_out):
         mixed = np.random.RandomState(seed).permutation(store.rows_of(held_out))  # so that batches mix the classes
         data = data[0], Rows(clips, torch.from_numpy(mixed))  # type: ignore[assignment]
-    with reused_memory(), interrupt_signals() as seen:
+    with reused_memory(), _drawing_from(generator, objective), interrupt_signals() as seen:
         net.initialize().partial_fit(data)
     net.is_interrupted |= (
         bool(seen) and int(net.module_.n_epochs) < net.max_epochs
@@ -137,6 +166,19 @@ def train(
     _tell_of_interrupt(net)
     result = (learner.best or learner.result).to("cpu").requires_grad_(True).eval()
     return Training(result, _epochs(net), held_out, net.is_interrupted)
+
+
+@contextmanager
+def _drawing_from(generator: torch.Generator, objective: nn.Module) -> Iterator[None]:
+    """Lend a generator to the layers that draw from one."""
+    layers = [layer for layer in objective.modules() if hasattr(layer, "generator")]
+    for layer in layers:
+        layer.generator = generator  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.generator = None  # type: ignore[assignment]
 
 
 def _net(
@@ -147,9 +189,10 @@ def _net(
     autocast: torch.dtype | None,
     sampling: Order,
 ) -> TrainingNet:
-    own = [_schedule(plan), WeightAveraging(), StopOnNaN()]
-    if not plan.compile:  # each change of the momentum would trigger a recompilation
-        own.append(NormWarmUp())
+    own = [_schedule(plan)]
+    if plan.batch_norm_warmup:
+        own.append(CompiledNormWarmup() if plan.compile else NormWarmup())
+    own += [WeightAveraging(), StopOnNaN()]
     if learner.best is not None:
         own.append(KeepBest(plan.patience))
     if plan.verbose >= 1:
@@ -207,7 +250,7 @@ def _tell_of_interrupt(net: TrainingNet) -> None:
         f"complete epoch, {n_epochs}."
     )
     note_interrupt(message)
-    warnings.warn(message, stacklevel=7)  # the call of fit
+    warnings.warn(message, stacklevel=9)  # the call of fit
 
 
 def _epochs(net: TrainingNet) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """What `frontend` takes beside a LogMelTransformer: torch modules and other callables."""
 
 import pickle
+import threading
 from functools import partial
 
 import numpy as np
@@ -45,10 +46,12 @@ class Levels(nn.Module):
 
 
 class Recorded:
-    """Keeps the lengths of the waveforms that it is given."""
+    """Keeps the lengths of the waveforms that it is given, for all copies together."""
+
+    lengths = []
 
     def __init__(self, **attributes):
-        self.lengths = []
+        self.lengths.clear()
         vars(self).update(attributes)
 
     def __call__(self, waveform):
@@ -261,3 +264,45 @@ def test_an_image_of_the_waveform_may_be_learnt_beside_it(clips):
     detector = detectors(Levels())[2].set_params(branches=("log_mel", "tfgram"))
     images = TFgramTransformer(detector).fit(clips).transform(clips)["tfgram"]
     assert {image.shape for image in images} == {(N_BANDS, 31)}
+
+
+class Shifted:
+    """Adds a number to the levels."""
+
+    def __init__(self):
+        self.shift = np.zeros(1)
+
+    def __call__(self, waveform):
+        return levels(waveform) + self.shift
+
+
+@pytest.mark.parametrize("kind", range(3), ids=["TWFR", "autoencoder", "OS-SCL"])
+@pytest.mark.parametrize(
+    ("make", "change"),
+    [
+        (Shifted, lambda front_end: front_end.shift.fill(7)),
+        (partial(LogMelTransformer, n_fft=256, n_mels=16), lambda front_end: front_end.set_params(norm=None)),
+    ],
+    ids=["callable", "LogMelTransformer"],
+)
+def test_a_front_end_that_is_changed_after_fit_changes_nothing(clips, kind, make, change):
+    front_end = make()
+    detector = detectors(front_end)[kind].fit(clips)
+    before = detector.score_samples(clips)
+    change(front_end)
+    np.testing.assert_array_equal(detector.score_samples(clips), before)
+
+
+def test_a_transformer_keeps_the_front_end_of_its_fit(clips):
+    shared = LogMelTransformer(n_fft=256, n_mels=16)
+    transformer = TWFRTransformer(r=0.5, frontend=shared).fit(clips)
+    before = transformer.transform(clips)
+    shared.set_params(n_mels=24)
+    np.testing.assert_array_equal(transformer.transform(clips), before)
+
+
+def test_a_front_end_that_cannot_be_copied_is_used_with_a_warning(clips):
+    front_end = Shifted()
+    front_end.lock = threading.Lock()
+    with pytest.warns(UserWarning, match="cannot be copied .* do not change it after fit"):
+        TWFRDetector(frontend=front_end).fit(clips)

@@ -2,8 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from skasd.networks import OSSCLNet, folded
+from skasd.networks import MobileNetV2, OSSCLNet, folded
 from skasd.networks._cpu_layers import NormActivation
+from skasd.training import seeded
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +40,18 @@ def test_the_network_itself_stays_as_it_is(network):
     folded(network)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_folded_network_is_the_same_with_gradients_and_channels_last():
+    with seeded(0):
+        network = MobileNetV2(1, width=0.25)
+    generator = torch.Generator().manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.copy_(torch.randn(len(module.running_mean), generator=generator) / 10)
+    network, x = network.double().eval(), torch.randn(2, 1, 32, 32, generator=generator, dtype=torch.float64)
+    x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
+    with torch.no_grad():
+        expected = network(x)
+    assert expected.abs().max() > 0
+    torch.testing.assert_close(folded(network)(x).detach(), expected, rtol=1e-8, atol=1e-10)

@@ -52,6 +52,12 @@ def test_a_compiled_network_learns_what_it_learns_without(compiled):
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+def test_running_statistics_are_warmed_up_as_without(compiled):
+    for name, value in trained().objective.state_dict().items():
+        if "running" in name:
+            torch.testing.assert_close(compiled[0].objective.state_dict()[name], value, rtol=1e-4, atol=1e-5)
+
+
 def test_what_came_of_a_compiled_training_can_be_pickled(compiled):
     training, _ = compiled
     assert_same_state(pickle.loads(pickle.dumps(training)).objective, training.objective)

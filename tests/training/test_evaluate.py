@@ -45,6 +45,15 @@ def test_output_has_the_precision_of_the_network(network_dtype, dtype, batch_dty
     assert output.dtype == dtype
 
 
+def test_on_another_device_a_copy_computes():
+    made, seen = network(), []
+    made.register_forward_hook(lambda module, inputs, output: seen.append(module))
+    with pytest.raises(NotImplementedError, match="meta"):  # its tensors have no numbers
+        list(evaluated(made, [X], torch.device("meta")))
+    assert [next(module.parameters()).device.type for module in seen] == ["meta"]
+    assert made.weight.device == CPU
+
+
 def test_the_caller_computes_gradients_between_two_batches():
     for _ in evaluated(network(), [X, X], CPU):
         assert not torch.is_inference_mode_enabled()

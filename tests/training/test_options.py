@@ -29,6 +29,7 @@ BAD_OPTIONS = [
     ("precision", "float16"),
     ("compile", "yes"),
     ("channels_last", "no"),
+    ("batch_norm_warmup", "no"),
 ]
 BAD_TYPES_OF_OPTIONS = [("ema_decay", "0.9"), ("callbacks", print), ("patience", 1.5), ("weight_decay", None)]
 
