@@ -11,8 +11,8 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from skasd._parameters import check_number, check_option
-from skasd._threshold import THRESHOLDS, alarm_threshold
-from skasd.clips import Clips, check_clips
+from skasd._threshold import THRESHOLDS, alarm_threshold, warn_of_copies, warn_of_few_clips
+from skasd.clips import MACHINE_COLUMNS, Clips, check_clips
 
 __all__ = ["BaseDetector", "NormalScores", "normals_only"]
 
@@ -25,16 +25,35 @@ class NormalScores:
 
     Parameters
     ----------
-    held_out : ndarray of shape (n_held_out,)
+    held_out : ndarray of shape (n_scores,)
         Scores of clips that the detector was not trained on, computed as for new clips; scores of the training clips if
-        none are held out.
-    training : ndarray of shape (n_clips,) or None, default=None
-        Scores of all training clips: the negative of what ``score_samples`` returns for them. If None, ``fit`` computes
-        them when it needs them, which reads every clip a second time.
+        none can be held out.
+    recording : ndarray of shape (n_scores,), int, or None, default=None
+        Recording of each scored clip, see :class:`skasd.clips.Recordings`; equal scores of one recording count once. None
+        treats each clip as a recording of its own.
+    is_learnt : bool, default=False
+        Whether the scores are of training clips because there were too few to hold any out, of which ``fit`` warns.
+    n_copies : int, default=0
+        Number of training clips that are equal to others, of which ``fit`` warns.
     """
 
     held_out: np.ndarray
-    training: np.ndarray | None = None
+    recording: np.ndarray | None = None
+    is_learnt: bool = False
+    n_copies: int = 0
+
+    def distinct(self) -> np.ndarray:
+        """Scores (n_distinct,) without those of copies."""
+        score = np.asarray(self.held_out, dtype=np.float64)
+        if self.recording is None:
+            return score
+        _, first = np.unique(np.column_stack([self.recording, score]), axis=0, return_index=True)
+        return score[np.sort(first)]
+
+    @property
+    def n_recordings(self) -> int:
+        """Number of different recordings."""
+        return len(self.held_out) if self.recording is None else len(np.unique(self.recording))
 
 
 class BaseDetector(OutlierMixin, BaseEstimator, ABC):
@@ -45,11 +64,14 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
     ``_anomaly_score(clips)`` returns one number per clip, high for anomalous clips. With :math:`A` the anomaly score,
 
     - ``score_samples`` is :math:`-A`: high is normal;
-    - ``offset_``, the threshold, is the `contamination` quantile of ``score_samples`` over the training clips. With
-      ``contamination="auto"`` it is the 10 % quantile over held-out clips, and with ``threshold="gamma"`` the quantile of a
-      gamma distribution fitted to the :math:`A` of held-out clips;
+    - ``offset_``, the threshold, is the `contamination` quantile of ``score_samples`` over normal clips that were held out;
+      with ``threshold="gamma"``, the quantile of a gamma distribution fitted to their :math:`A`. ``contamination="auto"`` is
+      10 %;
     - ``decision_function`` is ``score_samples - offset_``: negative is anomalous;
     - ``predict`` is its sign: +1 normal, -1 anomaly.
+
+    A detector decides about *new* clips, like scikit-learn's ``LocalOutlierFactor(novelty=True)``: `contamination` is the
+    share of new normal clips that may raise an alarm. Only ``fit_predict`` decides about the training clips themselves.
 
     A detector with a parameter `feature` reads that column of a clip table; a detector without it reads the feature column
     if there is exactly one.
@@ -58,6 +80,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
     contamination: float | str
     threshold: str
     feature: Any = "auto"
+    novelty = True  # predict is about new clips, as scikit-learn's common checks need to know
 
     @abstractmethod
     def _fit(self, clips: Clips) -> NormalScores | None:
@@ -92,17 +115,23 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
             check_number("contamination", self.contamination, low=0, high=0.5, above=True)
         check_option("threshold", self.threshold, THRESHOLDS)
         clips = normals_only(check_clips(self, X, reset=True, feature=self.feature), y)
-        self._threshold_rule = self.contamination, self.threshold
+        self._threshold_rule = self._false_alarm_share(), self.threshold
         scores = self._fit(clips)
         if scores is None:
-            score = self._checked_score(clips)
-            scores = NormalScores(score, score)
+            scores = NormalScores(self._checked_score(clips))
         elif not isinstance(scores, NormalScores):
             raise TypeError(
                 f"{type(self).__name__}._fit returned a {type(scores).__name__}; NormalScores or None is expected."
             )
-        self.offset_ = self._offset(clips, scores)
+        self.offset_ = self._offset(scores)
+        warn_of_copies(scores.n_copies, len(clips), stacklevel=2)
+        warn_of_few_clips(
+            _fewest(clips), scores.n_recordings, *self._threshold_rule, is_learnt=scores.is_learnt, stacklevel=2
+        )
         return self
+
+    def _false_alarm_share(self) -> float:
+        return _FALSE_ALARM_SHARE if isinstance(self.contamination, str) else self.contamination
 
     def _checked_score(self, clips: Clips) -> np.ndarray:
         """Anomaly score (n_clips,), after a look at what the hook of the detector returned."""
@@ -114,18 +143,17 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
             )
         return score
 
-    def _offset(self, clips: Clips | None, scores: NormalScores) -> float:
-        """Threshold on ``score_samples``; `clips` is used only if `scores` lacks the scores of the training clips."""
-        contamination, rule = self._threshold_rule
-        share = _FALSE_ALARM_SHARE if isinstance(contamination, str) else contamination
-        score = scores.held_out if isinstance(contamination, str) or rule == "gamma" else scores.training
-        if score is None:
-            score = self._checked_score(clips)  # type: ignore[arg-type]
-        return -alarm_threshold(np.asarray(score, dtype=np.float64), share, rule)
+    def _offset(self, scores: NormalScores) -> float:
+        """Threshold on ``score_samples``."""
+        return -alarm_threshold(scores.distinct(), *self._threshold_rule)
 
     @final
     def fit_predict(self, X: Any, y: Any = None) -> np.ndarray:
-        """Fit on the clips of X that are not labelled -1, then predict all clips of X.
+        """Fit on the clips of X that are not labelled -1, then decide about all clips of X.
+
+        With a number for `contamination`, that share of the clips of the fit is flagged, by their own scores: those clips
+        that are least like the others. ``predict`` instead accepts that share of false alarms among *new* normal clips, and
+        so flags fewer of the clips of the fit. With ``contamination="auto"`` this is ``fit(X, y).predict(X)``.
 
         Parameters
         ----------
@@ -139,7 +167,11 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         labels : ndarray of shape (n_clips,), int
             +1 for normal clips, -1 for anomalies.
         """
-        return self.fit(X, y).predict(X)
+        scores, offset = self.fit(X, y).score_samples(X), self.offset_
+        if not isinstance(self.contamination, str):
+            normal = slice(None) if y is None else column_or_1d(y) != -1
+            offset = np.quantile(scores[normal], self.contamination)
+        return np.where(scores >= offset, 1, -1)
 
     @final
     def score_samples(self, X: Any) -> np.ndarray:
@@ -190,6 +222,15 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
             +1 for normal clips, -1 for anomalies.
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
+
+
+def _fewest(clips: Clips) -> tuple[str, int]:
+    """Name of the machine with the fewest clips, and their number."""
+    columns = [] if clips.table is None else [column for column in MACHINE_COLUMNS if column in clips.table.columns]
+    if not columns:
+        return "", len(clips)
+    counts = clips.table[columns].astype(str).value_counts()  # type: ignore[index]
+    return "/".join(counts.index[-1]), int(counts.iloc[-1])
 
 
 def _strange_labels(y: np.ndarray) -> str:

@@ -254,7 +254,7 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
             training = self._train(store, classes.label, clips.domains() == "target", options, plan, seed)
             self._keep(training, classes, plan)
             outputs = self._run(store.clips())
-        learnt = LearntClips(outputs, fit.machines(clips), clips.domains(), training.held_out)
+        learnt = LearntClips(outputs, fit.machines(clips), clips.domains(), training.held_out, store.recordings)
         return MachineScores(
             learnt,
             columns=fit.label_columns,

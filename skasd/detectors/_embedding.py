@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -38,6 +39,11 @@ class NetworkDetector(HasParameterGroups, BaseDetector):
     _usual_training: ClassVar[Mapping[str, Any]] = {}  # meaning of "auto" in TrainingOptions for this detector
     _idle_training: ClassVar[tuple[str, ...]] = ()  # training options without effect for this detector
     _samplings: ClassVar[tuple[str, ...]] = tuple(SAMPLINGS)
+
+    def _as_asked(self, scores: NormalScores) -> NormalScores:
+        """The scores; that none were held out is no surprise if ``calibration_fraction=0`` asked for it."""
+        is_asked = self._group("training").calibration_fraction == 0
+        return replace(scores, is_learnt=False) if is_asked else scores
 
     def _plan(self) -> TrainingPlan:
         """Checked hyperparameters of the training."""
@@ -86,7 +92,7 @@ class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Netwo
         scores = self._normal_scores()
         if "score_with" not in self.get_params(deep=False):
             self._scores.forget_outputs()
-        return scores
+        return self._as_asked(scores)
 
     def _normal_scores(self) -> NormalScores:
         """Scores of the training clips with the current `score_with`."""
@@ -107,7 +113,7 @@ class EmbeddingDetector(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Netwo
         """Recompute the threshold if `score_with` was changed after ``fit``."""
         if self.score_with != self._score_with:
             self._check_score_with()
-            self.offset_ = self._offset(None, self._normal_scores())
+            self.offset_ = self._offset(self._normal_scores())
 
     def _check_score_with(self) -> None:
         """Raise if the detector does not have this value of `score_with`."""

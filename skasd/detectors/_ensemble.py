@@ -12,7 +12,7 @@ from tqdm import tqdm
 from skasd._parameters import check_integer, check_n_jobs, check_number, check_option
 from skasd._random import local_random_state
 from skasd.base import BaseDetector, NormalScores
-from skasd.clips import ANY_FEATURE, MACHINE_COLUMNS, Clips
+from skasd.clips import ANY_FEATURE, MACHINE_COLUMNS, Clips, Recordings
 from skasd.detectors._machines import check_columns
 
 _COMBINE = ("mean", "rank")
@@ -167,7 +167,8 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         groups = clips.group_names(self._group_columns, MACHINE_COLUMNS)
         machines = clips.group_names(MACHINE_COLUMNS, MACHINE_COLUMNS)
         strata = np.array([" | ".join(names) for names in zip(groups, machines, clips.domains(), strict=True)])
-        kept = _held_out(strata, machines, self.held_out, generator)
+        recordings = Recordings.of_contents(clips, machines)
+        kept = _held_out(strata, recordings, self.held_out, generator)
         learnt = np.setdiff1d(np.arange(len(clips)), kept)
         tasks = [joblib.delayed(_fitted_and_scored)(member, clips, learnt, kept) for member in members]
         done = list(tqdm(self._parallel()(tasks), "detectors", len(tasks), disable=self.verbose < 1))
@@ -178,7 +179,10 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         for group, n_kept in zip(*np.unique(groups[kept], return_counts=True), strict=True):
             if n_kept >= _FEWEST:
                 self.scales_[str(group)] = np.sort(scores[:, groups[kept] == group], axis=1)
-        return NormalScores(self._combined(scores, groups[kept]))
+        is_learnt = bool(np.isin(recordings.number[kept], recordings.number[learnt]).any())
+        return NormalScores(
+            self._combined(scores, groups[kept]), recordings.number[kept], is_learnt, recordings.n_copies
+        )
 
     def _parallel(self, prefer: str | None = None) -> joblib.Parallel:
         return joblib.Parallel(n_jobs=self.n_jobs, prefer=prefer, return_as="generator")
@@ -253,26 +257,33 @@ def _seeded(estimator: Any, generator: np.random.RandomState) -> Any:
     return estimator.set_params(**{name: int(generator.randint(2**31 - 1)) for name in names})
 
 
-def _held_out(strata: np.ndarray, machines: np.ndarray, share: float, generator: np.random.RandomState) -> np.ndarray:
-    """Positions of the held-out clips: a share of each stratum, which keeps at least two clips to learn from.
+def _held_out(strata: np.ndarray, recordings: Recordings, share: float, generator: np.random.RandomState) -> np.ndarray:
+    """Positions of the held-out clips: whole recordings, a share of each stratum, which keeps at least two clips.
 
-    If no stratum has three clips, one clip of the machine with the most clips is held out.
+    If no stratum has three clips, one recording of the machine with the most clips is held out; if there is only one
+    recording, one of its clips.
     """
-    chosen: list[np.ndarray] = []
-    for stratum in np.unique(strata):
-        rows = np.flatnonzero(strata == stratum)
+    is_kept = np.zeros(len(strata), dtype=bool)
+    _, number = np.unique(strata, return_inverse=True)
+    for stratum in range(number.max() + 1):
+        rows = np.flatnonzero(number == stratum)
         n_kept = min(max(1, round(share * len(rows))), max(0, len(rows) - _FEWEST_LEFT))
-        chosen.append(generator.permutation(rows)[:n_kept])
-    kept = np.sort(np.concatenate(chosen))
-    if len(kept):
-        return kept
-    name, count = max(zip(*np.unique(machines, return_counts=True), strict=True), key=lambda pair: pair[1])
+        for row in generator.permutation(rows):
+            mates = recordings.number == recordings.number[row]
+            n_left = np.bincount(number[~(is_kept | mates)], minlength=number.max() + 1)
+            if is_kept[rows].sum() < n_kept and n_left[number[mates]].min() >= _FEWEST_LEFT:
+                is_kept |= mates
+    if is_kept.any():
+        return np.flatnonzero(is_kept)
+    name, count = max(zip(*np.unique(recordings.machine, return_counts=True), strict=True), key=lambda pair: pair[1])
     if count < 2:
         raise ValueError(
             "fit was given 1 sample, or 1 of each machine; one machine needs at least two, one of which is held out to set "
             "the scale."
         )
-    return generator.permutation(np.flatnonzero(machines == name))[:1]
+    one = generator.permutation(np.flatnonzero(recordings.machine == name))[:1]
+    mates = np.flatnonzero(recordings.number == recordings.number[one])
+    return one if len(mates) > len(strata) // 2 else mates
 
 
 def _container(clips: Clips) -> Any:

@@ -272,7 +272,7 @@ class OSSCLDetector(EmbeddingDetector):
             self.training_, self.classes_, self._machine_of_class = plan, classes.names, classes.machine
             self.label_source_ = "clusters" if classes.is_clustered else "columns"
             outputs = self._run(store.clips())
-        learnt = LearntClips(outputs, fit.machines(clips), clips.domains(), training.held_out)
+        learnt = LearntClips(outputs, fit.machines(clips), clips.domains(), training.held_out, store.recordings)
         scorer = GaussianMixture(1, reg_covar=1e-3) if self.scorer is None else self.scorer
         return MachineScores(
             learnt,

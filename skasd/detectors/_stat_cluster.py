@@ -245,7 +245,7 @@ class StatClusterDetector(EmbeddingDetector):
             self._keep(training, labels, plan)
             outputs = self._run(store.clips())
         return MachineScores(
-            LearntClips(outputs, fit.machines(clips), clips.domains(), training.held_out),
+            LearntClips(outputs, fit.machines(clips), clips.domains(), training.held_out, store.recordings),
             columns=MACHINE_COLUMNS,
             parameter=None,
             back_end=KMeansScorer() if self.scorer is None else self.scorer,
