@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self, final
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
@@ -226,11 +227,12 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
 
 def _fewest(clips: Clips) -> tuple[str, int]:
     """Name of the machine with the fewest clips, and their number."""
-    columns = [] if clips.table is None else [column for column in MACHINE_COLUMNS if column in clips.table.columns]
+    table = pd.DataFrame() if clips.table is None else clips.table
+    columns = [column for column in MACHINE_COLUMNS if column in table.columns and table[column].notna().any()]
     if not columns:
         return "", len(clips)
-    counts = clips.table[columns].astype(str).value_counts()  # type: ignore[index]
-    return "/".join(counts.index[-1]), int(counts.iloc[-1])
+    counts = table[columns].astype(str).value_counts(dropna=False)
+    return "/".join(map(str, counts.index[-1])), int(counts.iloc[-1])
 
 
 def _strange_labels(y: np.ndarray) -> str:

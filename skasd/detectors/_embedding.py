@@ -56,7 +56,7 @@ class NetworkDetector(HasParameterGroups, BaseDetector):
             learning_rate=self.learning_rate,
             device=self.device,
             verbose=self.verbose,
-            usual=self._usual_training,
+            usual={"calibration_fraction": "auto", **self._usual_training},
             samplings=self._samplings,
         )
 

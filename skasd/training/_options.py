@@ -40,7 +40,7 @@ class TrainingPlan:
         Sampling of the clips of an epoch, see :class:`TrainingOptions`.
     validation_fraction : float, default=0.0
         Share of the clips of each class in the validation set, in [0, 0.5].
-    calibration_fraction : float or "auto", default="auto"
+    calibration_fraction : float or "auto", default=0.0
         Share of the clips of each machine held out for the threshold, see :class:`TrainingOptions`.
     patience : int or None, default=None
         Early stopping: training ends after this many epochs without a lower validation loss. None trains all epochs.
@@ -75,7 +75,7 @@ class TrainingPlan:
     ema_decay: float | None = 0.9999
     sampling: str = "shuffled"
     validation_fraction: float = 0.0
-    calibration_fraction: float | str = "auto"
+    calibration_fraction: float | str = 0.0
     patience: int | None = None
     precision: str = "auto"
     channels_last: bool = True
@@ -121,7 +121,6 @@ class TrainingPlan:
         check_number("validation_fraction", self.validation_fraction, low=0, high=0.5)
         if self.calibration_fraction != "auto":
             check_number("calibration_fraction", self.calibration_fraction, low=0, high=0.5)
-            self._refuse_both_fractions()
         if self.patience is None:
             return
         check_integer("patience", self.patience, low=1, other="None")
@@ -129,14 +128,6 @@ class TrainingPlan:
             raise ValueError(
                 f"patience={self.patience} stops early by the loss on the validation set, but validation_fraction=0 holds "
                 "out no clips; set validation_fraction=0.05, for example."
-            )
-
-    def _refuse_both_fractions(self) -> None:
-        if self.validation_fraction:
-            raise ValueError(
-                f"calibration_fraction={self.calibration_fraction} cannot be combined with "
-                f"validation_fraction={self.validation_fraction}, since the threshold is set on the clips of the validation "
-                "set; leave calibration_fraction at 'auto', or set validation_fraction=0."
             )
 
 
@@ -238,7 +229,7 @@ class TrainingOptions(ParameterGroup):
         """
         check_option("sampling", self.sampling, ("auto", *samplings))
         given = {name: value for name, value in self.get_params().items() if not _is_auto(value)}
-        return TrainingPlan(
+        plan = TrainingPlan(
             max_epochs=max_epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
@@ -246,6 +237,13 @@ class TrainingOptions(ParameterGroup):
             verbose=verbose,
             **{**usual, **given},
         )
+        if plan.validation_fraction and not _is_auto(self.calibration_fraction):
+            raise ValueError(
+                f"calibration_fraction={self.calibration_fraction} has no effect with "
+                f"validation_fraction={plan.validation_fraction}, since the threshold is set on the clips of the validation "
+                "set; leave calibration_fraction at 'auto', or set validation_fraction=0."
+            )
+        return plan
 
 
 def _is_auto(value: Any) -> bool:
