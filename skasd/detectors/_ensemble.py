@@ -44,8 +44,8 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         one clip if there are three or more. A copy of each detector is fitted to the other clips and scores the held-out
         ones; the detector itself is fitted to all clips.
     contamination : float or "auto", default="auto"
-        Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of the scores of the
-        held-out clips.
+        Accepted share of false alarms among new normal clips, in (0, 0.5]; ``"auto"`` is 10 %. It is set on the scores of
+        the held-out clips.
     threshold : {"quantile", "gamma"}, default="quantile"
         Whether the threshold is a quantile of scores, or the quantile of a gamma distribution fitted to the scores of
         held-out clips.

@@ -53,8 +53,8 @@ class TWFRDetector(BaseDetector):
         Column of a clip table that is read as the spectrogram. ``"auto"`` is the one that the last transformer wrote, or
         else the only feature column.
     contamination : float or "auto", default="auto"
-        Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of held-out scores, for
-        which each training clip is scored by a mixture fitted to other clips.
+        Accepted share of false alarms among new normal clips, in (0, 0.5]; ``"auto"`` is 10 %. It is set on the scores of
+        training clips, each by a mixture fitted to other recordings.
     threshold : {"quantile", "gamma"}, default="quantile"
         Whether the threshold is a quantile of scores, or the quantile of a gamma distribution fitted to the scores of
         held-out clips.
