@@ -8,6 +8,7 @@ from scipy import stats
 THRESHOLDS = ("quantile", "gamma")
 _FEW_CLIPS = 10  # of a machine: with up to so many, few faults are found
 _USEFUL_CLIPS = 30  # of a machine: with so many, most of what more clips would find is found
+_ROUNDING = 1e-6  # relative; the clip that sets the threshold is normal whatever the rounding of its score
 _FEWEST = 10  # minimum number of distinct scores for fitting a distribution
 _UNLIKELY = 0.001  # p-value of a Kolmogorov-Smirnov test below which the fit is rejected
 
@@ -42,6 +43,7 @@ def alarm_threshold(score: np.ndarray, share: float, rule: str) -> float:
     """
     n_above = max(_allowed_above(len(score), share), 1)
     quantile = float(np.sort(score)[-n_above])
+    quantile += _ROUNDING * max(abs(quantile), float(np.ptp(score)))
     if rule == "quantile":
         return quantile
     fitted = _gamma_quantile(score, share)

@@ -116,7 +116,8 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
             check_number("contamination", self.contamination, low=0, high=0.5, above=True)
         check_option("threshold", self.threshold, THRESHOLDS)
         clips = normals_only(check_clips(self, X, reset=True, feature=self.feature), y)
-        self._threshold_rule = self._false_alarm_share(), self.threshold
+        share = _FALSE_ALARM_SHARE if isinstance(self.contamination, str) else self.contamination
+        self._threshold_rule = share, self.threshold
         scores = self._fit(clips)
         if scores is None:
             scores = NormalScores(self._checked_score(clips))
@@ -130,9 +131,6 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
             _fewest(clips), scores.n_recordings, *self._threshold_rule, is_learnt=scores.is_learnt, stacklevel=2
         )
         return self
-
-    def _false_alarm_share(self) -> float:
-        return _FALSE_ALARM_SHARE if isinstance(self.contamination, str) else self.contamination
 
     def _checked_score(self, clips: Clips) -> np.ndarray:
         """Anomaly score (n_clips,), after a look at what the hook of the detector returned."""

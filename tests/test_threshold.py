@@ -62,7 +62,9 @@ def test_what_is_no_gamma_takes_the_quantile_and_says_so(score):
     [(9, 0.1, 9), (10, 0.1, 10), (19, 0.1, 18), (99, 0.01, 99), (39, 0.05, 38), (5, 0.5, 3)],
 )
 def test_the_rank_is_that_of_a_conformal_predictor(n_scores, share, rank):
-    assert alarm_threshold(np.random.default_rng(0).permutation(n_scores) + 1.0, share, "quantile") == rank
+    assert alarm_threshold(np.random.default_rng(0).permutation(n_scores) + 1.0, share, "quantile") == pytest.approx(
+        rank, rel=1e-5
+    )
 
 
 @pytest.mark.parametrize(("n_scores", "share"), [(9, 0.1), (14, 0.1), (30, 0.05), (50, 0.1)])
@@ -73,7 +75,14 @@ def test_no_more_false_alarms_are_expected_than_asked_for(n_scores, share):
 
 
 def test_fewer_scores_than_the_share_takes_give_the_largest():
-    assert alarm_threshold(np.arange(8.0), 0.1, "quantile") == 7.0
+    assert alarm_threshold(np.arange(8.0), 0.1, "quantile") == pytest.approx(7.0, rel=1e-5)
+
+
+def test_rounding_does_not_decide_about_the_clip_that_sets_the_threshold():
+    score = np.random.default_rng(0).standard_normal(20)
+    assert (
+        (score * (1 + 1e-7) > alarm_threshold(score, 0.1, "quantile")) == (np.argsort(np.argsort(score)) > 18)
+    ).all()
 
 
 @pytest.mark.parametrize(
