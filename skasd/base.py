@@ -2,10 +2,11 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
@@ -14,8 +15,8 @@ from skasd._atomic import restored_on_failure
 from skasd._extremes import as_of_one_window
 from skasd._interrupt import noted_interrupts
 from skasd._parameters import check_number, check_option, numeric_labels
-from skasd._threshold import THRESHOLDS, alarm_threshold
-from skasd.clips import Clips, check_clips
+from skasd._threshold import THRESHOLDS, alarm_threshold, warn_of_copies, warn_of_few_clips
+from skasd.clips import MACHINE_COLUMNS, Clips, check_clips
 from skasd.clips._readers import readers_of
 from skasd.clips._usable import UsablePart, skips
 from skasd.clips._windows import TrainingLength
@@ -31,16 +32,35 @@ class NormalScores:
 
     Parameters
     ----------
-    held_out : ndarray of shape (n_held_out,)
+    held_out : ndarray of shape (n_scores,)
         Scores of clips that the detector was not trained on, computed as for new clips; scores of the training clips if
-        none are held out.
-    training : ndarray of shape (n_clips,) or None, default=None
-        Scores of all training clips: the negative of what ``score_samples`` returns for them. If None, ``fit`` computes
-        them when it needs them, which reads every clip a second time.
+        none can be held out.
+    recording : ndarray of shape (n_scores,), int, or None, default=None
+        Recording of each scored clip, see :class:`skasd.clips.Recordings`; equal scores of one recording count once. None
+        treats each clip as a recording of its own.
+    is_learnt : bool, default=False
+        Whether the scores are of training clips because there were too few to hold any out, of which ``fit`` warns.
+    n_copies : int, default=0
+        Number of training clips that are equal to others, of which ``fit`` warns.
     """
 
     held_out: np.ndarray
-    training: np.ndarray | None = None
+    recording: np.ndarray | None = None
+    is_learnt: bool = False
+    n_copies: int = 0
+
+    def distinct(self) -> np.ndarray:
+        """Scores (n_distinct,) without those of copies."""
+        score = np.asarray(self.held_out, dtype=np.float64)
+        if self.recording is None:
+            return score
+        _, first = np.unique(np.column_stack([self.recording, score]), axis=0, return_index=True)
+        return score[np.sort(first)]
+
+    @property
+    def n_recordings(self) -> int:
+        """Number of different recordings."""
+        return len(self.held_out) if self.recording is None else len(np.unique(self.recording))
 
 
 class BaseDetector(OutlierMixin, BaseEstimator, ABC):
@@ -51,11 +71,14 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
     ``_anomaly_score(clips)`` returns one number per clip, high for anomalous clips. With :math:`A` the anomaly score,
 
     - ``score_samples`` is :math:`-A`: high is normal;
-    - ``offset_``, the threshold, is the `contamination` quantile of ``score_samples`` over the training clips. With
-      ``contamination="auto"`` it is the 10 % quantile over held-out clips, and with ``threshold="gamma"`` the quantile of a
-      gamma distribution fitted to the :math:`A` of held-out clips;
+    - ``offset_``, the threshold, is the `contamination` quantile of ``score_samples`` over normal clips that were held out;
+      with ``threshold="gamma"``, the quantile of a gamma distribution fitted to their :math:`A`. ``contamination="auto"`` is
+      10 %;
     - ``decision_function`` is ``score_samples - offset_``: negative is anomalous;
     - ``predict`` is its sign: +1 normal, -1 anomaly.
+
+    A detector decides about *new* clips, like scikit-learn's ``LocalOutlierFactor(novelty=True)``: `contamination` is the
+    share of new normal clips that may raise an alarm. Only ``fit_predict`` decides about the training clips themselves.
 
     After ``fit``, ``interrupted_`` says whether Ctrl-C ended a training inside it early; a detector without one has False.
 
@@ -69,6 +92,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
     contamination: float | str
     threshold: str
     feature: Any = "auto"
+    novelty = True  # predict is about new clips, as scikit-learn's common checks need to know
     _hears_long_clips: ClassVar[bool] = False  # whether `_anomaly_score` takes care of clips of any length itself
     _training_length: TrainingLength | None = None
     _held_out_scores: np.ndarray | None = None  # ascending
@@ -115,29 +139,16 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
             return self.fit(usable.X, usable.labels(y))
         with restored_on_failure(self):
             clips = normals_only(check_clips(self, X, reset=True, feature=self.feature), y)
-            self._threshold_rule = self.contamination, self.threshold
-            self.offset_ = self._offset(clips, self._learn_scores(clips))
-        return self
-
-    def _learn_scores(self, clips: Clips) -> NormalScores:
-        """Learn from normal clips, and return the scores that determine the threshold."""
-        self._training_length = self._held_out_scores = None
-        with noted_interrupts() as interrupts:
-            scores = self._fit(clips)
-        self.interrupted_ = bool(interrupts)
-        if not self._hears_long_clips:
-            self._training_length = TrainingLength.of(clips, readers_of(self)[0])
-        if scores is None:
-            score = self._checked_score(clips)
-            scores = NormalScores(score, score)
-        elif not isinstance(scores, NormalScores):
-            raise TypeError(
-                f"{type(self).__name__}._fit returned a {type(scores).__name__}; NormalScores or None is expected."
+            share = _FALSE_ALARM_SHARE if isinstance(self.contamination, str) else self.contamination
+            self._threshold_rule = share, self.threshold
+            scores = _learnt(self, clips)
+            self._held_out_scores = np.sort(scores.distinct())
+            self.offset_ = self._offset(scores)
+            warn_of_copies(scores.n_copies, len(clips), stacklevel=2)
+            warn_of_few_clips(
+                _fewest(clips), scores.n_recordings, share, self.threshold, is_learnt=scores.is_learnt, stacklevel=2
             )
-        self._held_out_scores = np.sort(scores.held_out)
-        if self._training_length is not None and self._training_length.windows(clips) is not None:
-            scores = replace(scores, training=None)  # of whole clips
-        return scores
+        return self
 
     def _checked_score(self, clips: Clips) -> np.ndarray:
         """Anomaly score (n_clips,), after a look at what the hook of the detector returned."""
@@ -161,18 +172,17 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         largest = windows.largest(score)
         return largest if normal is None else as_of_one_window(largest, windows.share, normal)
 
-    def _offset(self, clips: Clips | None, scores: NormalScores) -> float:
-        """Threshold on ``score_samples``; `clips` is used only if `scores` lacks the scores of the training clips."""
-        contamination, rule = self._threshold_rule
-        share = _FALSE_ALARM_SHARE if isinstance(contamination, str) else contamination
-        score = scores.held_out if isinstance(contamination, str) or rule == "gamma" else scores.training
-        if score is None:
-            score = self._checked_score(clips)  # type: ignore[arg-type]
-        return -alarm_threshold(np.asarray(score, dtype=np.float64), share, rule)
+    def _offset(self, scores: NormalScores) -> float:
+        """Threshold on ``score_samples``."""
+        return -alarm_threshold(scores.distinct(), *self._threshold_rule)
 
     @final
     def fit_predict(self, X: Any, y: Any = None, *, on_error: str = "raise") -> np.ndarray:
-        """Fit on the clips of X that are not labelled -1, then predict all clips of X.
+        """Fit on the clips of X that are not labelled -1, then decide about all clips of X.
+
+        With a number for `contamination`, that share of the clips of the fit is flagged, by their own scores: those clips
+        that are least like the others. ``predict`` instead accepts that share of false alarms among *new* normal clips, and
+        so flags fewer of the clips of the fit. With ``contamination="auto"`` this is ``fit(X, y).predict(X)``.
 
         Parameters
         ----------
@@ -192,7 +202,11 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         if skips(on_error):
             usable = UsablePart.of(self, X, reset=True)
             return usable.spread(self.fit_predict(usable.X, usable.labels(y)), 0)
-        return self.fit(X, y).predict(X)
+        scores, offset = self.fit(X, y).score_samples(X), self.offset_
+        if not isinstance(self.contamination, str):
+            normal = slice(None) if y is None else numeric_labels(column_or_1d(y)) != -1
+            offset = np.quantile(scores[normal], self.contamination)
+        return np.where(scores >= offset, 1, -1)
 
     @final
     def score_samples(self, X: Any, *, on_error: str = "raise") -> np.ndarray:
@@ -258,6 +272,33 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         """
         decision = self.decision_function(X, on_error=on_error)
         return np.where(np.isnan(decision), 0, np.where(decision >= 0, 1, -1))
+
+
+def _learnt(detector: BaseDetector, clips: Clips) -> NormalScores:
+    """Have a detector learn from normal clips, and return the scores that determine the threshold."""
+    detector._training_length = detector._held_out_scores = None
+    with noted_interrupts() as interrupts:
+        scores = detector._fit(clips)
+    detector.interrupted_ = bool(interrupts)
+    if not detector._hears_long_clips:
+        detector._training_length = TrainingLength.of(clips, readers_of(detector)[0])
+    if scores is None:
+        return NormalScores(detector._checked_score(clips))
+    if not isinstance(scores, NormalScores):
+        raise TypeError(
+            f"{type(detector).__name__}._fit returned a {type(scores).__name__}; NormalScores or None is expected."
+        )
+    return scores
+
+
+def _fewest(clips: Clips) -> tuple[str, int]:
+    """Name of the machine with the fewest clips, and their number."""
+    table = pd.DataFrame() if clips.table is None else clips.table
+    columns = [column for column in MACHINE_COLUMNS if column in table.columns and table[column].notna().any()]
+    if not columns:
+        return "", len(clips)
+    counts = table[columns].astype(str).value_counts(dropna=False)
+    return "/".join(map(str, counts.index[-1])), int(counts.iloc[-1])
 
 
 def _strange_labels(y: np.ndarray) -> str:

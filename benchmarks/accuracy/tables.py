@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 
 import pandas as pd
-from scipy.stats import spearmanr
+from scipy.stats import binomtest, spearmanr
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -275,6 +275,32 @@ def _seconds(value):
     return f"{value:.0f}" if value >= 1 else f"{value:.1f}" if value >= 0.1 else "< 0.1"
 
 
+def _lines(name):
+    """Committed lines of a measurement without a suite."""
+    text = (HERE / "results" / name / "results.jsonl").read_text(encoding="utf-8")
+    return pd.DataFrame([json.loads(line) for line in text.splitlines()])
+
+
+def false_alarms():
+    """False alarm rates in per cent with their 95 % intervals, over all draws; in brackets where the detector warns."""
+    rows = []
+    for (detector, data, n_train), lines in _lines("false_alarms").groupby(["detector", "data", "n_train"], sort=False):
+        row = {"detector": detector, "clips of": data, "training clips": n_train}
+        for share, of_share in lines.groupby("contamination", sort=False):
+            result = binomtest(int(of_share["n_alarms"].sum()), int(of_share["n_new"].sum()))
+            low, high = result.proportion_ci()
+            text = f"{100 * result.statistic:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+            row[f"{100 * share:g} % asked"] = f"[{text}]" if (of_share["said"] != "").any() else text
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def few_clips():
+    """Share of faults found and of false alarms, over the number of training clips."""
+    of_size = _lines("few_clips").groupby("n_train")[["faults_found", "false_alarms"]].mean().round(2).reset_index()
+    return of_size.set_axis(["training clips", "faults found", "false alarms"], axis=1)
+
+
 TABLES = {
     **{f"osscl_{data}": (osscl, data) for data in ("toycar", "search", "synthetic")},
     **{
@@ -289,6 +315,8 @@ TABLES = {
     "stat_cluster_clusters": (clusters,),
     "proxy_anomalies": (proxies,),
     "which_detector": (which_detector,),
+    "false_alarms": (false_alarms,),
+    "few_clips": (few_clips,),
 }
 
 

@@ -120,7 +120,30 @@ def _defaults_of(kind: type) -> dict[str, Any]:
         return {}
 
 
+def _training_that_matters(detector: dict[str, Any]) -> Any:
+    """Settings of the training, without `calibration_fraction` where it holds out nothing.
+
+    Results from before it existed keep their keys.
+    """
+    training = detector["training"]
+    if not isinstance(training, dict) or "calibration_fraction" not in training:
+        return training
+    validation = training["validation_fraction"]
+    if validation == "auto":
+        kind = getattr(importlib.import_module("skasd.detectors"), detector["class"], None)
+        validation = getattr(kind, "_usual_training", {}).get("validation_fraction", 0)
+    if training["calibration_fraction"] == "auto" and not validation:
+        return training
+    if training["calibration_fraction"] not in ("auto", 0):
+        return training
+    return {name: value for name, value in training.items() if name != "calibration_fraction"}
+
+
 def _without(described: Any) -> Any:
     if isinstance(described, dict):
-        return {name: _without(value) for name, value in described.items() if name not in _WITHOUT_EFFECT}
+        names = [name for name in described if name not in _WITHOUT_EFFECT]
+        return {
+            name: _without(_training_that_matters(described) if name == "training" else described[name])
+            for name in names
+        }
     return [_without(value) for value in described] if isinstance(described, list) else described

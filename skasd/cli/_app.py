@@ -48,8 +48,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bars and 
 Contamination = Annotated[
     float | None,
     typer.Option(
-        help="Share of training clips to flag as anomalies, which sets the threshold, in (0, 0.5]. "
-        "By default the false alarm rate on held-out normal clips is 10 %."
+        help="Accepted share of false alarms among new normal clips, which sets the threshold, in (0, 0.5]; 0.1 by default."
     ),
 ]
 

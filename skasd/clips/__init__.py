@@ -9,6 +9,7 @@ from skasd.clips._check import check_clips
 from skasd.clips._clips import MACHINE_COLUMNS, Clips
 from skasd.clips._coerce import as_clips, is_clip_table
 from skasd.clips._feature_column import ANY_FEATURE, note_feature, noted_feature
+from skasd.clips._recordings import Recordings
 from skasd.clips._usable import unusable_clips
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "MACHINE_COLUMNS",
     "ClipReader",
     "Clips",
+    "Recordings",
     "as_clips",
     "check_clips",
     "clip_length",

@@ -15,7 +15,7 @@ from skasd._parameters import check_integer, check_number, check_option
 from skasd._random import random_seed
 from skasd._threads import one_blas_thread
 from skasd.base import NormalScores
-from skasd.clips import MACHINE_COLUMNS, Clips
+from skasd.clips import MACHINE_COLUMNS, Clips, Recordings
 from skasd.detectors._embedding import NetworkDetector
 from skasd.detectors._machines import check_columns, refuse_unknown_machines
 from skasd.detectors._patch_outputs import outputs_of_clips
@@ -82,8 +82,8 @@ class AutoencoderDetector(NetworkDetector):
         Device on which the network runs: ``"cpu"``, a torch device such as ``"cuda"``, or ``"auto"`` for an accelerator
         (GPU) if there is one.
     contamination : float or "auto", default="auto"
-        Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of the scores of held-out
-        clips, or of training clips if none are held out.
+        Accepted share of false alarms among new normal clips, in (0, 0.5]; ``"auto"`` is 10 %. It is set on the scores of
+        clips of the validation set.
     threshold : {"quantile", "gamma"}, default="quantile"
         Whether the threshold is a quantile of scores, or the quantile of a gamma distribution fitted to the scores of
         held-out clips.
@@ -211,18 +211,22 @@ class AutoencoderDetector(NetworkDetector):
         memory = self.training_.memory_budget
         with closing(PatchStore(len(clips), memory, length=self.n_context, step=1)) as store:
             store.fill(self._spectrograms(clips))
+            levels = np.array([spectrogram.mean(axis=1) for spectrogram in store.clips()])
+            origin = store.recordings = Recordings.of(clips, levels, names)
             rows = [np.flatnonzero(number == value) for value in range(len(self._names))]
             self._machines = [
                 self._fit_machine(store.part(some), is_target[some], network_dtype(clips, "auto"), str(name))
                 for some, name in zip(rows, self._names, strict=True)
             ]
-            judged = np.concatenate([some[machine.judged] for some, machine in zip(rows, self._machines, strict=True)])
-            scores = self._scores(store.clips(), number)
+            pairs = list(zip(rows, self._machines, strict=True))
+            judged = np.sort(np.concatenate([some[machine.judged] for some, machine in pairs]))
+            scores = self._scores(store.part(judged).clips(), number[judged])
         named = dict(zip(map(str, self._names), self._machines, strict=True))
         self.networks_ = {name: machine.residuals.network for name, machine in named.items()}
         self.covariances_ = {name: machine.covariances for name, machine in named.items()}
         self.histories_ = {name: machine.history for name, machine in named.items()}
-        return NormalScores(scores[np.sort(judged)], scores)
+        is_learnt = any(len(machine.judged) == len(some) for some, machine in pairs)
+        return self._as_asked(NormalScores(scores, origin.number[judged], is_learnt, origin.n_copies))
 
     def _fit_machine(self, store: PatchStore, is_target: np.ndarray, dtype: np.dtype, name: str) -> "_Machine":
         if len(store.start) < 2:

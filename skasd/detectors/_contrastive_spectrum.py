@@ -99,8 +99,8 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
         Device on which the network runs: ``"cpu"``, a torch device such as ``"cuda"``, or ``"auto"`` for an accelerator
         (GPU) if there is one.
     contamination : float or "auto", default="auto"
-        Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of the scores of held-out
-        clips, or of training clips if none are held out.
+        Accepted share of false alarms among new normal clips, in (0, 0.5]; ``"auto"`` is 10 %. It is set on the scores of
+        clips that the network was not trained on, see `training`.
     threshold : {"quantile", "gamma"}, default="quantile"
         Whether the threshold is a quantile of scores, or the quantile of a gamma distribution fitted to the scores of
         held-out clips.
@@ -254,7 +254,7 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
             training = self._train(store, classes.label, clips.domains() == "target", options, plan, seed)
             self._keep(training, classes, plan)
             outputs = self._run(store.clips())
-        learnt = LearntClips(outputs, fit.machines(clips), clips.domains(), training.held_out)
+        learnt = LearntClips(outputs, fit.machines(clips), clips.domains(), training.held_out, store.recordings)
         return MachineScores(
             learnt,
             columns=fit.label_columns,

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -41,6 +42,11 @@ class NetworkDetector(HasParameterGroups, BaseDetector):
     _idle_training: ClassVar[tuple[str, ...]] = ()  # training options without effect for this detector
     _samplings: ClassVar[tuple[str, ...]] = tuple(SAMPLINGS)
 
+    def _as_asked(self, scores: NormalScores) -> NormalScores:
+        """The scores; that none were held out is no surprise if ``calibration_fraction=0`` asked for it."""
+        is_asked = self._group("training").calibration_fraction == 0
+        return replace(scores, is_learnt=False) if is_asked else scores
+
     def _plan(self, **chosen: int) -> TrainingPlan:
         """Checked hyperparameters of the training; `chosen` replaces parameters that follow from the clips."""
         options: TrainingOptions = self._group("training")
@@ -51,7 +57,7 @@ class NetworkDetector(HasParameterGroups, BaseDetector):
             learning_rate=self.learning_rate,
             device=self.device,
             verbose=self.verbose,
-            usual=self._usual_training,
+            usual={"calibration_fraction": "auto", **self._usual_training},
             samplings=self._samplings,
         )
 
@@ -114,7 +120,7 @@ class EmbeddingDetector(_Transformer, NetworkDetector):
         scores = self._normal_scores()
         if "score_with" not in self.get_params(deep=False):
             self._scores.forget_outputs()
-        return scores
+        return self._as_asked(scores)
 
     def _normal_scores(self) -> NormalScores:
         """Scores of the training clips with the current `score_with`."""
@@ -138,8 +144,8 @@ class EmbeddingDetector(_Transformer, NetworkDetector):
         if self.score_with != self._score_with:
             self._check_score_with()
             scores = self._normal_scores()
-            self._held_out_scores = np.sort(scores.held_out)
-            self.offset_ = self._offset(None, scores)
+            self._held_out_scores = np.sort(scores.distinct())
+            self.offset_ = self._offset(scores)
 
     def _check_score_with(self) -> None:
         """Raise if the detector does not have this value of `score_with`."""

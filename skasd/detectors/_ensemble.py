@@ -15,7 +15,7 @@ from skasd._interrupt import note_interrupt, was_interrupted
 from skasd._parameters import check_integer, check_n_jobs, check_number, check_option
 from skasd._random import local_random_state
 from skasd.base import BaseDetector, NormalScores
-from skasd.clips import ANY_FEATURE, MACHINE_COLUMNS, Clips
+from skasd.clips import ANY_FEATURE, MACHINE_COLUMNS, Clips, Recordings
 from skasd.detectors._machines import check_columns
 
 _COMBINE = ("mean", "rank")
@@ -48,8 +48,8 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         ones; the detector itself is fitted to all clips. If the share is fewer than three clips altogether, three copies
         are fitted, each to two thirds of the clips, and all clips are held out once.
     contamination : float or "auto", default="auto"
-        Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of the scores of the
-        held-out clips.
+        Accepted share of false alarms among new normal clips, in (0, 0.5]; ``"auto"`` is 10 %. It is set on the scores of
+        the held-out clips.
     threshold : {"quantile", "gamma"}, default="quantile"
         Whether the threshold is a quantile of scores, or the quantile of a gamma distribution fitted to the scores of
         held-out clips.
@@ -173,7 +173,8 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         groups = clips.group_names(self._group_columns, MACHINE_COLUMNS)
         machines = clips.group_names(MACHINE_COLUMNS, MACHINE_COLUMNS)
         strata = np.array([" | ".join(names) for names in zip(groups, machines, clips.domains(), strict=True)])
-        parts = _parts(_held_out(strata, machines, self.held_out, generator), machines, generator)
+        recordings = Recordings.of_contents(clips, machines)
+        parts = _parts(_held_out(strata, recordings, self.held_out, generator), recordings, generator)
         kept = np.concatenate(parts)
         tasks = [joblib.delayed(_fitted_and_scored)(member, clips, parts) for member in members]
         done = list(tqdm(self._parallel()(tasks), "detectors", len(tasks), disable=self.verbose < 1))
@@ -186,7 +187,8 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         for group, n_kept in zip(*np.unique(groups[kept], return_counts=True), strict=True):
             if n_kept >= _FEWEST:
                 self.scales_[str(group)] = np.sort(scores[:, groups[kept] == group], axis=1)
-        return NormalScores(self._combined(scores, groups[kept]))
+        split = any(np.isin(recordings.number[part], np.delete(recordings.number, part)).any() for part in parts)
+        return NormalScores(self._combined(scores, groups[kept]), recordings.number[kept], split, recordings.n_copies)
 
     def _parallel(self, prefer: str | None = None) -> joblib.Parallel:
         backend, _ = get_active_backend(prefer=prefer)  # those of multiprocessing and Ray yield no results one by one
@@ -263,45 +265,56 @@ def _seeded(estimator: Any, generator: np.random.RandomState) -> Any:
     return estimator.set_params(**{name: int(generator.randint(2**31 - 1)) for name in names})
 
 
-def _held_out(strata: np.ndarray, machines: np.ndarray, share: float, generator: np.random.RandomState) -> np.ndarray:
-    """Positions of the held-out clips: a share of each stratum, which keeps at least two clips to learn from.
+def _held_out(strata: np.ndarray, recordings: Recordings, share: float, generator: np.random.RandomState) -> np.ndarray:
+    """Positions of the held-out clips: whole recordings, a share of each stratum, which keeps at least two clips.
 
-    If no stratum has three clips, one clip of the machine with the most clips is held out.
+    If no stratum has three clips, one recording of the machine with the most clips is held out; if there is only one
+    recording, one of its clips.
     """
-    chosen: list[np.ndarray] = []
-    for stratum in np.unique(strata):
-        rows = np.flatnonzero(strata == stratum)
+    is_kept = np.zeros(len(strata), dtype=bool)
+    _, number = np.unique(strata, return_inverse=True)
+    for stratum in range(number.max() + 1):
+        rows = np.flatnonzero(number == stratum)
         n_kept = min(max(1, round(share * len(rows))), max(0, len(rows) - _FEWEST_LEFT))
-        chosen.append(generator.permutation(rows)[:n_kept])
-    kept = np.sort(np.concatenate(chosen))
-    if len(kept):
-        return kept
-    name, count = max(zip(*np.unique(machines, return_counts=True), strict=True), key=lambda pair: pair[1])
+        for row in generator.permutation(rows):
+            mates = recordings.number == recordings.number[row]
+            n_left = np.bincount(number[~(is_kept | mates)], minlength=number.max() + 1)
+            if is_kept[rows].sum() < n_kept and n_left[number[mates]].min() >= _FEWEST_LEFT:
+                is_kept |= mates
+    if is_kept.any():
+        return np.flatnonzero(is_kept)
+    name, count = max(zip(*np.unique(recordings.machine, return_counts=True), strict=True), key=lambda pair: pair[1])
     if count < 2:
-        given = "1 sample" if len(machines) == 1 else f"{len(machines)} samples, 1 of each machine"
+        given = "1 sample" if len(strata) == 1 else f"{len(strata)} samples, 1 of each machine"
         raise ValueError(
             f"fit was given {given}; one machine needs at least two, one of which is held out to set the scale."
         )
-    return generator.permutation(np.flatnonzero(machines == name))[:1]
+    one = generator.permutation(np.flatnonzero(recordings.machine == name))[:1]
+    mates = np.flatnonzero(recordings.number == recordings.number[one])
+    return one if len(mates) > len(strata) // 2 else mates
 
 
-def _parts(kept: np.ndarray, machines: np.ndarray, generator: np.random.RandomState) -> list[np.ndarray]:
+def _parts(kept: np.ndarray, recordings: Recordings, generator: np.random.RandomState) -> list[np.ndarray]:
     """Positions of clips to hold out, fit by fit: in one fit, or, where those are too few, each clip in one of three.
 
-    Machines with fewer than three clips are learnt from in every fit.
+    Machines with fewer than three recordings are learnt from in every fit.
     """
     if len(kept) >= _FEWEST:
         return [kept]
-    rows = [generator.permutation(np.flatnonzero(machines == name)) for name in np.unique(machines)]
-    large = [some for some in rows if len(some) >= _FEWEST]
+    machines = [recordings.number[recordings.machine == name] for name in np.unique(recordings.machine)]
+    large = [generator.permutation(some) for some in map(np.unique, machines) if len(some) >= _FEWEST]
     if not large:
         warnings.warn(
-            f"{len(machines)} clips, and fewer than {_FEWEST} of each machine, are too few to standardise the scores of the "
-            "detectors of an ensemble: the detector whose scores are largest decides. Give more clips.",
-            stacklevel=4,
+            f"{len(recordings.number)} clips, and fewer than {_FEWEST} different ones of each machine, are too few to "
+            "standardise the scores of the detectors of an ensemble: the detector whose scores are largest decides. Give "
+            "more clips.",
+            stacklevel=5,
         )
         return [kept]
-    return [np.sort(np.concatenate([some[part::_FEWEST] for some in large])) for part in range(_FEWEST)]
+    return [
+        np.flatnonzero(np.isin(recordings.number, np.concatenate([some[part::_FEWEST] for some in large])))
+        for part in range(_FEWEST)
+    ]
 
 
 def _container(clips: Clips) -> Any:

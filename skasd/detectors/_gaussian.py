@@ -4,11 +4,12 @@ Symbols: n clips, d dimensions, K components.
 """
 
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from sklearn.mixture import GaussianMixture
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GroupKFold, KFold
 
 _N_FOLDS = 5
 
@@ -49,33 +50,49 @@ SCORES = {"component": component_score, "log_likelihood": mixture_score}
 
 
 def held_out_scores(
-    X: np.ndarray, score: str, *, n_components: int, reg_covar: float, random_state: np.random.RandomState
+    X: np.ndarray,
+    score: str,
+    *,
+    recording: np.ndarray,
+    n_components: int,
+    reg_covar: float,
+    random_state: np.random.RandomState,
 ) -> np.ndarray:
-    """Score of each clip under a mixture fitted to other clips, of shape (n,).
+    """Score of each clip under a mixture fitted to clips of other recordings, of shape (n,).
 
-    With one component, one clip at a time is left out, in closed form; with several, this is cross-validation with at most
-    five folds.
+    With one component, one recording at a time is left out, in closed form; with several, this is cross-validation with at
+    most five folds.
     """
-    if n_components == 1:
-        return left_out_score(X, reg_covar)
+    n_recordings = len(np.unique(recording))
     settings: dict[str, Any] = {"n_components": n_components, "reg_covar": reg_covar, "random_state": random_state}
-    n_folds = min(_N_FOLDS, len(X) // n_components)
+    n_folds = min(_N_FOLDS, len(X) // n_components, n_recordings)
     if n_folds < 2:
+        what = f"{len(X)} clips" if n_recordings == len(X) else f"{len(X)} clips of {n_recordings} different recordings"
         warnings.warn(
-            f"{len(X)} clips are too few to hold out any with {n_components} components, so the threshold with "
-            "contamination='auto' is based on scores of training clips and gives too many false alarms; give more clips or "
-            "use fewer components.",
+            f"Few normal clips: {what} are too few to hold out any with n_components={n_components}, so the threshold is "
+            "set on scores of training clips and gives too many false alarms; give more clips or use fewer components.",
             stacklevel=2,
         )
         return SCORES[score](fit_mixture(X, **settings), X)
+    if n_components == 1:
+        return left_out_score(X, reg_covar, recording)
     scores = np.empty(len(X))
-    for rest, fold in KFold(n_folds, shuffle=True, random_state=random_state).split(X):
+    for rest, fold in _folds(n_folds, recording, random_state):
         scores[fold] = SCORES[score](fit_mixture(X[rest], **settings), X[fold])
     return scores
 
 
-def left_out_score(X: np.ndarray, reg_covar: float) -> np.ndarray:
-    r"""Negative log density of each clip under the Gaussian of all other clips, of shape (n,).
+def _folds(
+    n_folds: int, recording: np.ndarray, random_state: np.random.RandomState
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Positions to fit to and to score in each fold; clips of one recording are in the same fold."""
+    if len(np.unique(recording)) == len(recording):
+        return KFold(n_folds, shuffle=True, random_state=random_state).split(recording)
+    return GroupKFold(n_folds, shuffle=True, random_state=random_state).split(recording, groups=recording)
+
+
+def left_out_score(X: np.ndarray, reg_covar: float, recording: np.ndarray) -> np.ndarray:
+    r"""Negative log density of each clip under the Gaussian of the clips of all other recordings, of shape (n,).
 
     Without clip :math:`i`, which lies at :math:`\delta` from the mean of all clips, the mean changes by
     :math:`-\delta / (n - 1)` and the covariance is
@@ -84,12 +101,29 @@ def left_out_score(X: np.ndarray, reg_covar: float) -> np.ndarray:
               A = \tfrac{n}{n-1} \Sigma + \epsilon I, \quad c = \tfrac{n}{(n-1)^2},
 
     with :math:`\Sigma` the covariance of all clips and :math:`\epsilon` the `reg_covar`; its inverse and determinant follow
-    from those of :math:`A` by the formulas for a rank-one update.
+    from those of :math:`A` by the formulas for a rank-one update. This holds for recordings of one clip; for one of several,
+    the Gaussian of the others is computed.
     """
     n, d = X.shape
     deviation = X - X.mean(axis=0)
-    root = np.linalg.cholesky(deviation.T @ deviation / (n - 1) + reg_covar * np.eye(d))
+    scatter = deviation.T @ deviation
+    root = np.linalg.cholesky(scatter / (n - 1) + reg_covar * np.eye(d))
     distance = np.square(np.linalg.solve(root, deviation.T)).sum(axis=0)
-    shrink = 1.0 - n / (n - 1) ** 2 * distance
+    _, number, sizes = np.unique(recording, return_inverse=True, return_counts=True)
+    shrink = np.where(sizes[number] > 1, 1.0, 1.0 - n / (n - 1) ** 2 * distance)
     log_determinant = 2.0 * np.log(np.diag(root)).sum() + np.log(shrink)
-    return 0.5 * (d * np.log(2 * np.pi) + log_determinant + (n / (n - 1)) ** 2 * distance / shrink)
+    score = 0.5 * (d * np.log(2 * np.pi) + log_determinant + (n / (n - 1)) ** 2 * distance / shrink)
+    for value in np.flatnonzero(sizes > 1):
+        own = number == value
+        score[own] = _score_without(deviation[own], scatter, n, reg_covar)
+    return score
+
+
+def _score_without(own: np.ndarray, scatter: np.ndarray, n: int, reg_covar: float) -> np.ndarray:
+    """Negative log density of k of n clips, given as deviations from the mean of all, under the Gaussian of the others."""
+    n_left = n - len(own)
+    mean = -own.sum(axis=0) / n_left
+    covariance = (scatter - own.T @ own) / n_left - np.outer(mean, mean) + reg_covar * np.eye(len(mean))
+    root = np.linalg.cholesky(covariance)
+    distance = np.square(np.linalg.solve(root, (own - mean).T)).sum(axis=0)
+    return 0.5 * (len(mean) * np.log(2 * np.pi) + 2.0 * np.log(np.diag(root)).sum() + distance)

@@ -11,7 +11,7 @@ from skasd._device import torch_device
 from skasd._parameter_group import refuse_idle
 from skasd._parameters import check_option
 from skasd._random import random_seed
-from skasd.clips import Clips
+from skasd.clips import Clips, Recordings
 from skasd.detectors._embedding import EmbeddingDetector
 from skasd.detectors._machine_scores import ClipOutputs, LearntClips, MachineScores
 from skasd.detectors._patch_outputs import outputs_of_clips
@@ -100,8 +100,8 @@ class JointAECNNDetector(EmbeddingDetector):
         Device on which the networks run: ``"cpu"``, a torch device such as ``"cuda"``, or ``"auto"`` for an accelerator
         (GPU) if there is one.
     contamination : float or "auto", default="auto"
-        Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of the scores of held-out
-        clips, or of training clips if none are held out.
+        Accepted share of false alarms among new normal clips, in (0, 0.5]; ``"auto"`` is 10 %. It is set on the scores of
+        clips that the network was not trained on, see `training`.
     threshold : {"quantile", "gamma"}, default="quantile"
         Whether the threshold is a quantile of scores, or the quantile of a gamma distribution fitted to the scores of
         held-out clips.
@@ -270,6 +270,7 @@ class JointAECNNDetector(EmbeddingDetector):
         with closing(PatchStore(len(clips), plan.memory_budget, **patches)) as store:
             store.fill(self._spectrograms(clips))
             levels = np.array([spectrogram.mean(axis=1) for spectrogram in store.clips()], dtype=np.float64)
+            store.recordings = Recordings.of(clips, levels, machines)
             classes = ClipClasses.of(machines, levels, self.n_clusters, domain=domains, seed=seed)
             _refuse_one_machine(self.score_with, classes)
             training = train_joint(
@@ -287,7 +288,7 @@ class JointAECNNDetector(EmbeddingDetector):
             outputs = self._run(store.clips(), len(clips))
         scorer = KNNScorer() if self.scorer is None else self.scorer
         return MachineScores(
-            LearntClips(outputs, machines, domains, training.held_out),
+            LearntClips(outputs, machines, domains, training.held_out, store.recordings),
             columns=self._label_columns,
             parameter="label_columns",
             back_end=scorer if self.score_with in ("auto", "embedding") else None,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from skasd.base import NormalScores
-from skasd.clips import MACHINE_COLUMNS, Clips
+from skasd.clips import MACHINE_COLUMNS, Clips, Recordings
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.scoring import BackEnd
 
@@ -55,13 +55,16 @@ class LearntClips:
     domains : ndarray of shape (n,), str
         Domain of each clip, ``"source"`` or ``"target"``.
     held_out : ndarray of shape (n_held_out,), int
-        Positions of the clips in the validation set.
+        Positions of the clips that were not trained on.
+    recordings : Recordings
+        Which of the clips belong together.
     """
 
     outputs: ClipOutputs
     machines: np.ndarray
     domains: np.ndarray
     held_out: np.ndarray
+    recordings: Recordings
 
     @property
     def learnt(self) -> np.ndarray:
@@ -70,7 +73,7 @@ class LearntClips:
 
     @property
     def judged(self) -> np.ndarray:
-        """Positions of the clips that determine the threshold: the validation set, or all clips if there is none."""
+        """Positions of the clips that determine the threshold: those held out, or all clips if there are none."""
         return self.held_out if len(self.held_out) else self.learnt
 
 
@@ -158,11 +161,11 @@ class MachineScores:
             )
 
     def of_training(self, score_with: str) -> NormalScores:
-        """Scores of the training clips, and of those among them that determine the threshold."""
+        """Scores of the clips that determine the threshold."""
         clips, judged = self.clips, self.clips.judged
-        mode = self.mode_of_offset(score_with)
-        training = self.score(clips.outputs, self._asked(score_with), mode)
-        return NormalScores(self.score(clips.outputs.of(judged), self._asked(score_with)[judged], mode), training)
+        score = self.score(clips.outputs.of(judged), self._asked(score_with)[judged], self.mode_of_offset(score_with))
+        origin = clips.recordings
+        return NormalScores(score, origin.number[judged], is_learnt=not len(clips.held_out), n_copies=origin.n_copies)
 
     def forget_outputs(self) -> None:
         """Drop the outputs of the training clips, which only another way to score would need."""

@@ -92,8 +92,8 @@ class StatClusterDetector(EmbeddingDetector):
         Device on which the network runs: ``"cpu"``, a torch device such as ``"cuda"``, or ``"auto"`` for an accelerator
         (GPU) if there is one.
     contamination : float or "auto", default="auto"
-        Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of the scores of held-out
-        clips, or of training clips if none are held out.
+        Accepted share of false alarms among new normal clips, in (0, 0.5]; ``"auto"`` is 10 %. It is set on the scores of
+        clips that the network was not trained on, see `training`.
     threshold : {"quantile", "gamma"}, default="quantile"
         Whether the threshold is a quantile of scores, or the quantile of a gamma distribution fitted to the scores of
         held-out clips.
@@ -249,7 +249,7 @@ class StatClusterDetector(EmbeddingDetector):
             self._keep(training, labels, plan)
             outputs = self._run(store.clips())
         return MachineScores(
-            LearntClips(outputs, fit.machines(clips), clips.domains(), training.held_out),
+            LearntClips(outputs, fit.machines(clips), clips.domains(), training.held_out, store.recordings),
             columns=MACHINE_COLUMNS,
             parameter=None,
             back_end=KMeansScorer() if self.scorer is None else self.scorer,

@@ -14,7 +14,7 @@ from skasd._random import local_random_state
 from skasd._rank_pooling import decay_values, twfr
 from skasd._threads import one_blas_thread
 from skasd.base import BaseDetector, NormalScores
-from skasd.clips import MACHINE_COLUMNS, Clips
+from skasd.clips import MACHINE_COLUMNS, Clips, Recordings
 from skasd.clustering._clip_statistics import IMPULSIVE_SKEWNESS, mean_skewness
 from skasd.detectors._gaussian import SCORES, fit_mixture, held_out_scores
 from skasd.detectors._machines import check_columns, refuse_unknown_machines
@@ -53,8 +53,8 @@ class TWFRDetector(BaseDetector):
         Column of a clip table that is read as the spectrogram. ``"auto"`` is the one that the last transformer wrote, or
         else the only feature column.
     contamination : float or "auto", default="auto"
-        Share of training clips below the threshold, in (0, 0.5]. ``"auto"`` uses the 10 % quantile of held-out scores, for
-        which each training clip is scored by a mixture fitted to other clips.
+        Accepted share of false alarms among new normal clips, in (0, 0.5]; ``"auto"`` is 10 %. It is set on the scores of
+        training clips, each by a mixture fitted to other recordings.
     threshold : {"quantile", "gamma"}, default="quantile"
         Whether the threshold is a quantile of scores, or the quantile of a gamma distribution fitted to the scores of
         held-out clips.
@@ -154,14 +154,16 @@ class TWFRDetector(BaseDetector):
         self._group_columns, self._score_by = tuple(self.group_columns), self.score_by
         names = clips.group_names(self._group_columns, MACHINE_COLUMNS)
         spectra, skewness = self._spectra(clips, values)
+        recordings = Recordings.of(clips, spectra.reshape(len(spectra), -1), names)
         with one_blas_thread():
-            left_out = self._fit_machines(names, values, spectra, skewness)
-        return NormalScores(left_out, self._scored(names, spectra))
+            left_out = self._fit_machines(recordings, values, spectra, skewness)
+        return NormalScores(left_out, recordings.number, n_copies=recordings.n_copies)
 
     def _fit_machines(
-        self, names: np.ndarray, values: Sequence[float], spectra: np.ndarray, skewness: np.ndarray
+        self, recordings: Recordings, values: Sequence[float], spectra: np.ndarray, skewness: np.ndarray
     ) -> np.ndarray:
-        """Fit each machine, and return the score (n_clips,) of each clip under mixtures fitted to other clips."""
+        """Fit each machine, and return the score (n_clips,) of each clip under mixtures fitted to other recordings."""
+        names = recordings.machine
         random_state = local_random_state(self.random_state)
         self._machines: dict[str, _Machine] = {}
         left_out = np.empty(len(names))
@@ -171,7 +173,8 @@ class TWFRDetector(BaseDetector):
             self.skewness_[str(name)] = float(skewness[group].mean())
             kept = [index for index, r in enumerate(values) if self._is_kept(r, self.skewness_[str(name)])]
             self._refuse_too_few(str(name), int(group.sum()))
-            machine, left_out[group] = self._fit_machine(spectra[group], values, kept, random_state)
+            own = recordings.number[group]
+            machine, left_out[group] = self._fit_machine(spectra[group], own, values, kept, random_state)
             self._machines[str(name)] = machine
         self.r_ = {name: machine.r for name, machine in self._machines.items()}
         self.mixtures_ = {name: machine.mixtures for name, machine in self._machines.items()}
@@ -203,14 +206,21 @@ class TWFRDetector(BaseDetector):
         return not (isinstance(self.r, str) and r == 1.0 and skewness > IMPULSIVE_SKEWNESS)
 
     def _fit_machine(
-        self, spectra: np.ndarray, r: Sequence[float], kept: list[int], random_state: np.random.RandomState
+        self,
+        spectra: np.ndarray,
+        recording: np.ndarray,
+        r: Sequence[float],
+        kept: list[int],
+        random_state: np.random.RandomState,
     ) -> tuple["_Machine", np.ndarray]:
         """Mixtures of one machine, and the score (n_clips,) of each of its clips under mixtures fitted to others."""
         settings: dict[str, Any] = {
             "n_components": self.n_components, "reg_covar": self.reg_covar, "random_state": random_state
         }  # fmt: skip
         mixtures = [fit_mixture(spectra[:, index], **settings) for index in kept]
-        left_out = np.array([held_out_scores(spectra[:, index], self.score_by, **settings) for index in kept])
+        left_out = np.array(
+            [held_out_scores(spectra[:, index], self.score_by, recording=recording, **settings) for index in kept]
+        )
         location, spread = np.zeros(len(kept)), np.ones(len(kept))
         if len(kept) > 1:
             location, spread = left_out.mean(axis=1), np.maximum(left_out.std(axis=1), _LEAST_SPREAD)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skasd.clips import MACHINE_COLUMNS, Clips
+from skasd.clips import MACHINE_COLUMNS, Clips, Recordings
 from skasd.clustering import ClipStatistics, StatisticalClusterer
 from skasd.inputs._attribute_classes import Labels, attributes_of, labels_of
 from skasd.inputs._frontend import Frontend
@@ -68,7 +68,9 @@ class AttributeFit:
         rows: list[np.ndarray] = []
         inputs = self.inputs.of(clips, n_jobs=n_jobs, verbose=verbose, title="reading")
         store.fill(self._with_statistics(inputs, rows))
-        return self.statistics.of_machines(np.array(rows), self.machines(clips))
+        machines, statistics = self.machines(clips), np.array(rows)
+        store.recordings = Recordings.of(clips, statistics, machines)
+        return self.statistics.of_machines(statistics, machines)
 
     def labels(
         self,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skasd.clips import Clips
+from skasd.clips import Clips, Recordings
 from skasd.inputs._clip_classes import ClipClasses, machine_names
 from skasd.inputs._frontend import Frontend
 from skasd.inputs._network_inputs import NetworkInputs, branch_inputs, usable_branches
@@ -106,8 +106,9 @@ class NetworkFit:
         read = self.inputs.of(clips, n_jobs=n_jobs, verbose=verbose, title="reading")
         store.fill(_with_levels(read, levels, self.names))
         statistics = np.array(levels, dtype=np.float64)
-        domain = None if across_domains else clips.domains()
-        return ClipClasses.of(self.machines(clips), statistics, n_clusters, domain=domain, seed=seed)
+        domain, machines = None if across_domains else clips.domains(), self.machines(clips)
+        store.recordings = Recordings.of(clips, statistics, machines)
+        return ClipClasses.of(machines, statistics, n_clusters, domain=domain, seed=seed)
 
 
 def log_mels_of(store: ClipStore) -> Iterator[np.ndarray]:

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skasd.clips import Recordings
+
 _INT16_FULL_SCALE = 2**15
 Batch = tuple[dict[str, Tensor], Tensor]
 Order = Callable[["Rows", torch.Generator], Tensor]
@@ -33,12 +35,16 @@ class ClipStore:
         Inputs by name. Waveforms are stored as int16 if that is lossless; everything else keeps its dtype.
     is_mapped : bool
         Whether the arrays are memory-mapped from a temporary file, which `close` removes.
+    recordings : Recordings
+        Machines and recordings of the clips, which decide what is held out together. Each clip is a recording of its own
+        unless whoever fills the store sets it.
     """
 
     def __init__(self, n_clips: int, memory_budget: float) -> None:
         self.n_clips, self.memory_budget = n_clips, memory_budget
         self.arrays: dict[str, np.ndarray] = {}
         self.is_mapped = False
+        self.recordings = Recordings.alone(n_clips)
         self._folder: tempfile.TemporaryDirectory | None = None
 
     def fill(self, clips: Iterable[dict[str, np.ndarray] | None]) -> None:

@@ -43,6 +43,8 @@ class TrainingPlan:
         Sampling of the clips of an epoch, see :class:`TrainingOptions`.
     validation_fraction : float, default=0.0
         Share of the clips of each class in the validation set, in [0, 0.5].
+    calibration_fraction : float or "auto", default=0.0
+        Share of the clips of each machine held out for the threshold, see :class:`TrainingOptions`.
     patience : int or None, default=None
         Early stopping: training ends after this many epochs without a lower validation loss. None trains all epochs.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -77,6 +79,7 @@ class TrainingPlan:
     batch_norm_warmup: bool = True
     sampling: str = "shuffled"
     validation_fraction: float = 0.0
+    calibration_fraction: float | str = 0.0
     patience: int | None = None
     precision: str = "auto"
     channels_last: bool = True
@@ -120,6 +123,8 @@ class TrainingPlan:
 
     def _check_validation(self) -> None:
         check_number("validation_fraction", self.validation_fraction, low=0, high=0.5)
+        if self.calibration_fraction != "auto":
+            check_number("calibration_fraction", self.calibration_fraction, low=0, high=0.5)
         if self.patience is None:
             return
         check_integer("patience", self.patience, low=1, other="None")
@@ -159,7 +164,13 @@ class TrainingOptions(ParameterGroup):
         clips of each of their classes, from both domains if the class has both (``"class_and_domain"``).
     validation_fraction : float or "auto", default="auto"
         Share of the clips of each class that are held out as a validation set, in [0, 0.5]. The epoch with the lowest
-        validation loss is kept, and ``contamination="auto"`` sets the threshold on these clips.
+        validation loss is kept, and the threshold is set on these clips.
+    calibration_fraction : float or "auto", default="auto"
+        Share of the clips of each machine that are not trained on, so that the threshold can be set on them, in [0, 0.5];
+        they do not choose the epoch. Without a validation set, ``"auto"`` is a tenth of the clips, but at least nine where
+        that is no more than a quarter of them, and none of fewer than ten clips. 0 trains on all clips, as publications do:
+        the threshold is then set on clips that were learnt, and nearly all new normal clips may be false alarms. It cannot
+        be combined with `validation_fraction`, whose clips serve for both.
     patience : int or None, default=None
         Early stopping: training ends after this many epochs without a lower validation loss. None trains all epochs.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -190,6 +201,7 @@ class TrainingOptions(ParameterGroup):
     batch_norm_warmup: bool = True
     sampling: str = "auto"
     validation_fraction: float | str = "auto"
+    calibration_fraction: float | str = "auto"
     patience: int | None = None
     precision: str = "auto"
     channels_last: bool = True
@@ -226,7 +238,7 @@ class TrainingOptions(ParameterGroup):
         """
         check_option("sampling", self.sampling, ("auto", *samplings))
         given = {name: value for name, value in self.get_params().items() if not _is_auto(value)}
-        return TrainingPlan(
+        plan = TrainingPlan(
             max_epochs=max_epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
@@ -234,6 +246,13 @@ class TrainingOptions(ParameterGroup):
             verbose=verbose,
             **{**usual, **given},
         )
+        if plan.validation_fraction and not _is_auto(self.calibration_fraction):
+            raise ValueError(
+                f"calibration_fraction={self.calibration_fraction} has no effect with "
+                f"validation_fraction={plan.validation_fraction}, since the threshold is set on the clips of the validation "
+                "set; leave calibration_fraction at 'auto', or set validation_fraction=0."
+            )
+        return plan
 
 
 def _is_auto(value: Any) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skasd.clips import Recordings
 from skasd.training._data import Batch
 
 
@@ -31,11 +32,15 @@ class PatchStore:
     ----------
     is_mapped : bool
         Whether the frames are memory-mapped from a temporary file, which `close` removes.
+    recordings : Recordings
+        Machines and recordings of the clips, which decide what is held out together. Each clip is a recording of its own
+        unless whoever fills the store sets it.
     """
 
     def __init__(self, n_clips: int, memory_budget: float, *, length: int, step: int) -> None:
         self.n_clips, self.memory_budget, self.length, self.step = n_clips, memory_budget, length, step
         self.is_mapped = False
+        self.recordings = Recordings.alone(n_clips)
         self._folder: tempfile.TemporaryDirectory | None = None
 
     def fill(self, spectrograms: Iterable[np.ndarray | None]) -> None:
@@ -125,6 +130,7 @@ class PatchStore:
         first, last = self._first[clips[0]], self._last[clips[-1]]
         part._frames = self._frames[first:last]
         part._first, part._last = self._first[clips] - first, self._last[clips] - first
+        part.recordings = self.recordings.part(clips)
         part._place()
         return part
 

@@ -24,6 +24,7 @@ from skasd.training._callbacks import (
     WeightAveraging,
 )
 from skasd.training._data import SAMPLINGS, ClipStore, Order, Rows
+from skasd.training._hold_out import held_out_clips
 from skasd.training._memory import reused_memory
 from skasd.training._net import TrainingNet
 from skasd.training._norm_warmup import CompiledNormWarmup, NormWarmup
@@ -45,7 +46,7 @@ class Training:
     history : list of dict
         Number, losses, learning rate and duration in seconds of each epoch.
     held_out : ndarray of shape (n_held_out,)
-        Positions of the clips in the validation set.
+        Positions of the clips that were not trained on: the validation set, or those held out for the threshold.
     interrupted : bool, default=False
         Whether Ctrl-C ended the training before its last epoch.
     """
@@ -102,7 +103,7 @@ def train(
     plan : TrainingPlan
         Hyperparameters of the training.
     seed : int
-        Seeds the order of the clips, the validation set, and the generator passed to the objective.
+        Seeds the order of the clips, the choice of those held out, and the generator passed to the objective.
     order : callable or None, default=None
         Function that draws the rows of an epoch. None uses `sampling` of the plan.
     generator : torch.Generator or None, default=None
@@ -138,7 +139,8 @@ def _trained(
     generator: torch.Generator,
 ) -> Training:
     device, dtype = torch_device(plan.device), next(objective.parameters()).dtype
-    learnt, held_out = _split(label, plan.validation_fraction, seed)
+    held_out = held_out_clips(label, plan, store.recordings, seed)
+    learnt, is_validated = np.setdiff1d(np.arange(len(label)), held_out), plan.validation_fraction > 0
     rows = store.rows_of(learnt)
     if len(rows) < 2:
         what = "patch" if isinstance(store, PatchStore) else "clip"
@@ -147,7 +149,7 @@ def _trained(
             "Give more or longer clips, or hold out fewer."
         )
     clips = store.on(device, dtype, label)
-    learner = Learner(objective, plan.ema_decay, keeps_best=len(held_out) > 0).to(device)
+    learner = Learner(objective, plan.ema_decay, keeps_best=is_validated).to(device)
     if plan.compile:
         _LOG.warning("compile=True: torch compiles the network in the first training steps, which can take minutes.")
         for part in getattr(objective, "compiled_parts", (objective.network,)):
@@ -155,7 +157,7 @@ def _trained(
     sampling = SAMPLINGS[plan.sampling] if order is None else order
     net = _net(learner, plan, seed, device, autocast_dtype(plan.precision, device, dtype), sampling)
     data = Rows(clips, torch.from_numpy(rows)), None
-    if len(held_out):
+    if is_validated:
         mixed = np.random.RandomState(seed).permutation(store.rows_of(held_out))  # so that batches mix the classes
         data = data[0], Rows(clips, torch.from_numpy(mixed))  # type: ignore[assignment]
     with reused_memory(), _drawing_from(generator, objective), interrupt_signals() as seen:
@@ -221,22 +223,6 @@ def _schedule(plan: TrainingPlan) -> CosineSchedule | HalvingSchedule:
         return CosineSchedule(rate, lowest, plan.schedule_start)
     times = 0 if plan.schedule == "constant" else 3
     return HalvingSchedule(rate, "step" if plan.schedule == "halved_steps" else "epoch", times=times)
-
-
-def _split(label: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions to train on and to hold out: the same share of every class is held out, but never all its clips."""
-    rng = np.random.RandomState(seed)
-    held_out = []
-    for value in np.unique(label):
-        rows = rng.permutation(np.flatnonzero(label == value))
-        held_out.append(rows[: min(round(fraction * len(rows)), len(rows) - 1)])
-    out = np.sort(np.concatenate(held_out))
-    if fraction and not len(out):
-        raise ValueError(
-            f"validation_fraction={fraction} holds out none of the {len(label)} clips, since it is applied to each of the "
-            f"{len(held_out)} classes separately; use a larger fraction, or give more clips."
-        )
-    return np.setdiff1d(np.arange(len(label)), out), out
 
 
 def _tell_of_interrupt(net: TrainingNet) -> None:

@@ -44,6 +44,7 @@ def test_every_common_check_passes(case):
         warnings.filterwarnings(
             "ignore", message="y contains labels other than"
         )  # scikit-learn's checks use 0, 1 and 2
+        warnings.filterwarnings("ignore", message=r"\d+ of the \d+ training clips are equal")  # two irises are
         counts = Counter(result["status"] for result in check_estimator(case.new(**small), on_skip=None))
     assert counts["passed"] >= (52 if hasattr(case.detector, "transform") else 46), counts
     assert counts["skipped"] <= 1, counts  # the array API one
@@ -121,10 +122,44 @@ def test_offset_decision_and_prediction_belong_together(case, train):
     decision = fitted.decision_function(train)
     np.testing.assert_array_equal(decision, fitted.score_samples(train) - fitted.offset_)
     np.testing.assert_array_equal(fitted.predict(train), np.where(decision >= 0, 1, -1))
-    is_alarm, is_at_offset = decision < 0, np.isclose(decision, 0, atol=1e-6 * abs(fitted.offset_))
-    assert (
-        is_alarm.mean() <= 0.25 <= (is_alarm | is_at_offset).mean()
-    )  # two clips about one k-means centre score the same
+
+
+@each()
+def test_fit_predict_flags_the_share_of_the_clips_that_it_learns_from(case, machines, train):
+    score = case.new().fit(train).score_samples(train)
+    is_flagged = case.new(contamination=0.25).fit_predict(train) == -1
+    n_tied = (np.isclose(score, np.quantile(score, 0.25), rtol=1e-6)).sum()  # about one k-means centre, for example
+    assert abs(is_flagged.sum() - 10) <= n_tied
+    assert score[is_flagged].max() <= score[~is_flagged].min()
+    among_anomalies = case.new(contamination=0.25).fit_predict(machines.data, machines.target)
+    assert abs((among_anomalies[machines.target == 1] == -1).sum() - 0.25 * (machines.target == 1).sum()) <= n_tied + 1
+
+
+@each()
+def test_the_threshold_is_on_clips_that_were_not_learnt_whatever_is_asked(case, train):
+    offsets = [case.new(contamination=share).fit(train).offset_ for share in (0.1, "auto", 0.3, 0.5)]
+    assert offsets[0] == offsets[1] <= offsets[2] <= offsets[3]
+
+
+@each()
+def test_copies_are_warned_of_and_held_out_together(case, train):
+    twice = pd.concat([train, train], ignore_index=True)
+    with pytest.warns(UserWarning, match="40 of the 80 training clips are equal to others"):
+        fitted = case.new().fit(twice)
+    detector = case.new()
+    scores = detector._fit(check_clips(detector, twice, reset=True, feature=detector.feature))
+    assert scores.n_copies == 40
+    assert scores.n_recordings == len(scores.distinct()) < 41
+    assert not scores.is_learnt
+    assert fitted.offset_ == pytest.approx(-alarm_threshold(scores.distinct(), 0.1, "quantile"))
+
+
+@each()
+def test_clips_of_a_group_are_held_out_together(case, train):
+    windows = train.assign(group=np.arange(len(train)) // 2)
+    detector = case.new()
+    scores = detector._fit(check_clips(detector, windows, reset=True, feature=detector.feature))
+    assert scores.n_recordings * 2 == len(scores.held_out)
 
 
 @each()
@@ -160,6 +195,14 @@ def test_anomalies_given_to_fit_are_left_out(case, machines, train):
 def test_fit_predict_leaves_anomalies_out_too(case, machines):
     fitted = case.new().fit(machines.data, machines.target)
     np.testing.assert_array_equal(case.new().fit_predict(machines.data, machines.target), fitted.predict(machines.data))
+
+
+@each()
+def test_fewer_clips_than_the_threshold_takes_are_warned_of(case, train):
+    with pytest.warns(UserWarning, match="Few normal clips: fit was given 4.*, from which few faults"):
+        case.new().fit(train.iloc[[0, 1, 2, 3, -1, -2, -3, -4]])
+    with pytest.warns(UserWarning, match="a false alarm rate of 0.5 % takes at least 199 normal clips"):
+        case.new(contamination=0.005).fit(train)
 
 
 @each()
@@ -225,6 +268,7 @@ def test_odd_clips_get_finite_scores(case, train):
 
 @each()
 @pytest.mark.filterwarnings("ignore:Number of distinct clusters")  # two components of clips that are all alike
+@pytest.mark.filterwarnings("ignore:9 of the 10 training clips are equal to others", "ignore:7 of the 8 training clips")
 def test_training_on_silence_or_mixed_lengths_works(case):
     silence = case.new().fit(np.zeros((10, 4000)))
     assert np.isfinite(silence.score_samples(np.ones((2, 4000)))).all()

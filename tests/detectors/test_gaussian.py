@@ -41,28 +41,65 @@ def test_one_component_has_one_score():
     np.testing.assert_allclose(component_score(fitted, X), mixture_score(fitted, X), rtol=1e-12)
 
 
-@pytest.mark.parametrize("shape", [(2, 3), (3, 8), (40, 5)])
-def test_left_out_score_equals_leaving_out_each_clip(shape):
-    X = np.random.default_rng(0).standard_normal(shape) + 4
+def scores_without_own_recording(X, reg_covar, recording):
     expected = []
     for clip in range(len(X)):
-        others = np.delete(X, clip, axis=0)
+        others = X[recording != recording[clip]]
         deviation = others - others.mean(axis=0)
-        covariance = deviation.T @ deviation / len(others) + 0.1 * np.eye(shape[1])
+        covariance = deviation.T @ deviation / len(others) + reg_covar * np.eye(X.shape[1])
         distance = X[clip] - others.mean(axis=0)
         log_determinant = np.linalg.slogdet(2 * np.pi * covariance)[1]
         expected.append(0.5 * (log_determinant + distance @ np.linalg.solve(covariance, distance)))
-    np.testing.assert_allclose(left_out_score(X, 0.1), expected, rtol=1e-9)
+    return expected
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (3, 8), (40, 5)])
+def test_left_out_score_equals_leaving_out_each_clip(shape):
+    X, alone = np.random.default_rng(0).standard_normal(shape) + 4, np.arange(shape[0])
+    expected = scores_without_own_recording(X, 0.1, alone)
+    np.testing.assert_allclose(left_out_score(X, 0.1, alone), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "recording", [np.arange(20) // 2, np.r_[np.zeros(15, int), 1, 2, 3, 4, 4], np.r_[0, 0, np.arange(1, 19)]], ids=str
+)
+def test_left_out_score_leaves_out_whole_recordings(recording):
+    X = np.random.default_rng(0).standard_normal((20, 6)) - 3
+    X[1] = X[0]
+    expected = scores_without_own_recording(X, 0.1, recording)
+    np.testing.assert_allclose(left_out_score(X, 0.1, recording), expected, rtol=1e-9)
 
 
 def test_held_out_scores_of_several_components_exceed_those_of_the_fit():
     X = np.random.default_rng(0).standard_normal((40, 6))
     settings = {"n_components": 2, "reg_covar": 0.1, "random_state": np.random.RandomState(0)}
     in_sample = component_score(fit_mixture(X, **settings), X)
-    assert held_out_scores(X, "component", **settings).mean() > in_sample.mean()
+    assert held_out_scores(X, "component", recording=np.arange(40), **settings).mean() > in_sample.mean()
 
 
-def test_held_out_scores_of_very_few_clips_are_finite():
-    settings = {"n_components": 2, "reg_covar": 0.1, "random_state": np.random.RandomState(0)}
-    with pytest.warns(UserWarning, match="3 clips are too few to hold out any with 2 components"):
-        assert np.isfinite(held_out_scores(np.eye(3), "component", **settings)).all()
+def test_copies_do_not_change_held_out_scores_of_several_components_much():
+    X = np.random.default_rng(0).standard_normal((40, 6))
+    means = []
+    for times in (1, 2):
+        settings = {"n_components": 2, "reg_covar": 0.1, "random_state": np.random.RandomState(0)}
+        recording = np.tile(np.arange(40), times)
+        means.append(held_out_scores(np.tile(X, (times, 1)), "component", recording=recording, **settings).mean())
+    assert means[0] == pytest.approx(means[1], rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("X", "recording", "n_components", "message"),
+    [
+        (np.eye(3), np.arange(3), 2, "3 clips are too few to hold out any with n_components=2"),
+        (
+            np.eye(3),
+            np.zeros(3),
+            1,
+            "3 clips of 1 different recordings are too few to hold out any with n_components=1",
+        ),
+    ],
+)
+def test_held_out_scores_of_very_few_clips_are_finite(X, recording, n_components, message):
+    settings = {"n_components": n_components, "reg_covar": 0.1, "random_state": np.random.RandomState(0)}
+    with pytest.warns(UserWarning, match=f"Few normal clips: {message}"):
+        assert np.isfinite(held_out_scores(X, "component", recording=recording, **settings)).all()

@@ -29,7 +29,12 @@ DATA = {
         **PROXIES,
     },
 }
-SMALL = {"network__bottlenecks": ((2, 64, 1, 2), (2, 64, 1, 2)), "learning_rate": 1e-3, "batch_size": 16}
+SMALL = {
+    "network__bottlenecks": ((2, 64, 1, 2), (2, 64, 1, 2)),
+    "learning_rate": 1e-3,
+    "batch_size": 16,
+    "training__calibration_fraction": 0,
+}
 CONTRASTIVE = {**SMALL, "network__segment_length": 32, "training__ema_decay": None}  # 32 frames are a second
 OF_DATA = {
     "toycar": {"max_epochs": 12, "label_columns": ("machine_type", "section")},

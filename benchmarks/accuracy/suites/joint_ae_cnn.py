@@ -8,6 +8,7 @@ from runpy import run_path
 
 from skasd.benchmark import Entry, Suite
 from skasd.detectors import AutoencoderDetector, JointAECNNDetector, TWFRDetector
+from skasd.training import TrainingOptions
 
 shared = run_path(str(Path(__file__).with_name("recordings.py")))
 
@@ -17,6 +18,7 @@ AUTOENCODER = {"toycar": {"max_epochs": 20}, "valve": {"max_epochs": 100}}
 # 14 400 patches of toy cars make a long epoch, 1 860 of valves a short one
 JOINT = {"toycar": {"max_epochs": 1}, "valve": {"max_epochs": 4, "label_columns": ("section", "attributes")}}
 WAYS = {"toycar": ("label", "embedding"), "valve": ("embedding",)}
+ALL_CLIPS = {"training": TrainingOptions(calibration_fraction=0)}  # none are held out for a threshold
 AUTOENCODERS = {
     "squared error": {"score_by": "mse"},
     "Mahalanobis": {"score_by": "mahalanobis"},
@@ -36,7 +38,7 @@ def entries(data):
     for name, settings in AUTOENCODERS.items():
         yield f"autoencoder, {name}", AutoencoderDetector(**AUTOENCODER[data], **settings), ()
     for name, settings in PARTS.items():
-        yield f"joint, {name}", JointAECNNDetector(**JOINT[data], **settings), WAYS[data]
+        yield f"joint, {name}", JointAECNNDetector(**JOINT[data], **settings, **ALL_CLIPS), WAYS[data]
 
 
 suite = Suite(

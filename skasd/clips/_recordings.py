@@ -1,0 +1,112 @@
+"""Recordings of clips: clips that are equal, or parts of one recording, which must not be split when clips are held out."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from skasd.clips._clips import MACHINE_COLUMNS, Clips
+
+_COLUMN = "group"  # of a clip table: the recording that a clip was cut from
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Which clips belong together.
+
+    Parameters
+    ----------
+    number : ndarray of shape (n_clips,), int
+        Recording of each clip. Equal clips have the same number, as do clips with the same name in the column `group`.
+    machine : ndarray of shape (n_clips,), str
+        Machine of each clip, or "".
+    n_copies : int
+        Number of clips that are equal to an earlier clip.
+    """
+
+    number: np.ndarray
+    machine: np.ndarray
+    n_copies: int = 0
+
+    @classmethod
+    def of(cls, clips: Clips, values: np.ndarray, machine: np.ndarray) -> "Recordings":
+        """Recordings of the clips of a fit.
+
+        Parameters
+        ----------
+        clips : Clips
+            The clips.
+        values : ndarray of shape (n_clips, n_values)
+            Numbers computed from each clip; clips with exactly the same numbers are equal.
+        machine : ndarray of shape (n_clips,), str
+            Machine of each clip.
+        """
+        different, twin = np.unique(values, axis=0, return_inverse=True)
+        return cls(_joined(twin.reshape(-1), _named(clips)), machine, len(clips) - len(different))
+
+    @classmethod
+    def of_contents(cls, clips: Clips, machine: np.ndarray) -> "Recordings":
+        """Recordings of clips that nobody has read yet: equal are arrays with the same values and files with the same bytes.
+
+        Parameters
+        ----------
+        clips : Clips
+            The clips.
+        machine : ndarray of shape (n_clips,), str
+            Machine of each clip.
+        """
+        content, _ = pd.factorize(np.array([_digest(item) for item in clips.items], dtype=object))
+        return cls.of(clips, content[:, None], machine)
+
+    @classmethod
+    def alone(cls, n_clips: int) -> "Recordings":
+        """Recordings of clips of one machine of which nothing is known: each is its own."""
+        return cls(np.arange(n_clips), np.full(n_clips, ""))
+
+    def part(self, positions: np.ndarray) -> "Recordings":
+        """Recordings of the clips at these positions."""
+        return Recordings(self.number[positions], self.machine[positions])
+
+
+def _digest(item: Any) -> str:
+    """Hash of an array or of a file; what cannot be read is taken for the only one of its kind."""
+    if isinstance(item, str | os.PathLike):
+        if not Path(item).is_file():
+            return os.fspath(item)
+        with Path(item).open("rb") as file:
+            return hashlib.file_digest(file, "blake2b").hexdigest()
+    array = np.ascontiguousarray(item)
+    if array.dtype.hasobject:
+        return f"object {id(item)}"
+    return f"{array.dtype} {array.shape} {hashlib.blake2b(array.data).hexdigest()}"
+
+
+def _named(clips: Clips) -> np.ndarray:
+    """Number (n_clips,) of the recording that the table names, counted within a machine; clips without a name are alone."""
+    alone = np.arange(len(clips))
+    if clips.table is None or _COLUMN not in clips.table.columns:
+        return alone
+    is_missing = clips.table[_COLUMN].isna().to_numpy() | (clips.table[_COLUMN] == "").to_numpy(dtype=bool)
+    keys = clips.table[_COLUMN].astype(str).to_numpy(dtype=object)
+    columns = [clips.table[name].astype(str).to_numpy(dtype=object) for name in MACHINE_COLUMNS if name in clips.table]
+    number, _ = pd.factorize(pd.MultiIndex.from_arrays([keys, *columns]))
+    return np.where(is_missing, len(clips) + alone, number)
+
+
+def _joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Number (n,) of the connected parts, where items with an equal number in one of both belong together."""
+    n = len(one)
+    _, one = np.unique(one, return_inverse=True)
+    _, other = np.unique(other, return_inverse=True)
+    item, size = np.arange(n), n + int(one.max()) + 1
+    links = coo_array(
+        (np.ones(2 * n, dtype=np.int8), (np.r_[item, item], np.r_[n + one, size + other])),
+        shape=(size + n, size + n),
+    )
+    return connected_components(links, directed=False)[1][:n]
