@@ -121,11 +121,11 @@ class AutoencoderDetector(NetworkDetector):
     computes it, :math:`\min_d \bar r^\top \Sigma_d^{-1} \bar r`, in which residuals of opposite signs cancel over the clip.
 
     Departures from the baselines: the bias of the last layer is initialised with the mean frame, since levels far from 0 dB
-    would otherwise take tens of thousands of steps to learn; the momentum of batch normalisation is 0.1, not 0.01, with a warm-up; the
-    validation set consists of whole clips, not patches, so that it shares no frames with the training set; the epoch with
-    the lowest validation loss is kept; thresholds are computed from scores of clips, while those of 2023 and later are
-    computed from means over 256 patches and are far lower; without target clips the covariance of the source is used, and
-    the pseudo-inverse replaces the inverse of a singular covariance.
+    would otherwise take tens of thousands of steps to learn; the momentum of batch normalisation is 0.1, not 0.01, with a
+    warm-up; the validation set consists of whole clips, not patches, so that it shares no frames with the training set; the
+    epoch with the lowest validation loss is kept; thresholds are computed from scores of clips, while those of 2023 and
+    later are computed from means over 256 patches and are far lower; without target clips the covariance of the source is
+    used, and the pseudo-inverse replaces the inverse of a singular covariance.
 
     References
     ----------
