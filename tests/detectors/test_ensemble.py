@@ -276,8 +276,11 @@ def test_every_clip_is_held_out_once_where_clips_are_few(train):
     assert set.union(*(kept for _, kept in seen)) == set(few.index)
 
 
+@pytest.mark.filterwarnings("ignore:Few normal clips:UserWarning")
 def test_two_clips_set_no_scale_and_the_user_is_told(train):
-    with pytest.warns(UserWarning, match="2 clips, and fewer than 3 of each machine, are too few to standardise"):
+    with pytest.warns(
+        UserWarning, match="2 clips, and fewer than 3 different ones of each machine, are too few to stand"
+    ):
         EnsembleDetector([("level", Level())]).fit(train[:2])
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from skasd._threshold import alarm_threshold
 from skasd.base import BaseDetector
 from skasd.clips import ClipReader
 from skasd.datasets import make_machine_clips
@@ -55,7 +56,7 @@ def test_long_training_clips_score_as_new_ones_do(contamination):
     alarms = detector.predict(mixed) == -1
     assert alarms.sum() <= 5
     if contamination == 0.2:
-        assert detector.offset_ == np.quantile(detector.score_samples(mixed), 0.2)
+        assert detector.offset_ == -alarm_threshold(-detector.score_samples(mixed), 0.2, "quantile")
 
 
 def test_long_files_score_as_their_waveforms(tmp_path):
@@ -95,7 +96,8 @@ def test_another_way_to_score_has_its_own_distribution():
     long = clips.iloc[:2].assign(waveform=[np.tile(clip, 3) for clip in clips.waveform.iloc[:2]])
     detector.set_params(score_with="embedding").score_samples(long)
     usual = detector.score_samples(clips)
-    assert detector._held_out_scores.tolist() == pytest.approx(np.sort(-usual).tolist(), rel=1e-4)
+    assert len(detector._held_out_scores) > 1
+    assert np.abs(detector._held_out_scores[:, None] + usual).min(axis=1).max() < 1e-4 * np.ptp(usual)
 
 
 def test_short_clips_are_warned_about_once_for_each_call():
