@@ -31,6 +31,7 @@ from skasd.scoring._residual_mahalanobis import (
     shrunk_inverse,
 )
 from skasd.training import PatchStore, TrainingOptions, TrainingPlan, evaluated
+from skasd.training._hold_out import held_out_clips
 
 _SCORES = ("mse", "mahalanobis")
 _FLOOR = float(np.finfo(np.float64).eps)  # lower limit of the power in the baselines
@@ -235,7 +236,7 @@ class AutoencoderDetector(NetworkDetector):
                 "normalisation needs at least two. Give more or longer clips."
             )
         domain = is_target.astype(np.int64)
-        training = train_autoencoder(store, domain, dtype, self._plan_for(np.bincount(domain)), seed=self._seed)
+        training = train_autoencoder(store, domain, dtype, self._plan_for(store, domain), seed=self._seed)
         residuals = Residuals(training.objective.network).eval()  # type: ignore[arg-type]
         judged = training.held_out if len(training.held_out) else np.arange(len(domain))
         covariances = np.empty((0, store.n_bands, store.n_bands))
@@ -245,12 +246,14 @@ class AutoencoderDetector(NetworkDetector):
         inverses = np.array([shrunk_inverse(covariance, self.shrinkage) for covariance in covariances])
         return _Machine(residuals, covariances, inverses, training.history, judged)
 
-    def _plan_for(self, counts: np.ndarray) -> TrainingPlan:
-        """The plan for so many clips of each domain; the usual validation set is left out where it is less than one clip."""
-        is_usual = self._group("training").validation_fraction == "auto"
-        if not is_usual or (np.round(self.training_.validation_fraction * counts) >= 1).any():
-            return self.training_
-        return replace(self.training_, validation_fraction=0.0, patience=None)
+    def _plan_for(self, store: PatchStore, domain: np.ndarray) -> TrainingPlan:
+        """The plan for these clips; the usual validation set is left out where it would have no clip."""
+        if self._group("training").validation_fraction == "auto":
+            try:
+                held_out_clips(domain, self.training_, store.recordings, self._seed)
+            except ValueError:
+                return replace(self.training_, validation_fraction=0.0, patience=None)
+        return self.training_
 
     def _covariances(
         self, residuals: nn.Module, store: PatchStore, learnt: np.ndarray, domain: np.ndarray
