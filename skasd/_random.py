@@ -1,9 +1,10 @@
 """Random states that never use NumPy's global generator."""
 
-import numbers
 from typing import Any
 
 import numpy as np
+
+from skasd._parameters import check_seed
 
 
 def local_random_state(random_state: Any) -> np.random.RandomState:
@@ -19,15 +20,10 @@ def local_random_state(random_state: Any) -> np.random.RandomState:
     generator : RandomState
         Generator that is independent of the global one.
     """
-    if isinstance(random_state, np.random.RandomState):
-        return random_state
+    check_seed(random_state)
     if random_state is None:
         return np.random.RandomState(np.random.MT19937(np.random.SeedSequence()))
-    if isinstance(random_state, numbers.Integral) and not isinstance(random_state, bool):
-        return np.random.RandomState(int(random_state))
-    raise TypeError(
-        f"random_state={random_state!r} is a {type(random_state).__name__}; an int, RandomState or None is expected."
-    )
+    return random_state if isinstance(random_state, np.random.RandomState) else np.random.RandomState(int(random_state))
 
 
 def random_seed(random_state: Any) -> int:

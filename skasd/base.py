@@ -10,9 +10,11 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from skasd._parameters import check_number, check_option
+from skasd._constant_scores import warn_of_constant_scores
+from skasd._parameters import check_contamination, check_option, naming
 from skasd._threshold import THRESHOLDS, alarm_threshold
 from skasd.clips import Clips, check_clips
+from skasd.clips._training_clips import file_formats, warn_of_other_formats, warn_of_training_clips
 
 __all__ = ["BaseDetector", "NormalScores", "normals_only"]
 
@@ -88,11 +90,12 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         self : object
             The fitted detector.
         """
-        if self.contamination != "auto":
-            check_number("contamination", self.contamination, low=0, high=0.5, above=True)
+        check_contamination(self.contamination)
         check_option("threshold", self.threshold, THRESHOLDS)
         clips = normals_only(check_clips(self, X, reset=True, feature=self.feature), y)
+        warn_of_training_clips(self, clips)
         self._threshold_rule = self.contamination, self.threshold
+        self._file_formats = file_formats(clips)
         scores = self._fit(clips)
         if scores is None:
             score = self._checked_score(clips)
@@ -102,6 +105,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
                 f"{type(self).__name__}._fit returned a {type(scores).__name__}; NormalScores or None is expected."
             )
         self.offset_ = self._offset(clips, scores)
+        warn_of_constant_scores(scores.held_out)
         return self
 
     def _checked_score(self, clips: Clips) -> np.ndarray:
@@ -157,6 +161,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         """
         check_is_fitted(self)
         clips = check_clips(self, X, reset=False, feature=self.feature)
+        warn_of_other_formats(clips, self._file_formats)
         return -self._checked_score(clips)
 
     @final
@@ -218,8 +223,9 @@ def normals_only(clips: Clips, y: Any) -> Clips:
     """
     if y is None:
         return clips
-    check_consistent_length(clips, y)
-    y = column_or_1d(y)
+    with naming("y"):
+        check_consistent_length(clips, y)
+        y = column_or_1d(y)
     if y.dtype.kind not in "iuf" or np.isnan(y).any():
         raise ValueError(
             f"Unknown label type: y contains {_strange_labels(y)}; use +1 for normal clips and -1 for anomalies."

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import validate_data
 
+from skasd._parameters import naming
 from skasd.clips._clips import Clips
 from skasd.clips._coerce import as_clips, as_numpy, finite_rows, is_clip_table, is_matrix
 from skasd.clips._feature_column import ANY_FEATURE, feature_column
@@ -44,7 +45,8 @@ def check_clips(estimator: Any, X: Any, *, reset: bool, feature: Any = "auto") -
         if not leaves_open:
             _check_kind(estimator, clips, reset)
         return clips
-    X = validate_data(estimator, as_numpy(X), reset=reset, dtype="numeric", ensure_all_finite=False)
+    with naming("X"):
+        X = validate_data(estimator, as_numpy(X), reset=reset, dtype="numeric", ensure_all_finite=False)
     clips = Clips("waveform", finite_rows(X) if reset else X)  # after fit, each clip is checked when it is read
     _remember_kind(estimator, clips, reset)
     return clips

@@ -107,7 +107,10 @@ def _all_numeric(X: pd.DataFrame) -> bool:
 def as_numpy(X: Any) -> Any:
     """Torch tensors, Series and DataFrames as arrays, all else unchanged; tensors are recognised without importing torch."""
     if type(X).__module__.partition(".")[0] == "torch" and hasattr(X, "detach"):
-        return X.detach().cpu().numpy()
+        if X.device.type == "meta":
+            raise TypeError("X holds a tensor on the device 'meta', which has a shape and no values.")
+        X = X.detach().cpu()
+        return (X.float() if str(X.dtype) == "torch.bfloat16" else X).numpy()  # NumPy has no bfloat16
     return X.to_numpy() if isinstance(X, pd.DataFrame | pd.Series | pd.Index) else X
 
 

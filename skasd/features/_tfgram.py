@@ -12,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from torch import nn
 
 from skasd._device import check_device, torch_device
+from skasd._parameters import check_integer, check_n_jobs
 from skasd._random import random_seed
 from skasd.base import normals_only
 from skasd.clips import MACHINE_COLUMNS, Clips
@@ -109,6 +110,8 @@ class TFgramTransformer(ClipTransformer):
             The fitted transformer.
         """
         check_device(self.device)
+        check_n_jobs(self.n_jobs)
+        check_integer("verbose", self.verbose, low=0)
         clips = normals_only(self._check_clips(X, reset=True), y)
         detector = self._checked_detector()
         if detector is None:

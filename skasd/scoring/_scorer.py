@@ -7,7 +7,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skasd._parameters import check_number, checked_names
+from skasd._constant_scores import warn_of_constant_scores
+from skasd._parameters import check_contamination, checked_names, naming
 from skasd._threads import one_blas_thread
 
 _FALSE_ALARM_SHARE = 0.1  # for contamination="auto"
@@ -54,15 +55,17 @@ class BaseScorer(OutlierMixin, BaseEstimator, ABC):
         ValueError
             If a domain is neither ``"source"`` nor ``"target"``, or a parameter is out of range.
         """
-        if self.contamination != "auto":
-            check_number("contamination", self.contamination, low=0, high=0.5, above=True)
-        X = validate_data(self, X, dtype=[np.float64, np.float32])
+        check_contamination(self.contamination)
+        with naming("X"):
+            X = validate_data(self, X, dtype=[np.float64, np.float32])
         self._dtype = X.dtype
         is_target = _is_target(X, domain)
         share = _FALSE_ALARM_SHARE if isinstance(self.contamination, str) else self.contamination
         with one_blas_thread():
             self._fit(X, is_target)
-            self.offset_ = float(np.quantile(-self._anomaly_score(X), share))
+            score = -_checked(np.asarray(self._anomaly_score(X), dtype=np.float64))
+        self.offset_ = float(np.quantile(score, share))
+        warn_of_constant_scores(score)
         return self
 
     @final
@@ -80,9 +83,10 @@ class BaseScorer(OutlierMixin, BaseEstimator, ABC):
             Negative anomaly scores; high is normal.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=self._dtype, reset=False)
+        with naming("X"):
+            X = validate_data(self, X, dtype=self._dtype, reset=False)
         with one_blas_thread():
-            return -np.asarray(self._anomaly_score(X), dtype=np.float64)
+            return -_checked(np.asarray(self._anomaly_score(X), dtype=np.float64))
 
     @final
     def decision_function(self, X: Any) -> np.ndarray:
@@ -115,6 +119,17 @@ class BaseScorer(OutlierMixin, BaseEstimator, ABC):
             +1 for normal clips, -1 for anomalies.
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
+
+
+def _checked(score: np.ndarray) -> np.ndarray:
+    """The score, after a look for numbers that overflowed on the way."""
+    if not np.isfinite(score).all():
+        clip = int(np.argmin(np.isfinite(score)))
+        raise ValueError(
+            f"The score of row {clip} of X is {score[clip]}: its values, or those of the training clips, are too large, or a "
+            "parameter of the scorer is too extreme."
+        )
+    return score
 
 
 def _is_target(X: np.ndarray, domain: Any) -> np.ndarray:
