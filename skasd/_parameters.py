@@ -1,6 +1,7 @@
 """Validation of constructor parameters; error messages say what was given and what is expected."""
 
 import numbers
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -165,6 +166,6 @@ def naming(name: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
-        if name in str(error):
+        if re.search(rf"\b{re.escape(name)}\b", str(error)):
             raise
         raise type(error)(f"{name}: {error}") from error

@@ -126,6 +126,8 @@ def clip_length(clip: Any, sample_rate: int) -> int | None:
     """
     if not isinstance(clip, str | os.PathLike):
         return np.shape(clip)[-1] if np.ndim(clip) in (1, 2) else None
+    if not os.path.isfile(clip):  # noqa: PTH113 (a Path takes longer); opening a named pipe would wait for ever
+        return None
     try:
         header = soundfile.info(os.fspath(clip))
     except (soundfile.LibsndfileError, TypeError, OSError):

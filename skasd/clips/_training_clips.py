@@ -107,7 +107,7 @@ def _looks_like(cells: pd.Series, other: str, name: str) -> bool:
     """Whether a column of another name seems to be the column `name`: similar by name, and with values that repeat."""
     if re.sub(r"[\W_]+", "", other).lower() not in _LOOK_ALIKES[name] or not isinstance(cells, pd.Series):
         return False
-    return 1 < cells.astype(str).nunique() <= len(cells) / 2  # else it names one machine, or the clips
+    return 1 < cells.map(str).nunique() <= len(cells) / 2  # else it names one machine, or the clips
 
 
 def _warn_of_idle_frontend(clips: Clips) -> None:
@@ -141,8 +141,8 @@ def _first_of_machines(clips: Clips) -> list[np.ndarray]:
     columns = [] if clips.table is None else [name for name in MACHINE_COLUMNS if name in clips.table.columns]
     machine = np.zeros(len(clips), dtype=int)
     if columns:
-        names = clips.table[columns].astype(str)  # type: ignore[index]
-        machine = names.groupby(columns, sort=False).ngroup().to_numpy()
+        names = clips.table[columns].map(str)  # type: ignore[index]
+        machine = names.groupby(columns, sort=False, dropna=False).ngroup().to_numpy()
     return [np.flatnonzero(machine == name)[:_CLIPS_LOOKED_AT] for name in np.unique(machine)[:_MACHINES_LOOKED_AT]]
 
 

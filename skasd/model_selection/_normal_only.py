@@ -184,7 +184,7 @@ def _check_enough_normals(
         if n_normal < n_splits:
             what = "groups of normal clips" if grouped else "normal clips"
             raise ValueError(
-                f"{name} has {n_normal} {what} for n_splits={n_splits}; every fold must test at least one. Use fewer "
+                f"{name} has {n_normal} {what} (y == 1) for n_splits={n_splits}; every fold must test at least one. Use fewer "
                 "splits, or stratify_by=() if folds may lack it."
             )
 

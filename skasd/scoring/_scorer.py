@@ -13,6 +13,7 @@ from skasd._threads import one_blas_thread
 
 _FALSE_ALARM_SHARE = 0.1  # for contamination="auto"
 _DOMAINS = ("source", "target")
+_FEW = 10  # up to this many different embeddings may have equal scores because they lie symmetrically
 
 
 class BaseScorer(OutlierMixin, BaseEstimator, ABC):
@@ -65,7 +66,7 @@ class BaseScorer(OutlierMixin, BaseEstimator, ABC):
             self._fit(X, is_target)
             score = -_checked(np.asarray(self._anomaly_score(X), dtype=np.float64))
         self.offset_ = float(np.quantile(score, share))
-        warn_of_constant_scores(score)
+        warn_of_constant_scores(score, fewest=_FEW if np.ptp(X, axis=0).any() else 2)
         return self
 
     @final

@@ -75,7 +75,7 @@ def _unnamed(message, parameter, value):
 def _strange(result, warned):
     if not isinstance(result, np.ndarray | float | list):
         return None
-    if isinstance(result, list) and not all(isinstance(part, int | float | np.number | np.ndarray) for part in result):
+    if isinstance(result, list) and not (result and all(isinstance(part, int | float | np.number | np.ndarray) for part in result)):
         return None
     values = np.concatenate([np.ravel(part) for part in result]) if isinstance(result, list) else np.ravel(result)
     if not np.isfinite(values).all():

@@ -37,8 +37,8 @@ def of_X(X, folder):
 
 def _tables(X, folder):
     wave = [cell.astype(np.float64) for cell in X["waveform"]]
-    cells = [None, np.nan, "a", 3, np.zeros(0), np.zeros((2, 0)), np.zeros((2, 2, 2)), np.full(50, np.nan), wave[0] * 1e300,
-             np.array(["a"] * 50), {"a": 1}, np.zeros(2000), torch.zeros(50, device="meta"), 1e29 * wave[0]]  # fmt: skip
+    cells = [None, np.nan, "a", 3, np.zeros(0), np.zeros((2, 0)), np.zeros((2, 2, 2)), np.full(50, np.nan), 
+             np.array(["a"] * 50), {"a": 1}, np.zeros(2000), torch.zeros(50, device="meta")]  # fmt: skip
     one_bad = [X.assign(waveform=[cell, *wave[1:]]) for cell in cells]
     files = [folder / name for name in ("missing.wav", "text.wav", "empty.wav", ".")]
     paths = [X.drop(columns="waveform").assign(path=[str(file)] * len(X)) for file in files]
