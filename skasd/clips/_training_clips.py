@@ -22,6 +22,7 @@ _LOOK_ALIKES = {  # names without case, spaces and signs
     "section": {"section", "sections", "sectionid", "id", "machineid", "deviceid", "unit", "unitid", "serialnumber"},
 }
 _LOSSY = {".aac", ".m4a", ".mp2", ".mp3", ".mp4", ".oga", ".ogg", ".opus", ".wma"}
+_WAVEFORM_BRANCHES = {"tgram", "tfgram"}  # of a network, for which the front end says how waveforms are read
 _MACHINES_LOOKED_AT, _CLIPS_LOOKED_AT = 16, 3
 
 
@@ -40,7 +41,8 @@ def warn_of_training_clips(estimator: Any, clips: Clips) -> None:
     columns = parameters.get("group_columns", parameters.get("label_columns", MACHINE_COLUMNS))
     if clips.table is not None:
         _warn_of_other_names(clips.table, columns if isinstance(columns, list | tuple) else ())
-        if frontend is not None and parameters.get("feature") == "auto":
+        reads_waveforms = not _WAVEFORM_BRANCHES.isdisjoint(parameters.get("branches") or ())
+        if frontend is not None and parameters.get("feature") == "auto" and not reads_waveforms:
             _warn_of_idle_frontend(clips)
     _warn_of_dead_clips(clips, getattr(frontend, "channel", 0))
 

@@ -271,7 +271,9 @@ class LogMelTransformer(ClipTransformer):
             check_number(name, getattr(self, name), low=0, above=True)
         for name in ("top_db", "duration"):
             if getattr(self, name) is not None:
-                check_number(name, getattr(self, name), low=0, high=_LONGEST if name == "duration" else np.inf, above=True)
+                check_number(
+                    name, getattr(self, name), low=0, high=_LONGEST if name == "duration" else np.inf, above=True
+                )
         check_option("norm", self.norm, ("slaney", None))
         check_option("mel_scale", self.mel_scale, ("slaney", "htk"))
         check_option("pad_mode", self.pad_mode, PAD_MODES)

@@ -89,7 +89,10 @@ def _estimator(kind, call, right=None, **usual):
 
 
 def _function(function, name=None, skip=(), **right):
-    names = [name for name in function.__code__.co_varnames[: function.__code__.co_argcount + function.__code__.co_kwonlyargcount]]
+    names = [
+        name
+        for name in function.__code__.co_varnames[: function.__code__.co_argcount + function.__code__.co_kwonlyargcount]
+    ]
     tried = tuple(each for each in names if each not in {*NOT_TRIED, *skip})
     return Entry(name or function.__name__, function, right, tried)
 
@@ -168,25 +171,56 @@ def all_entries(folder):
         _estimator(features.TWFRTransformer, _fit_transform, {"X": spectrograms()}, n_jobs=1),
         *[
             _estimator(kind, score, is_scored)
-            for kind in (scoring.GMMScorer, scoring.KMeansScorer, scoring.KNNScorer, scoring.LocalDensityScorer,
-                         scoring.MahalanobisScorer)
+            for kind in (
+                scoring.GMMScorer,
+                scoring.KMeansScorer,
+                scoring.KNNScorer,
+                scoring.LocalDensityScorer,
+                scoring.MahalanobisScorer,
+            )
         ],  # fmt: skip
-        _estimator(clustering.StatisticalClusterer, lambda clusterer, X: list(clusterer.fit_predict(X)), {"X": embeddings()}),
+        _estimator(
+            clustering.StatisticalClusterer, lambda clusterer, X: list(clusterer.fit_predict(X)), {"X": embeddings()}
+        ),
         _estimator(augmentations.SpectrumAugmentation, _augmented, {"X": spectrograms()}),
         _estimator(model_selection.NormalOnlySplit, _split, split, n_splits=2),
         _estimator(model_selection.ProxyAnomalySplit, _split, split, n_splits=2),
-        _estimator(model_selection.DCASESplit, _split, {"X": table.assign(split=["train"] * 3 + ["test"] * 3), "y": scored["y_true"]}),
-        Entry("make_proxy_anomalies", _proxies, {"X": train, "kind": "clicks", "random_state": 0},
-              ("X", "kind", "severity", "sample_rate", "channel", "random_state")),
-        Entry("ProxyAnomalyScorer", _proxy_scorer, {"kinds": ("clicks",), "X": test, "y": [1] * len(test)},
-              ("kinds", "X", "metric", "severity", "sample_rate", "channel", "random_state")),
+        _estimator(
+            model_selection.DCASESplit,
+            _split,
+            {"X": table.assign(split=["train"] * 3 + ["test"] * 3), "y": scored["y_true"]},
+        ),
+        Entry(
+            "make_proxy_anomalies",
+            _proxies,
+            {"X": train, "kind": "clicks", "random_state": 0},
+            ("X", "kind", "severity", "sample_rate", "channel", "random_state"),
+        ),
+        Entry(
+            "ProxyAnomalyScorer",
+            _proxy_scorer,
+            {"kinds": ("clicks",), "X": test, "y": [1] * len(test)},
+            ("kinds", "X", "metric", "severity", "sample_rate", "channel", "random_state"),
+        ),
         *[_function(function, **SCORE_DATA) for function in (metrics.auc_score, metrics.partial_auc_score)],
-        *[_function(function, y_true=SCORE_DATA["y_true"], y_pred=[1, 1, -1, -1, -1, 1, 1]) for function in (metrics.decision_scores, metrics.decision_table)],
+        *[
+            _function(function, y_true=SCORE_DATA["y_true"], y_pred=[1, 1, -1, -1, -1, 1, 1])
+            for function in (metrics.decision_scores, metrics.decision_table)
+        ],
         _function(metrics.aggregate_score, **scored),
         _function(metrics.score_table, **scored),
-        *[_function(function, year=2020, **scored) for function in (metrics.official_score, metrics.official_table, metrics.summary_table)],
+        *[
+            _function(function, year=2020, **scored)
+            for function in (metrics.official_score, metrics.official_table, metrics.summary_table)
+        ],
         _function(metrics.bootstrap_interval, metric=metrics.auc_score, n_resamples=5, **plain),
-        _function(metrics.paired_bootstrap, metric=metrics.auc_score, n_resamples=5, other_score_samples=SCORE_DATA["score_samples"][::-1], **plain),
+        _function(
+            metrics.paired_bootstrap,
+            metric=metrics.auc_score,
+            n_resamples=5,
+            other_score_samples=SCORE_DATA["score_samples"][::-1],
+            **plain,
+        ),
         _function(metrics.make_clip_scorer),
         _function(metrics.official_scorer, year=2021),
         *[_function(function, values=[0.4, 0.7]) for function in (metrics.arithmetic_mean, metrics.harmonic_mean)],
@@ -197,7 +231,11 @@ def all_entries(folder):
         _function(datasets.load_dcase, root=folder / "dcase", year=2021),
         _function(datasets.parse_attributes, text="a_b", year=2021),
         _function(datasets.parse_clip_name, path="a.wav", year=2021),
-        Entry("Suite", _suite, {"name": "a", "data": {"s": {"kind": "synthetic"}}, "detectors": {"t": benchmark.Entry(both[0][1])}},
-              ("name", "data", "detectors", "seeds")),
+        Entry(
+            "Suite",
+            _suite,
+            {"name": "a", "data": {"s": {"kind": "synthetic"}}, "detectors": {"t": benchmark.Entry(both[0][1])}},
+            ("name", "data", "detectors", "seeds"),
+        ),
         _function(benchmark.read_suite, source=str(folder / "suite.toml")),
     ]

@@ -49,7 +49,11 @@ def breach(entry, parameter, value):
         except (ValueError, TypeError) as error:
             return _unnamed(str(error), parameter, value)
         except (OSError, KeyError) as error:
-            return _unnamed(str(error), parameter, value) if isinstance(error, FileNotFoundError | NotADirectoryError) else _shown(error)
+            return (
+                _unnamed(str(error), parameter, value)
+                if isinstance(error, FileNotFoundError | NotADirectoryError)
+                else _shown(error)
+            )
         except Stuck:
             return f"takes more than {SECONDS} seconds"
         except Exception as error:  # noqa: BLE001
@@ -75,7 +79,9 @@ def _unnamed(message, parameter, value):
 def _strange(result, warned):
     if not isinstance(result, np.ndarray | float | list):
         return None
-    if isinstance(result, list) and not (result and all(isinstance(part, int | float | np.number | np.ndarray) for part in result)):
+    if isinstance(result, list) and not (
+        result and all(isinstance(part, int | float | np.number | np.ndarray) for part in result)
+    ):
         return None
     values = np.concatenate([np.ravel(part) for part in result]) if isinstance(result, list) else np.ravel(result)
     if not np.isfinite(values).all():

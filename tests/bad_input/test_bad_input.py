@@ -56,7 +56,9 @@ def values_of(entry, parameter, folder):
         n_clips = len(entry.right["y_true"]) if "y_true" in entry.right else len(entry.right.get("y", clips()[0]))
         return values.of_y(n_clips)
     if parameter == "n_jobs":  # processes take seconds to start
-        return [value for value in values.PARAMETERS if value is not None and not (isinstance(value, int) and value > 1)]
+        return [
+            value for value in values.PARAMETERS if value is not None and not (isinstance(value, int) and value > 1)
+        ]
     return values.PARAMETERS
 
 

@@ -45,8 +45,21 @@ def _tables(X, folder):
     columns = ("machine_type", "section", "domain", "attributes")
     values = (None, np.nan, 3, b"a", [1], {"a": 1}, object())
     metadata = [X.assign(**{name: [value] + list(X[name])[1:]}) for name in columns for value in values]
-    alike = [X.assign(waveform=[wave[0]] * len(X)), X.assign(waveform=[0 * wave[0]] * len(X)), X.assign(waveform=[wave[0] * 1e64] * len(X))]
-    return [*one_bad, *paths, *metadata, *alike, X.iloc[:0], X.iloc[:1], X.drop(columns="waveform"), pd.concat([X, X["section"]], axis=1)]
+    alike = [
+        X.assign(waveform=[wave[0]] * len(X)),
+        X.assign(waveform=[0 * wave[0]] * len(X)),
+        X.assign(waveform=[wave[0] * 1e64] * len(X)),
+    ]
+    return [
+        *one_bad,
+        *paths,
+        *metadata,
+        *alike,
+        X.iloc[:0],
+        X.iloc[:1],
+        X.drop(columns="waveform"),
+        pd.concat([X, X["section"]], axis=1),
+    ]
 
 
 def of_y(n_clips):

@@ -38,7 +38,9 @@ def test_lengths_that_differ_are_refused(clips):
 
 def test_too_few_normal_clips_of_a_section_name_it(clips):
     X, y = clips
-    with pytest.raises(ValueError, match=r"machine_type 'fan', section '00' has 11 normal clips \(y == 1\) for n_splits=12"):
+    with pytest.raises(
+        ValueError, match=r"machine_type 'fan', section '00' has 11 normal clips \(y == 1\) for n_splits=12"
+    ):
         next(NormalOnlySplit(12).split(X, y))
 
 
