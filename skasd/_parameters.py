@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-
 _LARGEST = 2**31 - 1  # counts beyond it do not fit into an index, and stand for a mistake
-_LARGEST_SEED = 2**32 - 1
 
 
 def check_integer(name: str, value: Any, *, low: float, other: str = "") -> None:
@@ -32,6 +30,7 @@ def check_integer(name: str, value: Any, *, low: float, other: str = "") -> None
     )
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name}={value!r} is a {type(value).__name__}; {expected}")
+    value = int(value)
     if value < low:
         raise ValueError(f"{name}={value!r} is too small; {expected}")
     if abs(value) > _LARGEST:
@@ -132,18 +131,6 @@ def check_n_jobs(n_jobs: Any) -> None:
         check_integer("n_jobs", n_jobs, low=-np.inf, other="None")
         if n_jobs == 0:
             raise ValueError("n_jobs=0 means no thread at all; give a number of threads, or -1 for all cores.")
-
-
-def check_seed(random_state: Any) -> None:
-    """Raise unless `random_state` is an integer that seeds a generator, a RandomState or None."""
-    if random_state is None or isinstance(random_state, np.random.RandomState):
-        return
-    if isinstance(random_state, bool | np.bool_) or not isinstance(random_state, numbers.Integral):
-        raise TypeError(
-            f"random_state={random_state!r} is a {type(random_state).__name__}; an int, RandomState or None is expected."
-        )
-    if not 0 <= random_state <= _LARGEST_SEED:
-        raise ValueError(f"random_state={random_state!r} is out of range; 0 to {_LARGEST_SEED} seed a generator.")
 
 
 def check_contamination(contamination: Any) -> None:

@@ -1,10 +1,23 @@
 """Random states that never use NumPy's global generator."""
 
+import numbers
 from typing import Any
 
 import numpy as np
 
-from skasd._parameters import check_seed
+_LARGEST_SEED = 2**32 - 1
+
+
+def check_seed(random_state: Any) -> None:
+    """Raise unless `random_state` is an integer that seeds a generator, a RandomState or None."""
+    if random_state is None or isinstance(random_state, np.random.RandomState):
+        return
+    if isinstance(random_state, bool | np.bool_) or not isinstance(random_state, numbers.Integral):
+        raise TypeError(
+            f"random_state={random_state!r} is a {type(random_state).__name__}; an int, RandomState or None is expected."
+        )
+    if not 0 <= int(random_state) <= _LARGEST_SEED:
+        raise ValueError(f"random_state={random_state!r} is out of range; 0 to {_LARGEST_SEED} seed a generator.")
 
 
 def local_random_state(random_state: Any) -> np.random.RandomState:

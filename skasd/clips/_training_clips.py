@@ -96,7 +96,7 @@ def _warn_of_other_names(table: pd.DataFrame, columns: Sequence[Any]) -> None:
             stacklevel=4,
         )
     for name in set(missing) - set(in_index):
-        for other in table.columns.difference(columns, sort=False):
+        for other in table.columns.difference(list(columns), sort=False):
             if _looks_like(table[other], str(other), name):
                 warnings.warn(
                     f"The clip table has no column {name!r}, so it does not tell machines apart, but a column {other!r}. If "

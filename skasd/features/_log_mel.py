@@ -68,8 +68,8 @@ class LogMelTransformer(ClipTransformer):
     channel : int or "mean", default=0
         Channel to use of multichannel clips; ``"mean"`` averages them.
     duration : float or None, default=None
-        Length in seconds, at most 100000. Longer clips are cut at the end, shorter ones extended according to `short_clips`; None keeps
-        all lengths.
+        Length in seconds, at most 100000. Longer clips are cut at the end, shorter ones extended according to
+        `short_clips`; None keeps all lengths.
     short_clips : {"zero", "tile"}, default="zero"
         How clips shorter than `duration` are extended: with zeros or by repetition.
     resample : bool, default=True
@@ -313,8 +313,8 @@ def warn_of_empty_bands(definition: MelDefinition) -> None:
     if len(empty):
         warnings.warn(
             f"{len(empty)} of n_mels={definition.n_mels} mel bands, such as band {empty[0]} at "
-            f"{definition.centers()[empty[0]]:.0f} Hz, are empty: with n_fft={definition.n_fft} the FFT has a frequency every "
-            f"{definition.sample_rate / definition.n_fft:.1f} Hz, and none falls into their filters. They are constant in "
+            f"{definition.centers()[empty[0]]:.0f} Hz, are empty: with n_fft={definition.n_fft} the FFT has a frequency "
+            f"every {definition.sample_rate / definition.n_fft:.1f} Hz, and none falls into their filters. They are constant in "
             "every clip; use a larger n_fft or fewer n_mels.",
             stacklevel=5,
         )

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
 
-from skasd._parameters import check_columns, check_integer, check_option, check_seed
-from skasd._random import local_random_state
+from skasd._parameters import check_columns, check_integer, check_option
+from skasd._random import check_seed, local_random_state
 from skasd.model_selection._folds import folds_of_clips, folds_of_groups
 from skasd.model_selection._truth import ANOMALY, NORMAL, UNKNOWN, check_anomalies, check_split_labels
 
@@ -184,8 +184,8 @@ def _check_enough_normals(
         if n_normal < n_splits:
             what = "groups of normal clips" if grouped else "normal clips"
             raise ValueError(
-                f"{name} has {n_normal} {what} (y == 1) for n_splits={n_splits}; every fold must test at least one. Use fewer "
-                "splits, or stratify_by=() if folds may lack it."
+                f"{name} has {n_normal} {what} (y == 1) for n_splits={n_splits}; every fold must test at least one. Use "
+                "fewer splits, or stratify_by=() if folds may lack it."
             )
 
 

@@ -127,8 +127,8 @@ def _checked(score: np.ndarray) -> np.ndarray:
     if not np.isfinite(score).all():
         clip = int(np.argmin(np.isfinite(score)))
         raise ValueError(
-            f"The score of row {clip} of X is {score[clip]}: its values, or those of the training clips, are too large, or a "
-            "parameter of the scorer is too extreme."
+            f"The score of row {clip} of X is {score[clip]}: its values, or those of the training clips, are too large, or "
+            "a parameter of the scorer is too extreme."
         )
     return score
 

@@ -8,7 +8,6 @@ from sklearn.neighbors import NearestNeighbors
 
 from skasd._parameters import check_integer, check_number
 
-
 _LARGEST_RATIO = 100
 
 

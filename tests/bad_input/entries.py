@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.base import clone
 
 from skasd import augmentations, benchmark, clustering, datasets, detectors, features, metrics, model_selection, scoring
@@ -89,10 +88,8 @@ def _estimator(kind, call, right=None, **usual):
 
 
 def _function(function, name=None, skip=(), **right):
-    names = [
-        name
-        for name in function.__code__.co_varnames[: function.__code__.co_argcount + function.__code__.co_kwonlyargcount]
-    ]
+    code = function.__code__
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     tried = tuple(each for each in names if each not in {*NOT_TRIED, *skip})
     return Entry(name or function.__name__, function, right, tried)
 
@@ -108,8 +105,8 @@ def _split(splitter, X, y):
 
 def _augmented(augmentation, X):
     """What an augmentation makes of a batch of spectrograms."""
-    from skasd.inputs._augmentation import check_augmentation, prepared
     from skasd.features._frontend import frontend_of
+    from skasd.inputs._augmentation import check_augmentation, prepared
 
     check_augmentation(augmentation)
     augmenter = prepared(augmentation, iter(X), np.arange(len(X)) % 2, frontend_of(FRONT_END, FRONT_END))
@@ -138,8 +135,10 @@ def all_entries(folder):
     table = test.head(6).assign(split="test")
     scored = {"y_true": [1, 1, -1, -1, 1, -1], "score_samples": [0.3, 0.1, 0.9, -0.2, 0.05, 0.7], "table": table}
     plain = {"table": None, **SCORE_DATA}
-    both = [("mean", detectors.TWFRDetector(1.0, frontend=FRONT_END, n_jobs=1)),
-            ("loud", detectors.TWFRDetector(0.5, frontend=FRONT_END, n_jobs=1))]  # fmt: skip
+    both = [
+        ("mean", detectors.TWFRDetector(1.0, frontend=FRONT_END, n_jobs=1)),
+        ("loud", detectors.TWFRDetector(0.5, frontend=FRONT_END, n_jobs=1)),
+    ]
     is_scored = {"X": embeddings(), "domain": ["source"] * 16 + ["target"] * 4}
 
     def score(scorer, X, domain):
@@ -178,7 +177,7 @@ def all_entries(folder):
                 scoring.LocalDensityScorer,
                 scoring.MahalanobisScorer,
             )
-        ],  # fmt: skip
+        ],
         _estimator(
             clustering.StatisticalClusterer, lambda clusterer, X: list(clusterer.fit_predict(X)), {"X": embeddings()}
         ),

@@ -12,9 +12,17 @@ import numpy as np
 
 SECONDS = 20  # the slowest case takes less than one on an idle core
 _OF_X = r"\bX\b|[Cc]lip|[Cc]olumn|[Ff]eature|DataFrame|array with 0|sparse|normal|sample|embedding"
-_WORDS = {"X": _OF_X, "y": r"\by\b|[Ll]abel", "y_true": r"y_true|[Ll]abel|\by\b", "table": r"table|[Cc]olumn", "domain": "domain",
-          "frontend": "front ?end", "stratify_by": "stratify_by|column", "group_columns": "group_columns|column",
-          "label_columns": "label_columns|column"}  # fmt: skip
+_WORDS = {
+    "X": _OF_X,
+    "y": r"\by\b|[Ll]abel",
+    "y_true": r"y_true|[Ll]abel|\by\b",
+    "table": r"table|[Cc]olumn",
+    "domain": "domain",
+    "frontend": "front ?end",
+    "stratify_by": "stratify_by|column",
+    "group_columns": "group_columns|column",
+    "label_columns": "label_columns|column",
+}
 
 
 class Stuck(BaseException):
@@ -56,7 +64,7 @@ def breach(entry, parameter, value):
             )
         except Stuck:
             return f"takes more than {SECONDS} seconds"
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             return _shown(error)
     return _strange(result, " ".join(str(warning.message) for warning in given))
 

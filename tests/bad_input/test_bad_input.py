@@ -51,7 +51,7 @@ def folder(tmp_path_factory):
 def values_of(entry, parameter, folder):
     """The bad values that a parameter is tried with."""
     if parameter == "X":
-        return values.of_X(entry.right.get("X", clips()[0]), folder)
+        return values.clips_like(entry.right.get("X", clips()[0]), folder)
     if parameter in ("y", "y_true", "y_pred"):
         n_clips = len(entry.right["y_true"]) if "y_true" in entry.right else len(entry.right.get("y", clips()[0]))
         return values.of_y(n_clips)

@@ -46,7 +46,7 @@ def test_usual_clips_are_not_warned_about(table, tmp_path):
 @pytest.mark.parametrize("level", [0.0, 0.25])
 def test_a_dead_channel_is_warned_about(level):
     stereo = pd.DataFrame({"waveform": [np.stack([np.full(2000, level), wave]) for wave in waves()]})
-    with pytest.warns(UserWarning) as given:
+    with pytest.warns(UserWarning, match="onstant") as given:
         detector().fit(stereo)
     dead, constant = sorted(str(warning.message) for warning in given)[::-1]
     assert "single constant value in channel 0, as of a dead channel: clip 0 (index 0 of the table), clip 1" in dead
