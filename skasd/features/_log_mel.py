@@ -314,8 +314,8 @@ def warn_of_empty_bands(definition: MelDefinition) -> None:
         warnings.warn(
             f"{len(empty)} of n_mels={definition.n_mels} mel bands, such as band {empty[0]} at "
             f"{definition.centers()[empty[0]]:.0f} Hz, are empty: with n_fft={definition.n_fft} the FFT has a frequency "
-            f"every {definition.sample_rate / definition.n_fft:.1f} Hz, and none falls into their filters. They are constant in "
-            "every clip; use a larger n_fft or fewer n_mels.",
+            f"every {definition.sample_rate / definition.n_fft:.1f} Hz, and none falls into their filters. They are "
+            "constant in every clip; use a larger n_fft or fewer n_mels.",
             stacklevel=5,
         )
 
