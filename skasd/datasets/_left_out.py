@@ -32,8 +32,8 @@ def warn_of_unlabelled_folders(names: Sequence[str], targets: Sequence[int], spl
         more = f" and {len(unlabelled) - 1} more folders" if len(unlabelled) > 1 else ""
         warnings.warn(
             f"The {count} clip(s) in the folder {folder!r}{more} have no label, unlike those in {min(labelled)!r}, so "
-            "a training on the normal clips leaves them out. Move them below a folder named normal or anomaly, or pass labels= as a "
-            "function or a csv file.",
+            "a training on the normal clips leaves them out. Move them below a folder named normal or anomaly, "
+            "or pass labels= as a function or a csv file.",
             stacklevel=3,
         )
 
