@@ -5,6 +5,7 @@ defined here, so they differ by rounding only.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -124,6 +125,16 @@ class MelDefinition:
             mel_scale=self.mel_scale,
         )
 
+    def empty_bands(self) -> np.ndarray:
+        """Bands without any frequency of the FFT, whose value is `amin` in every clip.
+
+        Returns
+        -------
+        bands : ndarray of shape (n_empty,), int
+            Numbers of the bands, counted from 0.
+        """
+        return _empty_bands(self)
+
     def centers(self) -> np.ndarray:
         """Centre frequencies of the filters.
 
@@ -161,6 +172,11 @@ class MelDefinition:
             before, after = waveform[self.margin : 0 : -1], waveform[-2 : -self.margin - 2 : -1]
             return np.concatenate([before, waveform, after])
         return np.pad(waveform, self.margin, mode=PAD_MODES[self.pad_mode])  # type: ignore[call-overload]
+
+
+@lru_cache(maxsize=64)
+def _empty_bands(definition: MelDefinition) -> np.ndarray:
+    return np.flatnonzero(~definition.filterbank().any(axis=1))
 
 
 def hz_to_mel(frequency: np.ndarray | float, mel_scale: str) -> np.ndarray:

@@ -1,14 +1,18 @@
 """Validation of constructor parameters; error messages say what was given and what is expected."""
 
 import numbers
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+_LARGEST = 2**31 - 1  # counts beyond it do not fit into an index, and stand for a mistake
+
 
 def check_integer(name: str, value: Any, *, low: float, other: str = "") -> None:
-    """Raise unless `value` is an integer of at least `low`.
+    """Raise unless `value` is an integer of at least `low` and of no more than 31 bits.
 
     Parameters
     ----------
@@ -26,8 +30,11 @@ def check_integer(name: str, value: Any, *, low: float, other: str = "") -> None
     )
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name}={value!r} is a {type(value).__name__}; {expected}")
+    value = int(value)
     if value < low:
         raise ValueError(f"{name}={value!r} is too small; {expected}")
+    if abs(value) > _LARGEST:
+        raise ValueError(f"{name}={value!r} is too large; at most {_LARGEST} is possible.")
 
 
 def check_number(name: str, value: Any, *, low: float = -np.inf, high: float = np.inf, above: bool = False) -> None:
@@ -86,7 +93,8 @@ def checked_names(name: str, values: Any, n_clips: int) -> np.ndarray:
     names : ndarray of shape (n_clips,), str
         The names as an array.
     """
-    names = np.asarray(values, dtype=object)
+    with naming(name):
+        names = np.asarray(values, dtype=object)
     if names.ndim != 1:
         raise TypeError(f"{name}={values!r}; a sequence of {n_clips} names is expected, one per clip.")
     if len(names) != n_clips:
@@ -97,10 +105,57 @@ def checked_names(name: str, values: Any, n_clips: int) -> np.ndarray:
     return names.astype(str)
 
 
+def check_columns(name: str, columns: Any, other: str = "") -> None:
+    """Raise unless the parameter `name` is a list or tuple of column names.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter, for the message.
+    columns : object
+        Value to check.
+    other : str, default=""
+        Other values that the caller accepts, for the message.
+    """
+    expected = f"a tuple of column names{f' or {other}' if other else ''} is expected."
+    if not isinstance(columns, list | tuple):
+        raise TypeError(f"{name}={columns!r} is a {type(columns).__name__}; {expected}")
+    for column in columns:
+        if not isinstance(column, str):
+            raise TypeError(f"{name}={columns!r} contains {column!r}, a {type(column).__name__}; {expected}")
+
+
 def check_n_jobs(n_jobs: Any) -> None:
-    """Raise unless `n_jobs` is an integer or None, as joblib takes it."""
+    """Raise unless `n_jobs` is None or an integer other than 0, as joblib takes it."""
     if n_jobs is not None:
         check_integer("n_jobs", n_jobs, low=-np.inf, other="None")
+        if n_jobs == 0:
+            raise ValueError("n_jobs=0 means no thread at all; give a number of threads, or -1 for all cores.")
+
+
+def check_contamination(contamination: Any) -> None:
+    """Raise unless `contamination` is ``"auto"`` or a share in (0, 0.5]."""
+    if isinstance(contamination, str):
+        check_option("contamination", contamination, ("auto",))
+    else:
+        check_number("contamination", contamination, low=0, high=0.5, above=True)
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Put a name before the message of an error raised within a ``with`` block, if the message lacks it.
+
+    Parameters
+    ----------
+    name : str
+        Parameter or argument that is being checked by another library.
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if re.search(rf"\b{re.escape(name)}\b", str(error)):
+            raise
+        raise type(error)(f"{name}: {error}") from error
 
 
 def numeric_labels(labels: Any) -> np.ndarray:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from skasd._parameters import check_number
+from skasd._parameters import check_number, naming
 
 
 def twfr(spectrogram: np.ndarray, r: Sequence[float]) -> np.ndarray:
@@ -44,7 +44,8 @@ def _ascending_weights(n_frames: int, r: tuple[float, ...]) -> np.ndarray:
 
 def decay_values(r: float | Sequence[float], name: str = "r") -> tuple[float, ...]:
     """Decay values of a parameter as a tuple, each of them checked; `name` is used in error messages."""
-    values = tuple(np.atleast_1d(np.asarray(r, dtype=object)))
+    with naming(name):
+        values = tuple(np.atleast_1d(np.asarray(r, dtype=object)))
     if not values:
         raise ValueError(f"{name} is empty; give one or more decay values in [0, 1].")
     for value in values:

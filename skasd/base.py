@@ -12,12 +12,14 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from skasd._atomic import restored_on_failure
+from skasd._constant_scores import warn_of_constant_scores
 from skasd._extremes import as_of_one_window
 from skasd._interrupt import noted_interrupts
-from skasd._parameters import check_number, check_option, numeric_labels
+from skasd._parameters import check_contamination, check_option, naming, numeric_labels
 from skasd._threshold import THRESHOLDS, alarm_threshold, warn_of_copies, warn_of_few_clips
 from skasd.clips import MACHINE_COLUMNS, Clips, check_clips
 from skasd.clips._readers import readers_of
+from skasd.clips._training_clips import file_formats, warn_of_other_formats, warn_of_training_clips
 from skasd.clips._usable import UsablePart, skips
 from skasd.clips._windows import TrainingLength
 
@@ -96,6 +98,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
     _hears_long_clips: ClassVar[bool] = False  # whether `_anomaly_score` takes care of clips of any length itself
     _training_length: TrainingLength | None = None
     _held_out_scores: np.ndarray | None = None  # ascending
+    _file_formats: frozenset[str] = frozenset()
 
     @abstractmethod
     def _fit(self, clips: Clips) -> NormalScores | None:
@@ -131,19 +134,20 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         self : object
             The fitted detector.
         """
-        if self.contamination != "auto":
-            check_number("contamination", self.contamination, low=0, high=0.5, above=True)
+        check_contamination(self.contamination)
         check_option("threshold", self.threshold, THRESHOLDS)
         if skips(on_error):
             usable = UsablePart.of(self, X, reset=True)
             return self.fit(usable.X, usable.labels(y))
         with restored_on_failure(self):
             clips = normals_only(check_clips(self, X, reset=True, feature=self.feature), y)
+            warn_of_training_clips(self, clips)
             share = _FALSE_ALARM_SHARE if isinstance(self.contamination, str) else self.contamination
             self._threshold_rule = share, self.threshold
             scores = _learnt(self, clips)
             self._held_out_scores = np.sort(scores.distinct())
             self.offset_ = self._offset(scores)
+            warn_of_constant_scores(scores.held_out)
             warn_of_copies(scores.n_copies, len(clips), stacklevel=2)
             warn_of_few_clips(
                 _fewest(clips), scores.n_recordings, share, self.threshold, is_learnt=scores.is_learnt, stacklevel=2
@@ -232,6 +236,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         clips = check_clips(self, X, reset=False, feature=self.feature)
         if self._training_length is not None:
             self._training_length.warn_of_short(clips, type(self).__name__, stacklevel=2)
+        warn_of_other_formats(clips, self._file_formats)
         return -self._checked_score(clips)
 
     @final
@@ -277,6 +282,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
 def _learnt(detector: BaseDetector, clips: Clips) -> NormalScores:
     """Have a detector learn from normal clips, and return the scores that determine the threshold."""
     detector._training_length = detector._held_out_scores = None
+    detector._file_formats = file_formats(clips)
     with noted_interrupts() as interrupts:
         scores = detector._fit(clips)
     detector.interrupted_ = bool(interrupts)
@@ -327,8 +333,9 @@ def normals_only(clips: Clips, y: Any) -> Clips:
     """
     if y is None:
         return clips
-    check_consistent_length(clips, y)
-    y = numeric_labels(column_or_1d(y))
+    with naming("y"):
+        check_consistent_length(clips, y)
+        y = numeric_labels(column_or_1d(y))
     if y.dtype.kind not in "iuf" or np.isnan(y).any():
         raise ValueError(
             f"Unknown label type: y contains {_strange_labels(y)}; use +1 for normal clips and -1 for anomalies."

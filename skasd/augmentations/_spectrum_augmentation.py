@@ -162,12 +162,14 @@ class SpectrumAugmentation(ParameterGroup):
 
     def check(self) -> None:
         """Raise if a parameter is out of range, or has no effect with the others."""
-        if self.split_frequency != "auto":
-            if isinstance(self.split_frequency, str):
+        if isinstance(self.split_frequency, str):
+            if self.split_frequency != "auto":
                 raise ValueError(f"split_frequency={self.split_frequency!r}; a frequency in Hz or 'auto' is expected.")
+        else:
             check_number("split_frequency", self.split_frequency, low=0)
         check_number("mask_width", self.mask_width, low=0, above=True)
-        for ratio in self._ratios():
+        pair = self.mix_ratio if isinstance(self.mix_ratio, list | tuple) else (self.mix_ratio,)
+        for ratio in pair:
             check_number("mix_ratio", ratio, low=0, high=1)
         check_integer("bank_size", self.bank_size, low=1)
         for name, options in _OPTIONS.items():

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import validate_data
 
+from skasd._parameters import naming
 from skasd._tables import as_pandas
 from skasd.clips._arrays import as_numpy
 from skasd.clips._clips import Clips
@@ -52,7 +53,8 @@ def check_clips(estimator: Any, X: Any, *, reset: bool, feature: Any = "auto") -
         return clips
     refuse_metadata_as_samples(X)
     X = [as_numpy(row) for row in X] if isinstance(X, list | tuple) else as_numpy(X)
-    X = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+    with naming("X"):
+        X = validate_data(estimator, X, reset=reset, dtype="numeric", ensure_all_finite=False)
     clips = Clips("waveform", finite_rows(X) if reset else X)  # after fit, each clip is checked when it is read
     _remember_kind(estimator, clips, reset)
     return clips

@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skasd._atomic import restored_on_failure
-from skasd._parameters import check_integer, check_number, check_option, checked_names
+from skasd._parameters import check_integer, check_number, check_option, checked_names, naming
 from skasd._random import local_random_state
 from skasd._threads import one_blas_thread
 from skasd.clustering._models import METHODS, Clusters, Counts, find_clusters
@@ -128,7 +128,8 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
         """
         self._check_parameters()
         with restored_on_failure(self), one_blas_thread():
-            X = validate_data(self, X, dtype=np.float64)
+            with naming("X"):
+                X = validate_data(self, X, dtype=np.float64)
             seed = local_random_state(self.random_state).randint(2**31 - 1)
             machines, domains = _names(X, machine_type, "machine_type"), _names(X, domain, "domain")
             self._spaces: dict[str, _Space] = {}
@@ -160,7 +161,8 @@ class StatisticalClusterer(ClusterMixin, BaseEstimator):
             If ``fit`` saw no clips of the machine type and domain of a clip.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
+        with naming("X"):
+            X = validate_data(self, X, dtype=np.float64, reset=False)
         return self._assigned(X, _names(X, machine_type, "machine_type"), _names(X, domain, "domain"))
 
     def _fit_machine(self, machine: str, X: np.ndarray, domains: np.ndarray, seed: int) -> None:

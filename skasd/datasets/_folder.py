@@ -15,6 +15,7 @@ from sklearn.utils import Bunch
 from skasd._parameters import check_option
 from skasd.datasets._dcase_truth import read_rows, shortened
 from skasd.datasets._folder_files import audio_names
+from skasd.datasets._left_out import warn_of_unlabelled_folders
 
 COLUMNS = ("path", "machine_type", "section", "domain", "attributes", "split")
 
@@ -124,6 +125,7 @@ def load_clip_folder(
     elif labels == "auto":
         for row, name in zip(rows, names, strict=True):
             row["target"] = _target_of_folders(PurePosixPath(name).parts[:-1])
+        warn_of_unlabelled_folders(names, [row["target"] for row in rows], [row["split"] for row in rows])
     elif labels is not None:
         left_out = _join_label_file(labels, names, rows)
     heading = [f"Recordings in {root}."] + ([f"Columns left out: {', '.join(left_out)}."] if left_out else [])

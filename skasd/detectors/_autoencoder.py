@@ -11,13 +11,13 @@ from torch import nn
 
 from skasd._device import torch_device
 from skasd._parameter_group import refuse_idle
-from skasd._parameters import check_integer, check_number, check_option
+from skasd._parameters import check_columns, check_integer, check_number, check_option
 from skasd._random import random_seed
 from skasd._threads import one_blas_thread
 from skasd.base import NormalScores
 from skasd.clips import MACHINE_COLUMNS, Clips, Recordings
 from skasd.detectors._embedding import NetworkDetector
-from skasd.detectors._machines import check_columns, refuse_unknown_machines
+from skasd.detectors._machines import refuse_unknown_machines
 from skasd.detectors._patch_outputs import outputs_of_clips
 from skasd.features import LogMelTransformer
 from skasd.features._frontend import frontend_of

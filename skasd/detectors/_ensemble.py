@@ -12,11 +12,10 @@ from sklearn.utils.metaestimators import _BaseComposition
 from tqdm import tqdm
 
 from skasd._interrupt import note_interrupt, was_interrupted
-from skasd._parameters import check_integer, check_n_jobs, check_number, check_option
+from skasd._parameters import check_columns, check_integer, check_n_jobs, check_number, check_option
 from skasd._random import local_random_state
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import ANY_FEATURE, MACHINE_COLUMNS, Clips, Recordings
-from skasd.detectors._machines import check_columns
 
 _COMBINE = ("mean", "rank")
 _ALL = ""  # name of the scale over all groups

@@ -7,13 +7,6 @@ import numpy as np
 from skasd.clips import Clips
 
 
-def check_columns(name: str, columns: Sequence[str]) -> None:
-    """Raise unless the parameter `name` is a list or tuple of column names."""
-    if not isinstance(columns, list | tuple):
-        what = type(columns).__name__
-        raise TypeError(f"{name}={columns!r} is a {what}; a tuple of column names is expected.")
-
-
 def refuse_unknown_machines(
     names: np.ndarray, known: Iterable[str], clips: Clips, columns: Sequence[str], parameter: str | None
 ) -> None:

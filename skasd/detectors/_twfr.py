@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.mixture import GaussianMixture
 
 from skasd._parameter_group import refuse_idle
-from skasd._parameters import check_integer, check_n_jobs, check_number, check_option
+from skasd._parameters import check_columns, check_integer, check_n_jobs, check_number, check_option
 from skasd._random import local_random_state
 from skasd._rank_pooling import decay_values, twfr
 from skasd._threads import one_blas_thread
@@ -17,7 +17,7 @@ from skasd.base import BaseDetector, NormalScores
 from skasd.clips import MACHINE_COLUMNS, Clips, Recordings
 from skasd.clustering._clip_statistics import IMPULSIVE_SKEWNESS, mean_skewness
 from skasd.detectors._gaussian import SCORES, fit_mixture, held_out_scores
-from skasd.detectors._machines import check_columns, refuse_unknown_machines
+from skasd.detectors._machines import refuse_unknown_machines
 from skasd.features._frontend import frontend_of, twfr_frontend
 
 # r="auto": from the mean over time to a mean dominated by the two loudest frames of each band

@@ -1,5 +1,6 @@
 """LogMelTransformer: log-mel spectrograms of clips, computed on the CPU or a device."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -22,6 +23,7 @@ from skasd.inputs._frontend import Frontend
 
 _CLIPS_ON_DEVICE = 64
 _SMALLEST = 1.2e-38
+_LONGEST = 1e5  # more than a day, in seconds
 
 
 class LogMelTransformer(ClipTransformer):
@@ -67,8 +69,8 @@ class LogMelTransformer(ClipTransformer):
     channel : int or "mean", default=0
         Channel to use of multichannel clips; ``"mean"`` averages them.
     duration : float or None, default=None
-        Length in seconds. Longer clips are cut at the end, shorter ones extended according to `short_clips`; None keeps
-        all lengths.
+        Length in seconds, at most 100000. Longer clips are cut at the end, shorter ones extended according to
+        `short_clips`; None keeps all lengths.
     short_clips : {"zero", "tile"}, default="zero"
         How clips shorter than `duration` are extended: with zeros or by repetition.
     resample : bool, default=True
@@ -277,13 +279,15 @@ class LogMelTransformer(ClipTransformer):
             check_number(name, getattr(self, name), low=0, above=True)
         for name in ("top_db", "duration"):
             if getattr(self, name) is not None:
-                check_number(name, getattr(self, name), low=0, above=True)
+                check_number(
+                    name, getattr(self, name), low=0, high=_LONGEST if name == "duration" else np.inf, above=True
+                )
         check_option("norm", self.norm, ("slaney", None))
         check_option("mel_scale", self.mel_scale, ("slaney", "htk"))
         check_option("pad_mode", self.pad_mode, PAD_MODES)
         check_option("log", self.log, ("db", "natural"))
         check_option("short_clips", self.short_clips, ("zero", "tile"))
-        if self.channel != "mean":
+        if not (isinstance(self.channel, str) and self.channel == "mean"):
             check_integer("channel", self.channel, low=0, other="'mean'")
         for name in ("center", "resample", "flatten"):
             check_option(name, getattr(self, name), (True, False))
@@ -308,6 +312,20 @@ class LogMelTransformer(ClipTransformer):
             )
         if self.top_db is not None and self.log != "db":
             raise ValueError(f"top_db={self.top_db} needs log='db', not log={self.log!r}.")
+        warn_of_empty_bands(self._definition())
+
+
+def warn_of_empty_bands(definition: MelDefinition) -> None:
+    """Warn if mel filters lie between the frequencies of the FFT, so that their bands hold the same value in all clips."""
+    empty = definition.empty_bands()
+    if len(empty):
+        warnings.warn(
+            f"{len(empty)} of n_mels={definition.n_mels} mel bands, such as band {empty[0]} at "
+            f"{definition.centers()[empty[0]]:.0f} Hz, are empty: with n_fft={definition.n_fft} the FFT has a frequency "
+            f"every {definition.sample_rate / definition.n_fft:.1f} Hz, and none falls into their filters. They are "
+            "constant in every clip; use a larger n_fft or fewer n_mels.",
+            stacklevel=5,
+        )
 
 
 def _shape(n_timepoints: int, *, definition: MelDefinition) -> tuple[int, int]:

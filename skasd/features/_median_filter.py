@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import median_filter
 
-from skasd._parameters import check_integer, check_option
+from skasd._parameters import check_integer, check_n_jobs, check_option
 from skasd.clips import ClipReader
 from skasd.clips._usable import skips
 from skasd.features._base import ClipTransformer, equal_shapes, into_container, stacked
@@ -128,6 +128,8 @@ class MedianFilter(ClipTransformer):
         check_option("axis", self.axis, _AXES)
         if self.patch_length is not None:
             check_integer("patch_length", self.patch_length, low=1)
+        check_n_jobs(self.n_jobs)
+        check_integer("verbose", self.verbose, low=0)
 
 
 def check_window(name: str, size: int) -> None:

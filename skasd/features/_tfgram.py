@@ -13,6 +13,7 @@ from torch import nn
 
 from skasd._atomic import restored_on_failure
 from skasd._device import check_device, torch_device
+from skasd._parameters import check_integer, check_n_jobs
 from skasd._random import random_seed
 from skasd.base import normals_only
 from skasd.clips import MACHINE_COLUMNS, Clips
@@ -114,6 +115,8 @@ class TFgramTransformer(ClipTransformer):
             The fitted transformer.
         """
         check_device(self.device)
+        check_n_jobs(self.n_jobs)
+        check_integer("verbose", self.verbose, low=0)
         if skips(on_error):
             usable = UsablePart.of(self, X, reset=True)
             return self.fit(usable.X, usable.labels(y))

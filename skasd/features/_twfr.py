@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skasd._parameters import check_integer, check_n_jobs, check_option
 from skasd._rank_pooling import decay_values, twfr
 from skasd.clips import Clips
 from skasd.clips._usable import skips
@@ -140,6 +141,9 @@ class TWFRTransformer(ClipTransformer):
 
     def _check_parameters(self) -> None:
         decay_values(self.r)
+        check_option("flatten", self.flatten, (True, False))
+        check_n_jobs(self.n_jobs)
+        check_integer("verbose", self.verbose, low=0)
         frontend_of(self.frontend, twfr_frontend())
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skasd._parameters import check_integer
+from skasd._parameters import check_columns, check_integer
 from skasd.clips import MACHINE_COLUMNS, Clips
 from skasd.clustering import StatisticalClusterer
 
@@ -17,9 +17,8 @@ _CLUSTERS = 16  # number of clusters of clips without labels
 
 def check_class_parameters(label_columns: Sequence[str] | None, n_clusters: int | None) -> None:
     """Raise if a parameter of an estimator that learns classes is out of range."""
-    if label_columns is not None and not isinstance(label_columns, list | tuple):
-        what = type(label_columns).__name__
-        raise TypeError(f"label_columns={label_columns!r} is a {what}; a tuple of column names or None is expected.")
+    if label_columns is not None:
+        check_columns("label_columns", label_columns, other="None")
     if n_clusters is not None:
         check_integer("n_clusters", n_clusters, low=1, other="None")
 

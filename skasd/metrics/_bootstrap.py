@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_random_state
 
-from skasd._parameters import check_integer, check_number
+from skasd._parameters import check_integer, check_number, naming
+from skasd._random import local_random_state
 from skasd.metrics._inputs import check_inputs
 
 
@@ -94,7 +94,7 @@ def bootstrap_interval(
     >>> interval.low < interval.estimate < interval.high
     True
     """
-    rng = _checked_draws(n_resamples, level, random_state)
+    rng = _checked_draws(metric, n_resamples, level, random_state)
     y_true, score_samples = check_inputs(y_true, score_samples, table)
     strata = _strata(y_true, table)
 
@@ -195,13 +195,15 @@ def paired_bootstrap(
     >>> result.low > 0
     True
     """
-    rng = _checked_draws(n_resamples, level, random_state)
+    rng = _checked_draws(metric, n_resamples, level, random_state)
     sides = []
     for name, scores in (("score_samples", score_samples), ("other_score_samples", other_score_samples)):
-        scores = np.atleast_2d(np.asarray(scores, dtype=np.float64))
+        with naming(name):
+            scores = np.atleast_2d(np.asarray(scores, dtype=np.float64))
         if scores.ndim != 2:
             raise ValueError(f"{name} has shape {scores.shape}; expected (n_clips,) or (n_seeds, n_clips).")
-        sides.append([check_inputs(y_true, score, table)[1] for score in scores])
+        with naming(name):
+            sides.append([check_inputs(y_true, score, table)[1] for score in scores])
     y_true, _ = check_inputs(y_true, sides[0][0], table)
 
     def difference(rows: np.ndarray) -> float:
@@ -217,12 +219,14 @@ def paired_bootstrap(
     return PairedInterval(difference(np.arange(len(y_true))), float(low), float(high), float(p_value))
 
 
-def _checked_draws(n_resamples: int, level: float, random_state: Any) -> np.random.RandomState:
+def _checked_draws(metric: Any, n_resamples: int, level: float, random_state: Any) -> np.random.RandomState:
+    if not callable(metric):
+        raise TypeError(f"metric={metric!r} is a {type(metric).__name__}; a function such as auc_score is expected.")
     check_integer("n_resamples", n_resamples, low=2)
     check_number("level", level, low=0, high=1, above=True)
     if level == 1:
         raise ValueError("level=1 gives no bootstrap interval; expected a share below 1, such as 0.95.")
-    return np.random.RandomState() if random_state is None else check_random_state(random_state)
+    return local_random_state(random_state)
 
 
 def _strata(y_true: np.ndarray, table: pd.DataFrame | None) -> list[np.ndarray]:

@@ -5,12 +5,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skasd._parameters import naming
+
 NORMAL, ANOMALY = 1, -1
 
 
 def check_truth(y_true: Any, name: str = "y_true") -> np.ndarray:
     """Labels as integers of shape (n_clips,), +1 normal and -1 anomaly; raises for any other label."""
-    labels = np.asarray(y_true)
+    with naming(name):
+        labels = np.asarray(y_true)
     if labels.ndim != 1:
         raise ValueError(f"{name} has shape {labels.shape}; one label per clip, shape (n_clips,), is expected.")
     known = np.zeros(len(labels), dtype=bool) if labels.dtype == bool else np.isin(labels, (NORMAL, ANOMALY))
@@ -21,7 +24,8 @@ def check_truth(y_true: Any, name: str = "y_true") -> np.ndarray:
 
 def check_scores(score_samples: Any, n_clips: int, y_name: str = "y_true") -> np.ndarray:
     """Scores as float64 of shape (n_clips,); raises unless they are finite and there is one for each label."""
-    scores = np.asarray(score_samples)
+    with naming("score_samples"):
+        scores = np.asarray(score_samples)
     if scores.ndim != 1:
         raise ValueError(f"score_samples has shape {scores.shape}; one score per clip, shape (n_clips,), is expected.")
     if len(scores) != n_clips:

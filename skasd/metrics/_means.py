@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from skasd._parameters import naming
+
 EPS = float(np.finfo(np.float64).eps)  # 2.220446049250313e-16, the floor of the official programs
 
 
@@ -69,7 +71,8 @@ def harmonic_mean(values: Any) -> float:
 
 
 def _check_values(values: Any) -> np.ndarray:
-    values = np.asarray(values, dtype=np.float64)
+    with naming("values"):
+        values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or not len(values):
         raise ValueError(f"values has shape {values.shape}; at least one value, shape (n_values,), is expected.")
     if not np.isfinite(values).all():

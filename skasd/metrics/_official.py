@@ -8,7 +8,7 @@ import pandas as pd
 from skasd.metrics._inputs import check_inputs, count_classes
 from skasd.metrics._means import arithmetic_mean, harmonic_mean
 from skasd.metrics._official_rules import check_year, official_metrics, official_parts
-from skasd.metrics._ranking import auc_score, partial_auc_score
+from skasd.metrics._ranking import auc_score, check_partial, partial_auc_score
 
 
 def official_table(
@@ -70,6 +70,7 @@ def official_table(
     1      03  auc_target  0.500000         2          2
     2      03        pauc  0.473684         4          2
     """
+    check_partial(max_fpr)
     y_true, score_samples = check_inputs(y_true, score_samples, table)
     rows = []
     for unit, parts in official_parts(y_true, table, year=year, expected=expected, one_class=one_class):

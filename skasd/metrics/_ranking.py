@@ -130,8 +130,7 @@ def partial_auc_score(
     >>> partial_auc_score(y_true, score_samples, definition="printed")
     0.5
     """
-    check_number("max_fpr", max_fpr, low=0, high=1, above=True)
-    check_option("definition", definition, DEFINITIONS)
+    check_partial(max_fpr, definition)
     y_true, score_samples = check_inputs(y_true, score_samples)
     n_normal, n_anomaly = _check_both_classes(y_true)
     if definition == "printed":
@@ -141,6 +140,12 @@ def partial_auc_score(
         return float(area / max_fpr)
     chance = max_fpr**2 / 2
     return float((1 + (area - chance) / (max_fpr - chance)) / 2)
+
+
+def check_partial(max_fpr: float, definition: str = "standardized") -> None:
+    """Raise if a parameter of the partial AUC is out of range."""
+    check_number("max_fpr", max_fpr, low=0, high=1, above=True)
+    check_option("definition", definition, DEFINITIONS)
 
 
 def _check_both_classes(y_true: np.ndarray) -> tuple[int, int]:

@@ -138,6 +138,8 @@ def parse_result_csv(text: str) -> pd.DataFrame:
       machine_type section   AUC  pAUC
     0          fan      00  0.75   0.5
     """
+    if not isinstance(text, str):
+        raise TypeError(f"text={text!r} is a {type(text).__name__}; the contents of a csv file are expected.")
     machine_type, header, rows = None, None, []
     for line in csv.reader(io.StringIO(text)):
         cells = [cell.strip() for cell in line]

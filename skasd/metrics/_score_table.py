@@ -8,7 +8,7 @@ import pandas as pd
 
 from skasd.metrics._inputs import check_inputs, count_classes
 from skasd.metrics._official_rules import check_year, official_metrics, selection
-from skasd.metrics._ranking import auc_score, partial_auc_score
+from skasd.metrics._ranking import auc_score, check_partial, partial_auc_score
 from skasd.metrics._units import SECTION, Unit, check_one_class, known_domains, split_units, with_both_classes
 
 PARTIAL_AUC_NAMES = {"standardized": "pauc", "area": "pauc_area", "printed": "pauc_printed"}
@@ -81,6 +81,7 @@ def score_table(
     1          fan      02         2          2  0.75  0.736842
     """
     check_one_class(one_class)
+    check_partial(max_fpr, definition)
     y_true, score_samples = check_inputs(y_true, score_samples, table)
     domain = known_domains(table, len(y_true))
     domain_metrics = _domain_metrics(domain, year)

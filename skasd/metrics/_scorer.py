@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skasd._parameters import check_number, check_option, numeric_labels
+from skasd._parameters import check_option, numeric_labels
 from skasd._tables import as_pandas
 from skasd.metrics._aggregate import AGGREGATIONS, aggregate_score
 from skasd.metrics._estimator_scores import scores_of
 from skasd.metrics._inputs import check_scores
 from skasd.metrics._official import official_score
 from skasd.metrics._official_rules import check_year
-from skasd.metrics._ranking import DEFINITIONS
+from skasd.metrics._ranking import check_partial
 from skasd.metrics._units import check_one_class
 
 
@@ -126,8 +126,7 @@ def make_clip_scorer(
     """
     check_option("metric", metric, ("auc", "partial_auc"))
     check_option("aggregation", aggregation, AGGREGATIONS)
-    check_option("definition", definition, DEFINITIONS)
-    check_number("max_fpr", max_fpr, low=0, high=1, above=True)
+    check_partial(max_fpr, definition)
     check_one_class(one_class)
     options: dict[str, Any] = {
         "aggregation": aggregation,
@@ -180,7 +179,7 @@ def official_scorer(
     official_scorer(2023)
     """
     year = check_year(year)
-    check_number("max_fpr", max_fpr, low=0, high=1, above=True)
+    check_partial(max_fpr)
     check_one_class(one_class)
     options: dict[str, Any] = {"max_fpr": max_fpr, "expected": expected, "one_class": one_class}
     compute = partial(official_score, year=year, **options)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from skasd._parameters import check_option
+from skasd._parameters import check_option, naming
 from skasd.metrics._inputs import count_classes
 
 SECTION = ("machine_type", "section")
@@ -28,7 +28,8 @@ class Unit(NamedTuple):
 
 def split_units(table: pd.DataFrame | None, n_clips: int, by: str | Iterable[str] = SECTION) -> list[Unit]:
     """Group clips by the columns `by`: one unit per distinct value, sorted; absent and empty columns are ignored."""
-    by = (by,) if isinstance(by, str) else tuple(by)
+    with naming("by"):
+        by = (by,) if isinstance(by, str) else tuple(by)
     known = _known_columns(table, by)
     if table is None or not known:
         return [Unit(dict.fromkeys(by), np.arange(n_clips))]
@@ -62,7 +63,8 @@ def check_expected(units: Iterable[Unit], expected: Mapping[Any, Iterable[Any]] 
         return
     if not isinstance(expected, Mapping):
         raise TypeError(
-            f"expected={expected!r} is a {type(expected).__name__}; a mapping of machine types to sections is expected."
+            f"expected={expected!r} is a {type(expected).__name__}; a mapping of machine types to sections, such as "
+            "{'fan': ['00', '02']}, or None is expected."
         )
     found = {(unit.key["machine_type"], unit.key["section"]) for unit in units}
     wanted = {(machine_type, section) for machine_type, sections in expected.items() for section in sections}
@@ -115,7 +117,7 @@ def _known_columns(table: pd.DataFrame | None, by: tuple[str, ...]) -> list[str]
     unknown = [column for column in by if column not in present and column not in _MAY_BE_ABSENT]
     if unknown:
         raise ValueError(
-            f"The table has no column {', '.join(map(repr, unknown))}; it has {', '.join(map(repr, present))}."
+            f"by: the table has no column {', '.join(map(repr, unknown))}; it has {', '.join(map(repr, present)) or 'none'}."
         )
     if table is None:
         return []

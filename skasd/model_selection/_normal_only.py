@@ -1,14 +1,14 @@
 """NormalOnlySplit: cross-validation with normal training clips and normal and anomalous test clips."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
-from sklearn.utils import check_random_state
 
-from skasd._parameters import check_integer
+from skasd._parameters import check_columns, check_integer, check_option
+from skasd._random import check_seed, local_random_state
 from skasd._tables import as_pandas
 from skasd.model_selection._folds import folds_of_clips, folds_of_groups
 from skasd.model_selection._truth import ANOMALY, NORMAL, UNKNOWN, check_anomalies, check_split_labels
@@ -130,10 +130,12 @@ class NormalOnlySplit(BaseCrossValidator):
         return fold
 
     def _generator(self) -> np.random.RandomState:
-        return np.random.RandomState() if self.random_state is None else check_random_state(self.random_state)
+        return local_random_state(self.random_state)
 
     def _check_parameters(self) -> None:
         check_integer("n_splits", self.n_splits, low=2)
+        check_option("shuffle", self.shuffle, (True, False))
+        check_seed(self.random_state)
         if not self.shuffle and self.random_state is not None:
             raise ValueError(
                 f"random_state={self.random_state!r} has no effect without shuffle; use None, or shuffle=True."
@@ -142,7 +144,8 @@ class NormalOnlySplit(BaseCrossValidator):
 
 def strata(X: Any, stratify_by: Any, n_clips: int) -> tuple[np.ndarray, list[str]]:
     """Stratum (n_clips,) of each clip as an integer, and the names of the strata."""
-    columns = (stratify_by,) if isinstance(stratify_by, str) else tuple(stratify_by)
+    columns = (stratify_by,) if isinstance(stratify_by, str) else stratify_by
+    check_columns("stratify_by", columns)
     X = as_pandas(X)
     present = list(X.columns) if isinstance(X, pd.DataFrame) else []
     unknown = [column for column in columns if column not in present and column not in _MAY_BE_ABSENT]
@@ -154,8 +157,11 @@ def strata(X: Any, stratify_by: Any, n_clips: int) -> tuple[np.ndarray, list[str
     columns = tuple(column for column in columns if column in present)
     if not columns:
         return np.zeros(n_clips, dtype=np.int64), ["all clips"]
+    if not X.columns.is_unique:
+        raise ValueError(f"X has duplicate column names: {list(X.columns[X.columns.duplicated()])}.")
     known = X[list(columns)].reset_index(drop=True)  # the index may have levels of the same names
-    code = known.groupby(list(columns), dropna=False, observed=True).ngroup().to_numpy()
+    cells = known.map(lambda cell: cell if isinstance(cell, Hashable) else repr(cell))
+    code = cells.groupby(list(columns), dropna=False, observed=True).ngroup().to_numpy()
     first = [int(np.flatnonzero(code == value)[0]) for value in range(code.max() + 1)]
     return code, [", ".join(f"{column} {X[column].astype(object).iloc[row]!r}" for column in columns) for row in first]
 
@@ -181,8 +187,8 @@ def _check_enough_normals(
         if n_normal < n_splits:
             what = "groups of normal clips" if grouped else "normal clips"
             raise ValueError(
-                f"{name} has {n_normal} {what} for n_splits={n_splits}; every fold must test at least one. Use fewer "
-                "splits, or stratify_by=() if folds may lack it."
+                f"{name} has {n_normal} {what} (y == 1) for n_splits={n_splits}; every fold must test at least one. Use "
+                "fewer splits, or stratify_by=() if folds may lack it."
             )
 
 

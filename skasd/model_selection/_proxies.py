@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_random_state
 
-from skasd._parameters import check_number, check_option
+from skasd._parameters import check_integer, check_number, check_option, naming
+from skasd._random import local_random_state
 from skasd._tables import as_pandas
 from skasd.clips import ClipReader, as_clips
 from skasd.model_selection._faults import FAULTS, upside_down
@@ -14,6 +14,7 @@ from skasd.model_selection._faults import FAULTS, upside_down
 OTHER_MACHINE = "other_machine"
 KINDS = (*FAULTS, OTHER_MACHINE)
 _IDENTITY = ("machine_type", "section")
+LARGEST_SEVERITY = 100  # beyond it, nothing of the clip is left
 
 
 def make_proxy_anomalies(
@@ -73,13 +74,14 @@ def make_proxy_anomalies(
     (3, 16000)
     """
     check_option("kind", kind, KINDS)
-    check_number("severity", severity, low=0, above=True)
-    check_number("sample_rate", sample_rate, low=0, above=True)
-    rng = np.random.RandomState() if random_state is None else check_random_state(random_state)
+    check_number("severity", severity, low=0, high=LARGEST_SEVERITY, above=True)
+    check_integer("sample_rate", sample_rate, low=1)
+    rng = local_random_state(random_state)
     X = as_pandas(X)
     if kind == OTHER_MACHINE:
         return _under_another_name(X, rng)
-    clips = as_clips(X)
+    with naming("X"):
+        clips = as_clips(X)
     values = list(clips.map(np.asarray, ClipReader(sample_rate, channel)))
     machine = clips.group_names(_IDENTITY, optional=_IDENTITY)
     foreign = upside_down if len(set(machine)) < 2 else np.asarray

@@ -6,15 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
-from sklearn.utils import check_random_state
+from sklearn.utils import check_consistent_length
 
-from skasd._parameters import check_integer, check_number, check_option
+from skasd._parameters import check_integer, check_number, check_option, naming
+from skasd._random import local_random_state
 from skasd._tables import as_pandas
 from skasd.metrics import aggregate_score
 from skasd.metrics._estimator_scores import scores_of
 from skasd.model_selection._folds import folds_of_clips
 from skasd.model_selection._normal_only import strata
-from skasd.model_selection._proxies import KINDS, make_proxy_anomalies
+from skasd.model_selection._proxies import KINDS, LARGEST_SEVERITY, make_proxy_anomalies
 from skasd.model_selection._truth import NORMAL, check_split_labels
 
 
@@ -93,10 +94,10 @@ class ProxyAnomalySplit(BaseCrossValidator):
         normal = np.flatnonzero(y == NORMAL)
         if len(normal) < self.n_splits:
             raise ValueError(
-                f"{len(normal)} normal clips for n_splits={self.n_splits}; every fold must test at least one. Use "
+                f"y has {len(normal)} normal clips for n_splits={self.n_splits}; every fold must test at least one. Use "
                 "fewer splits."
             )
-        rng = np.random.RandomState() if self.random_state is None else check_random_state(self.random_state)
+        rng = local_random_state(self.random_state)
         kind, _ = strata(X, self.stratify_by, len(y))
         fold = folds_of_clips(kind[normal], self.n_splits, rng)
         for k in range(self.n_splits):
@@ -113,7 +114,7 @@ class ProxyAnomalyScorer:
     metric : {"auc", "partial_auc"}, default="auc"
         Metric, computed for each machine type and section and then averaged.
     severity : float, default=1.0
-        Strength of the faults, dimensionless. Lower it if all settings score near 1.
+        Strength of the faults, dimensionless, in (0, 100]. Lower it if all settings score near 1.
     sample_rate : int, default=16000
         Sample rate at which files are read, in Hz; use that of the detector.
     channel : int or "mean", default=0
@@ -158,14 +159,16 @@ class ProxyAnomalyScorer:
         channel: int | str = 0,
         random_state: int = 0,
     ) -> None:
-        if isinstance(kinds, str) or not kinds:
+        if not isinstance(kinds, list | tuple) or not kinds:
             raise ValueError(f"kinds={kinds!r}; expected a sequence of one or more of {', '.join(KINDS)}.")
         for kind in kinds:
             check_option("kinds", kind, KINDS)
         check_option("metric", metric, ("auc", "partial_auc"))
         check_integer("random_state", random_state, low=0)
-        check_number("severity", severity, low=0, above=True)
-        check_number("sample_rate", sample_rate, low=0, above=True)
+        check_number("severity", severity, low=0, high=LARGEST_SEVERITY, above=True)
+        check_integer("sample_rate", sample_rate, low=1)
+        if not (isinstance(channel, str) and channel == "mean"):
+            check_integer("channel", channel, low=0, other="'mean'")
         self.kinds, self.metric = tuple(kinds), metric
         self.options: dict[str, Any] = {
             "severity": severity,
@@ -211,6 +214,9 @@ class ProxyAnomalyScorer:
             Value in [0, 1] for each kind, dimensionless; higher is better.
         """
         X = as_pandas(X)
+        if y is not None:
+            with naming("X and y"):
+                check_consistent_length(X, y)
         normal = X if y is None else _rows(X, np.flatnonzero(np.asarray(y) == NORMAL))
         of_normal = np.asarray(scores_of(estimator, normal))
         table = normal if isinstance(normal, pd.DataFrame) else None

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_consistent_length
 
+from skasd._parameters import naming
+
 NORMAL, ANOMALY, UNKNOWN = 1, -1, 0
 
 
@@ -12,10 +14,12 @@ def check_split_labels(X: Any, y: Any, groups: Any = None) -> np.ndarray:
     """Labels (n_clips,): +1 normal, -1 anomaly, 0 unknown; raise for anything else."""
     if y is None:
         raise ValueError("y=None; this split needs labels: +1 normal, -1 anomaly, 0 unknown.")
-    labels = np.asarray(y)
+    with naming("y"):
+        labels = np.asarray(y)
     if labels.ndim != 1:
         raise ValueError(f"y has shape {labels.shape}; expected one label per clip, shape (n_clips,).")
-    check_consistent_length(X, labels, groups)
+    with naming("X and y" if groups is None else "X, y and groups"):
+        check_consistent_length(X, labels, groups)
     known = np.zeros(len(labels), dtype=bool) if labels.dtype == bool else np.isin(labels, (NORMAL, ANOMALY, UNKNOWN))
     if labels.dtype.kind not in "iufbO" or not known.all():
         strange = sorted({repr(label) for label in labels[~known].tolist()}) or [f"dtype {labels.dtype}"]

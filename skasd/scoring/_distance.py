@@ -11,6 +11,7 @@ from sklearn.utils import gen_batches
 METRICS = ("cosine", "chord", "euclidean")
 _CLIPS_AT_A_TIME = 4096
 _RESOLUTION = 1e-6  # smallest meaningful distance of unit vectors that a network computed in float32
+_NEAR_COPY = 1e-3  # relative to the root mean square distance to the mean; one recording, dithered or written anew
 _SAME = 1e-5  # relative to the length; exceeds rounding differences between batches and devices
 
 
@@ -30,6 +31,28 @@ def distance(euclidean: np.ndarray, metric: str) -> np.ndarray:
 def are_same(nearest: np.ndarray, x: np.ndarray, metric: str) -> np.ndarray:
     """Whether scaled embeddings x (n_clips, embedding_dim) equal their nearest known clips, given distances (n_clips,)."""
     return nearest <= _SAME * (np.linalg.norm(x, axis=1) if metric == "euclidean" else 1)
+
+
+def without_near_copies(embedding: np.ndarray) -> np.ndarray:
+    """Embeddings (n_different, embedding_dim) of which no two are almost equal; the first of a group is kept.
+
+    Parameters
+    ----------
+    embedding : ndarray of shape (n_clips, embedding_dim)
+        Embeddings of training clips.
+    """
+    if len(embedding) < 2:
+        return embedding
+    radius = _NEAR_COPY * np.sqrt(embedding.var(axis=0).sum(dtype=np.float64))
+    nearest, _ = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(embedding).kneighbors()
+    waiting = np.flatnonzero(nearest[:, 0] <= radius)
+    is_kept = np.ones(len(embedding), dtype=bool)
+    while len(waiting):
+        first, others = waiting[0], waiting[1:]
+        is_near = np.linalg.norm(embedding[others] - embedding[first], axis=1) <= radius
+        is_kept[others[is_near]] = False
+        waiting = others[~is_near]
+    return embedding if is_kept.all() else embedding[is_kept]
 
 
 class KnownEmbeddings:

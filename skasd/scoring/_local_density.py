@@ -8,12 +8,13 @@ from sklearn.metrics import pairwise_distances_chunked
 
 from skasd._parameters import check_integer, check_option
 from skasd._random import local_random_state
-from skasd.scoring._distance import METRICS, KnownEmbeddings, are_same, distance, finite, scaled
+from skasd.scoring._distance import METRICS, KnownEmbeddings, are_same, distance, finite, scaled, without_near_copies
 from skasd.scoring._scorer import BaseScorer
 from skasd.scoring._smote import check_smote, grown_target
 
 _MEBIBYTES = 64  # memory for one chunk of distances
 _SMALLEST_SPREAD = 1e-12
+_LEAST_DENSITY_SHARE = 0.1  # of the median; far below what separates the domains of a machine
 
 
 class LocalDensityScorer(BaseScorer):
@@ -56,7 +57,10 @@ class LocalDensityScorer(BaseScorer):
     .. math:: A(x) = \min_j \frac{\mathrm{dist}(x, e_j)}{c_j}.
 
     An embedding that equals that of a training clip up to rounding is treated as that clip and compared with the others.
-    Departure from the published code: identical training clips are merged, so that no :math:`c_j` is zero.
+    Departures from the published code, so that no :math:`c_j` is next to zero: training clips that are copies of each other
+    but for dither or rounding (closer than 0.001 of the root mean square distance to the mean) count as one, and
+    :math:`c_j` is at least a tenth of its median over the training clips (a hundredth with ``metric="cosine"``, whose
+    distance is a square).
 
     References
     ----------
@@ -97,7 +101,7 @@ class LocalDensityScorer(BaseScorer):
         x, generator = scaled(embedding, self.metric), local_random_state(self.random_state)
         target = grown_target(x, is_target, self.smote_ratio, self.smote_neighbors, generator)
         made = scaled(target[np.count_nonzero(is_target) :], self.metric)
-        self._known = np.unique(np.concatenate([x, made]), axis=0)
+        self._known = without_near_copies(np.unique(np.concatenate([x, made]), axis=0))
         self._spread = self._mean_to_others()
 
     def _mean_to_others(self) -> np.ndarray:
@@ -105,7 +109,9 @@ class LocalDensityScorer(BaseScorer):
         n_neighbors = min(self.n_neighbors, len(self._known) - 1)
         if n_neighbors == 0:
             return np.ones(1)
-        return KnownEmbeddings(self._known, self.metric).spread(n_neighbors) + _SMALLEST_SPREAD
+        spread = KnownEmbeddings(self._known, self.metric).spread(n_neighbors)
+        share = _LEAST_DENSITY_SHARE**2 if self.metric == "cosine" else _LEAST_DENSITY_SHARE
+        return np.maximum(spread, share * np.median(spread)) + _SMALLEST_SPREAD
 
     def _anomaly_score(self, embedding: np.ndarray) -> np.ndarray:
         x = scaled(embedding, self.metric)

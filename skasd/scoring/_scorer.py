@@ -8,11 +8,13 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skasd._atomic import restored_on_failure
-from skasd._parameters import check_number, checked_names
+from skasd._constant_scores import warn_of_constant_scores
+from skasd._parameters import check_contamination, checked_names, naming
 from skasd._threads import one_blas_thread
 
 _FALSE_ALARM_SHARE = 0.1  # for contamination="auto"
 _DOMAINS = ("source", "target")
+_FEW = 10  # up to this many different embeddings may have equal scores because they lie symmetrically
 
 
 class BaseScorer(OutlierMixin, BaseEstimator, ABC):
@@ -55,15 +57,17 @@ class BaseScorer(OutlierMixin, BaseEstimator, ABC):
         ValueError
             If a domain is neither ``"source"`` nor ``"target"``, or a parameter is out of range.
         """
-        if self.contamination != "auto":
-            check_number("contamination", self.contamination, low=0, high=0.5, above=True)
+        check_contamination(self.contamination)
         with restored_on_failure(self), one_blas_thread():
-            X = validate_data(self, X, dtype=[np.float64, np.float32])
+            with naming("X"):
+                X = validate_data(self, X, dtype=[np.float64, np.float32])
             self._dtype = X.dtype
             is_target = _is_target(X, domain)
             share = _FALSE_ALARM_SHARE if isinstance(self.contamination, str) else self.contamination
             self._fit(X, is_target)
-            self.offset_ = float(np.quantile(-self._anomaly_score(X), share))
+            score = -_checked(np.asarray(self._anomaly_score(X), dtype=np.float64))
+        self.offset_ = float(np.quantile(score, share))
+        warn_of_constant_scores(score, fewest=_FEW if np.ptp(X, axis=0).any() else 2)
         return self
 
     @final
@@ -81,9 +85,10 @@ class BaseScorer(OutlierMixin, BaseEstimator, ABC):
             Negative anomaly scores; high is normal.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=self._dtype, reset=False)
+        with naming("X"):
+            X = validate_data(self, X, dtype=self._dtype, reset=False)
         with one_blas_thread():
-            return -np.asarray(self._anomaly_score(X), dtype=np.float64)
+            return -_checked(np.asarray(self._anomaly_score(X), dtype=np.float64))
 
     @final
     def decision_function(self, X: Any) -> np.ndarray:
@@ -116,6 +121,17 @@ class BaseScorer(OutlierMixin, BaseEstimator, ABC):
             +1 for normal clips, -1 for anomalies.
         """
         return np.where(self.decision_function(X) >= 0, 1, -1)
+
+
+def _checked(score: np.ndarray) -> np.ndarray:
+    """The score, after a look for numbers that overflowed on the way."""
+    if not np.isfinite(score).all():
+        clip = int(np.argmin(np.isfinite(score)))
+        raise ValueError(
+            f"The score of row {clip} of X is {score[clip]}: its values, or those of the training clips, are too large, or "
+            "a parameter of the scorer is too extreme."
+        )
+    return score
 
 
 def _is_target(X: np.ndarray, domain: Any) -> np.ndarray:

@@ -8,10 +8,12 @@ from sklearn.neighbors import NearestNeighbors
 
 from skasd._parameters import check_integer, check_number
 
+_LARGEST_RATIO = 100
+
 
 def check_smote(ratio: float, n_neighbors: int) -> None:
     """Raise if a parameter of SMOTE is out of range."""
-    check_number("smote_ratio", ratio, low=0)
+    check_number("smote_ratio", ratio, low=0, high=_LARGEST_RATIO)
     check_integer("smote_neighbors", n_neighbors, low=1)
 
 

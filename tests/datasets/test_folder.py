@@ -85,7 +85,8 @@ def test_the_name_of_the_folder_itself_and_of_the_file_say_nothing(tmp_path):
 
 
 def test_train_and_test_folders_give_the_split(tmp_path):
-    clips = load_clip_folder(touch(tmp_path, "train/a.wav", "test/b.wav", "extra/c.wav"))
+    with pytest.warns(UserWarning, match=r"1 clip\(s\) in the folder 'extra' have no label, unlike those in 'train'"):
+        clips = load_clip_folder(touch(tmp_path, "train/a.wav", "test/b.wav", "extra/c.wav"))
     assert clips.data["split"].tolist() == [None, "test", "train"]
 
 
@@ -326,3 +327,17 @@ def test_metadata_survives_a_csv_file(tmp_path_factory, drawn):
     assert clips.data["attributes"].tolist() == [drawn[i][0] or None for i in number]
     assert clips.data["domain"].tolist() == [drawn[i][2] or None for i in number]
     assert clips.target.tolist() == [{"normal": 1, "-1": -1, "": 0}[drawn[i][1]] for i in number]
+
+
+def test_subfolders_that_a_training_leaves_out_are_warned_about(tmp_path):
+    touch(tmp_path, "normal/a.wav", "normal_speed/b.wav", "normal_speed/c.wav", "slow/d.wav")
+    with pytest.warns(
+        UserWarning, match=r"The 2 clip\(s\) in the folder 'normal_speed' and 1 more folders.*leaves them out"
+    ):
+        load_clip_folder(tmp_path)
+
+
+def test_new_clips_and_clips_to_test_are_not_warned_about(tmp_path):
+    load_clip_folder(touch(tmp_path, "normal/a.wav", "b.wav", "test/c.wav", "test_data/x/d.wav"))
+    load_clip_folder(touch(tmp_path / "unknown", "a/a.wav", "b/b.wav"))
+    load_clip_folder(touch(tmp_path / "faults", "fault/a.wav", "b/b.wav"))

@@ -322,3 +322,19 @@ def test_features_are_refused_by_name():
 def test_device_that_is_not_there_is_named(waveform, device, error):
     with pytest.raises(error, match=f"device={device!r} is"):
         LogMelTransformer(device=device).fit_transform(waveform[None])
+
+
+@pytest.mark.parametrize(
+    ("params", "n_empty"),
+    [({"n_fft": 256}, 13), ({"sample_rate": 96000}, 7), ({"f_min": 7900.0}, 116), ({"n_mels": 64, "f_max": 500.0}, 2)],
+)
+def test_empty_mel_bands_are_warned_about(params, n_empty):
+    noise = np.random.default_rng(0).standard_normal((2, 16000))
+    with pytest.warns(UserWarning, match=rf"{n_empty} of n_mels=\d+ mel bands.*larger n_fft or fewer n_mels"):
+        spectrograms = LogMelTransformer(n_jobs=1, **params).fit_transform(noise)
+    assert (np.ptp(spectrograms, axis=(0, 2)) == 0).sum() == n_empty
+
+
+def test_a_band_is_not_called_empty_because_a_clip_is_silent():
+    for mel_scale in ("slaney", "htk"):
+        LogMelTransformer(mel_scale=mel_scale, n_jobs=1).fit_transform(np.zeros((2, 16000)))

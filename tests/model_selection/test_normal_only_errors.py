@@ -38,7 +38,9 @@ def test_lengths_that_differ_are_refused(clips):
 
 def test_too_few_normal_clips_of_a_section_name_it(clips):
     X, y = clips
-    with pytest.raises(ValueError, match=r"machine_type 'fan', section '00' has 11 normal clips for n_splits=12"):
+    with pytest.raises(
+        ValueError, match=r"machine_type 'fan', section '00' has 11 normal clips \(y == 1\) for n_splits=12"
+    ):
         next(NormalOnlySplit(12).split(X, y))
 
 
@@ -68,7 +70,7 @@ def test_number_of_folds_is_checked(clips, n_splits, error):
 
 def test_too_few_groups_of_a_section_name_it(clips):
     X, y = clips
-    with pytest.raises(ValueError, match="section '00' has 1 groups of normal clips for n_splits=2"):
+    with pytest.raises(ValueError, match=r"section '00' has 1 groups of normal clips \(y == 1\) for n_splits=2"):
         next(NormalOnlySplit(2).split(X, y, X["section"]))
 
 

@@ -59,3 +59,35 @@ def test_clips_are_made_for_a_small_target_domain():
     X, domain = at(*range(30), 60, 70, 80), ["source"] * 30 + ["target"] * 3
     scorer = LocalDensityScorer(smote_ratio=0.5, random_state=0).fit(X, domain=domain)
     assert len(scorer._known) == 30 + 15
+
+
+@pytest.mark.parametrize("metric", ["chord", "cosine", "euclidean"])
+@pytest.mark.parametrize(("n_copies", "noise"), [(30, 1e-6), (30, 1e-4), (5, 1e-2), (300, 1e-6)])
+def test_near_copies_of_a_training_clip_do_not_make_normal_clips_anomalous(metric, n_copies, noise):
+    generator = np.random.default_rng(0)
+    base = generator.standard_normal((40, 16))
+    copies = base[:1] + noise * generator.standard_normal((n_copies, 16))
+    normal, anomaly = base[:1] + 0.05 * generator.standard_normal((10, 16)), generator.standard_normal((10, 16)) * 3 + 3
+    scorer = LocalDensityScorer(metric=metric).fit(np.concatenate([copies, base[:10]]))
+    assert scorer.score_samples(normal).min() > scorer.score_samples(anomaly).max()
+
+
+def test_near_copies_count_as_one():
+    copies = np.concatenate([REFERENCES, REFERENCES + 1e-6, REFERENCES - 1e-6])
+    np.testing.assert_allclose(
+        LocalDensityScorer().fit(copies).score_samples(at(9)),
+        LocalDensityScorer().fit(REFERENCES).score_samples(at(9)),
+        rtol=1e-4,
+    )
+
+
+def test_a_sparse_domain_keeps_its_own_density():
+    generator = np.random.default_rng(0)
+    X = generator.normal(scale=np.r_[np.full(90, 0.05), np.full(10, 0.3)][:, None], size=(100, 8)) + np.eye(8)[0]
+    scorer = LocalDensityScorer(metric="euclidean").fit(X)
+    distance = euclidean_distances(np.delete(X, 0, axis=0), X[:1])[:, 0]
+    assert len(scorer._known) == 100
+    chord = euclidean_distances(X)
+    np.fill_diagonal(chord, np.inf)
+    spread = np.sort(chord, axis=1)[:, :4].mean(axis=1)
+    np.testing.assert_allclose(-scorer.score_samples(X[:1]), (distance / spread[1:]).min())
