@@ -6,6 +6,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import LocalOutlierFactor
 
+from skasd._threshold import alarm_threshold
 from skasd.clustering import StatisticalClusterer
 from skasd.datasets import make_machine_clips
 from skasd.detectors import StatClusterDetector
@@ -19,7 +20,13 @@ FRONT_END = LogMelTransformer(n_fft=256, hop_length=128, n_mels=16, pad_mode="co
 
 
 def small(system="auto", **settings):
-    sizes = {"network__bottlenecks": ((1, 16, 1, 2),), "network__embedding_dim": 16, "max_epochs": 2}
+    """A detector of this small size, which learns from all clips unless a setting holds some out."""
+    sizes = {
+        "network__bottlenecks": ((1, 16, 1, 2),),
+        "network__embedding_dim": 16,
+        "max_epochs": 2,
+        "training__calibration_fraction": "auto" if "training__validation_fraction" in settings else 0,
+    }
     detector = StatClusterDetector(system, branches=("log_mel",), frontend=FRONT_END, device="cpu", random_state=0)
     return detector.set_params(**{**sizes, **settings})
 
@@ -132,7 +139,8 @@ def test_clips_held_out_set_the_threshold(train):
     detector = small(training__validation_fraction=0.25).fit(train)
     held_out = detector._scores.clips.held_out
     assert 0 < len(held_out) < len(train) / 2
-    assert detector.offset_ == pytest.approx(np.quantile(detector.score_samples(train.iloc[held_out]), 0.1))
+    threshold = alarm_threshold(-detector.score_samples(train.iloc[held_out]), 0.1, "quantile")
+    assert detector.offset_ == pytest.approx(-threshold, rel=1e-5)
 
 
 def test_an_unknown_machine_is_refused(train, test):
