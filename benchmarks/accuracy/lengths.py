@@ -4,8 +4,9 @@ Trains on synthetic clips of ten seconds, and counts the alarms of new normal cl
 threshold, three times: "whole" is the score of the clip as it is, as before; "largest" that of the loudest window; "windows"
 what the detector does. One JSON line for each detector, machine and seed; lines that are there are not computed again.
 
-    python benchmarks/accuracy/lengths.py benchmarks/accuracy/results/lengths.jsonl \\
-        --table docs/user_guide/results/lengths.csv
+    python benchmarks/accuracy/lengths.py benchmarks/accuracy/results/lengths/results.jsonl
+
+tables.py makes the table of the guide from them.
 """
 
 import argparse
@@ -72,19 +73,6 @@ def run(name: str, machine: str, seed: int, n_train: int, n_new: int) -> dict:
     return line
 
 
-def table(path: Path) -> pd.DataFrame:
-    """Mean share of alarms by detector and length, in percent."""
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    long = pd.DataFrame(
-        {"detector": line["detector"], "score": way, "length": f"{seconds} s", "alarms": 100 * share}
-        for line in lines
-        for seconds in LENGTHS
-        for way, share in line[f"{seconds} s"].items()
-    )
-    wide = long.pivot_table(index=["detector", "score"], columns="length", values="alarms", sort=False)
-    return wide[[f"{seconds} s" for seconds in LENGTHS]].round().astype(int)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
@@ -93,7 +81,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--n-train", type=int, default=100)
     parser.add_argument("--n-new", type=int, default=40)
-    parser.add_argument("--table", type=Path, help="csv file of the documentation to write")
     options = parser.parse_args()
     warnings.filterwarnings("ignore", message=".* much shorter")
     lines = options.out.read_text().splitlines() if options.out.exists() else []
@@ -109,8 +96,6 @@ def main() -> None:
                 with options.out.open("a") as file:
                     result = run(name, machine, seed, options.n_train, options.n_new)
                     file.write(json.dumps(result) + "\n")
-    if options.table is not None:
-        table(options.out).to_csv(options.table)
 
 
 if __name__ == "__main__":

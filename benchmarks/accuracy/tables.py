@@ -10,6 +10,7 @@ import json
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from scipy.stats import binomtest, spearmanr
 
@@ -301,6 +302,18 @@ def few_clips():
     return of_size.set_axis(["training clips", "faults found", "false alarms"], axis=1)
 
 
+def lengths():
+    """Share of normal clips that alarm in per cent, by detector, way to score and length of the clips."""
+    lines = _lines("lengths")
+    titles = [name for name in lines.columns if name.endswith(" s")]
+    rows = []
+    for detector, of_detector in lines.groupby("detector", sort=False):
+        for way in ("whole", "largest", "windows"):
+            shares = {title: np.mean([cell[way] for cell in of_detector[title]]) for title in titles}
+            rows.append({"detector": detector, "score": way} | {title: f"{100 * s:.0f}" for title, s in shares.items()})
+    return pd.DataFrame(rows)
+
+
 TABLES = {
     **{f"osscl_{data}": (osscl, data) for data in ("toycar", "search", "synthetic")},
     **{
@@ -317,6 +330,7 @@ TABLES = {
     "which_detector": (which_detector,),
     "false_alarms": (false_alarms,),
     "few_clips": (few_clips,),
+    "lengths": (lengths,),
 }
 
 

@@ -41,7 +41,8 @@ def warn_of_training_clips(estimator: Any, clips: Clips) -> None:
     columns = parameters.get("group_columns", parameters.get("label_columns", MACHINE_COLUMNS))
     if clips.table is not None:
         _warn_of_other_names(clips.table, columns if isinstance(columns, list | tuple) else ())
-        reads_waveforms = not _WAVEFORM_BRANCHES.isdisjoint(parameters.get("branches") or ())
+        branches = parameters.get("branches")
+        reads_waveforms = isinstance(branches, list | tuple) and any(name in _WAVEFORM_BRANCHES for name in branches)
         if frontend is not None and parameters.get("feature") == "auto" and not reads_waveforms:
             _warn_of_idle_frontend(clips)
     _warn_of_dead_clips(clips, getattr(frontend, "channel", 0))

@@ -164,7 +164,7 @@ seeds = [0]
 [data.fans]
 kind = "synthetic"
 machine_types = ["fan"]
-n_train = 8
+n_train = 30
 duration = 1.0
 random_state = 0
 [detectors.TWFR]

@@ -329,6 +329,7 @@ def test_tables_of_other_libraries_are_converted(paths, tone):
     np.testing.assert_array_equal(waveforms(OtherTable(table["path"])), waveforms(table))
 
 
+@pytest.mark.filterwarnings("ignore:.*training clips are equal to others:UserWarning")
 def test_scorers_and_splitters_read_the_columns_of_other_tables(paths):
     columns = {"machine_type": ["fan", "pump"] * 6, "split": ["train"] * 6 + ["test"] * 6}
     table = pd.DataFrame({"path": paths * 2, **columns})

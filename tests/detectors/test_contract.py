@@ -86,6 +86,7 @@ def test_threads_change_nothing(case, train):
     np.testing.assert_array_equal(case.new(n_jobs=2).fit(train).score_samples(train), one)
 
 
+@pytest.mark.filterwarnings("ignore:frontend is not used for the spectrograms:UserWarning")
 @each()
 def test_every_container_gives_the_same_scores(case, tmp_path, machines):
     data = machines.data[machines.data.machine_type == "fan"]
@@ -142,6 +143,7 @@ def test_the_threshold_is_on_clips_that_were_not_learnt_whatever_is_asked(case, 
     assert offsets[0] == offsets[1] <= offsets[2] <= offsets[3]
 
 
+@pytest.mark.filterwarnings("ignore:Constant scores:UserWarning")
 @each()
 @pytest.mark.filterwarnings(r"ignore:\d+ of the \d+ training clips are equal")  # members of an ensemble say it too
 def test_copies_are_warned_of_and_held_out_together(case, train):
@@ -214,6 +216,7 @@ def test_labels_that_are_no_numbers_are_refused(case, train, labels):
         case.new().fit(train, labels * 20)
 
 
+@pytest.mark.filterwarnings("ignore:frontend is not used for the spectrograms:UserWarning")
 @each()
 def test_features_after_waveforms_are_refused(case, train):
     log_mel = LogMelTransformer().fit_transform(train)
@@ -268,6 +271,7 @@ def test_odd_clips_get_finite_scores(case, train):
     assert np.isfinite(scores).all()
 
 
+@pytest.mark.filterwarnings("ignore:10 clips, and fewer than 3 different ones:UserWarning")
 @each()
 @pytest.mark.filterwarnings("ignore:Number of distinct clusters")  # two components of clips that are all alike
 @pytest.mark.filterwarnings(r"ignore:\d+ of the \d+ training clips are equal")

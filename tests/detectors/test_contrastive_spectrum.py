@@ -14,6 +14,7 @@ from skasd.model_selection import NormalOnlySplit
 from skasd.networks import BYOLANet
 from skasd.objectives import JointNetOptions, MobileFaceNetOptions, PatchOptions, SegmentNetOptions
 from skasd.scoring import KMeansScorer, KNNScorer, MahalanobisScorer
+from skasd.training import TrainingOptions
 
 FRONT_END = LogMelTransformer(n_fft=256, hop_length=128, n_mels=16)
 SIZES = {
@@ -25,9 +26,12 @@ USUAL = {"frontend": FRONT_END, "max_epochs": 2, "device": "cpu", "random_state"
 
 
 def small(augmentation=None, **settings):
-    if "network" in settings:
-        return ContrastiveSpectrumDetector(augmentation).set_params(**{**USUAL, **settings})
-    return ContrastiveSpectrumDetector(augmentation).set_params(**{**USUAL, **SIZES, **settings})
+    """A detector of this small size, which learns from all clips unless a setting holds some out."""
+    usual = USUAL if "network" in settings else {**USUAL, **SIZES}
+    held_out = "auto" if "training__validation_fraction" in settings else 0
+    return ContrastiveSpectrumDetector(augmentation).set_params(
+        **{**usual, "training__calibration_fraction": held_out, **settings}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -312,7 +316,14 @@ def test_clips_are_mixed_up_after_they_were_augmented(train):
         def prepare(self, spectra):
             return Watching()
 
-    OSSCLDetector(("log_mel",), frontend=FRONT_END, max_epochs=1, batch_size=10, augmentation=Watched()).fit(train)
+    OSSCLDetector(
+        ("log_mel",),
+        frontend=FRONT_END,
+        max_epochs=1,
+        batch_size=10,
+        augmentation=Watched(),
+        training=TrainingOptions(calibration_fraction=0),
+    ).fit(train)
     log_mel = FRONT_END.fit_transform(np.stack(train["waveform"].tolist()))
     seen = np.concatenate([x.numpy() for x in Watching.seen])
     assert len(seen) == len(train)

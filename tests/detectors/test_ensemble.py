@@ -164,6 +164,7 @@ def test_nested_parameters_and_members_can_be_set():
     assert clone(detector).get_params()["loud__r"] == 0.0
 
 
+@pytest.mark.filterwarnings("ignore:frontend is not used for the spectrograms:UserWarning")
 def test_a_pipeline_that_ends_in_a_network_may_be_a_member(train):
     pipeline = make_pipeline(SMALL_NETWORK.frontend, SMALL_NETWORK)
     detector = EnsembleDetector([("network", pipeline), ("mean", MEAN)], random_state=0)

@@ -16,7 +16,9 @@ FRONT_END = LogMelTransformer(n_fft=256, hop_length=128, n_mels=16, pad_mode="co
 
 
 def small(head="sub_cluster_adacos", **settings):
+    """A detector of this small size, which learns from all clips unless a setting holds some out."""
     usual = {"frontend": FRONT_END, "max_epochs": 1, "device": "cpu", "random_state": 0, "network__embedding_dim": 4}
+    usual["training__calibration_fraction"] = "auto" if "training__validation_fraction" in settings else 0
     return SelfSupervisedDetector(head).set_params(**{**usual, **settings})
 
 

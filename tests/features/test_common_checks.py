@@ -26,6 +26,7 @@ TRANSFORMERS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:.*training clips are equal to others:UserWarning")
 @pytest.mark.parametrize("transformer", TRANSFORMERS, ids=str)
 @pytest.mark.filterwarnings("ignore:y contains labels other than")  # scikit-learn's checks use 0, 1 and 2
 def test_every_common_check_passes(transformer):

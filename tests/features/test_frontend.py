@@ -210,6 +210,7 @@ def test_files_are_resampled_to_its_sample_rate(tmp_path, clips):
     assert frontend.lengths[-1] == 4000
 
 
+@pytest.mark.filterwarnings("ignore:.*training clips are equal to others:UserWarning")
 def test_a_module_may_have_a_sample_rate(tmp_path):
     soundfile.write(tmp_path / "clip.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 4000), 16000)
     module = Levels()

@@ -226,9 +226,10 @@ def test_a_search_without_anomalies_finds_a_setting(clips):
 
 @pytest.mark.parametrize("sample_rate", [float("nan"), 0, -16000, float("inf")])
 def test_a_sample_rate_that_is_none_is_refused(clips, sample_rate):
-    with pytest.raises(ValueError, match=r"sample_rate=.* is out of range"):
+    message = r"sample_rate=.* is (a float|too small)"
+    with pytest.raises((TypeError, ValueError), match=message):
         make_proxy_anomalies(clips, "clicks", sample_rate=sample_rate)
-    with pytest.raises(ValueError, match=r"sample_rate=.* is out of range"):
+    with pytest.raises((TypeError, ValueError), match=message):
         ProxyAnomalyScorer(sample_rate=sample_rate)
 
 
