@@ -37,6 +37,20 @@ def check_integer(name: str, value: Any, *, low: float, other: str = "") -> None
         raise ValueError(f"{name}={value!r} is too large; at most {_LARGEST} is possible.")
 
 
+def check_flag(name: str, value: Any) -> None:
+    """Raise unless `value` is True or False.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter, for the message.
+    value : object
+        Value to check.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}={value!r} is a {type(value).__name__}; True or False is expected.")
+
+
 def check_number(name: str, value: Any, *, low: float = -np.inf, high: float = np.inf, above: bool = False) -> None:
     """Raise unless `value` is a finite number in [low, high].
 

@@ -42,7 +42,7 @@ class ClipReader:
         check_integer("sample_rate", self.sample_rate, low=1)
         if self.duration is not None:
             check_number("duration", self.duration, low=0, above=True)
-        if self.channel != "mean":
+        if not (isinstance(self.channel, str) and self.channel == "mean"):
             check_integer("channel", self.channel, low=0, other="'mean'")
         check_option("short_clips", self.short_clips, ("zero", "tile"))
 

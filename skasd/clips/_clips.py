@@ -153,9 +153,19 @@ class Clips:
                     f"Column {column!r} has values for some clips but not for {self.name(position)}; fill it in, or leave "
                     "it out of the columns that define the groups (group_columns)."
                 )
+            self._refuse_containers(column, known[column])
             cells = _as_names(known[column], escape=len(present) > 1)
             names = names + ("" if column == present[0] else "/") + cells
         return names.astype(str)
+
+    def _refuse_containers(self, column: str, cells: np.ndarray) -> None:
+        """Raise if a cell that names a group is a list, an array or the like."""
+        for position, cell in enumerate(cells):
+            if not pd.api.types.is_scalar(cell):
+                raise TypeError(
+                    f"Column {column!r} holds a {type(cell).__name__} for {self.name(position)}; a text or a number is "
+                    "expected."
+                )
 
     def domains(self) -> np.ndarray:
         """Domain of each clip.
@@ -270,7 +280,7 @@ class BadCell:
 
 
 def _as_names(cells: np.ndarray, *, escape: bool) -> np.ndarray:
-    names = cells.astype(str).astype(object)
+    names = np.array([str(cell) for cell in cells], dtype=object)
     if escape and any("/" in name or "\\" in name for name in set(names)):
         return np.array([name.replace("\\", "\\\\").replace("/", "\\/") for name in names], dtype=object)
     return names

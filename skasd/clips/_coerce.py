@@ -206,6 +206,8 @@ def _with_reason(cell: Any, error: Any) -> Any:
 def _from_items(items: list, known: Kind | None, n_bands: int | None) -> Clips:
     if not items:
         raise ValueError("X contains 0 clips; at least one is needed.")
+    if any(isinstance(item, pd.DataFrame) for item in items):
+        raise TypeError("X is a list that contains a DataFrame; give one clip table as X itself, see pandas.concat.")
     items = [as_numpy(item) for item in items]
     shapes = channel_shapes([item for item in items if isinstance(item, np.ndarray | list | tuple)])
     of_two_axes = kind_of_shapes(shapes, known, n_bands) if shapes else "feature"

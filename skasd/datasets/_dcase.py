@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from skasd._parameters import check_flag
 from skasd.datasets._dcase_names import SPLIT_OF_FOLDER, check_year, clip_stem, parse_clip_name
 from skasd.datasets._dcase_truth import label_test_clips, read_attribute_file, read_truth, shortened
 from skasd.datasets._folder import clip_bunch, existing_folder
@@ -139,6 +140,7 @@ def load_dcase(
     array([ 1, -1])
     """
     check_year(year)
+    check_flag("supplemental", supplemental)
     if subset not in _SUBSETS:
         raise ValueError(f"subset={subset!r} is none of {sorted(_SUBSETS)}.")
     if ground_truth is not None and subset == "dev":

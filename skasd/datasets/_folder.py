@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from skasd._parameters import check_option
+from skasd._parameters import check_flag, check_option
 from skasd.datasets._dcase_truth import read_rows, shortened
 from skasd.datasets._folder_files import audio_names
 from skasd.datasets._left_out import warn_of_unlabelled_folders
@@ -137,6 +137,7 @@ def clip_bunch(rows: list[dict[str, Any]], heading: list[str], *, return_X_y: bo
     """Turn rows with the columns of a clip table and ``target`` into the return value of a loader."""
     data = pd.DataFrame([[row[column] for column in COLUMNS] for row in rows], columns=list(COLUMNS), dtype=object)
     target = np.array([row["target"] for row in rows], dtype=int)
+    check_flag("return_X_y", return_X_y)
     if return_X_y:
         return data, target
     return Bunch(data=data, target=target, DESCR="\n".join([*heading, "", *_counts(rows)]))

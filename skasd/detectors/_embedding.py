@@ -190,4 +190,9 @@ def embeddings_of(
 ) -> np.ndarray:
     """Embeddings (n_clips, embedding_dim) that a network in evaluation mode gives for the inputs called `names` of clips."""
     batches = stacked_batches(inputs, names, _CLIPS_PER_BATCH)
-    return np.concatenate(list(evaluated(network, batches, torch_device(device))))
+    embedding = np.concatenate(list(evaluated(network, batches, torch_device(device))))
+    if not np.isfinite(embedding).all():
+        raise ValueError(
+            "The embeddings of the network are NaN or infinite, because its training diverged; use a smaller learning_rate."
+        )
+    return embedding

@@ -24,6 +24,7 @@ from skasd.inputs._frontend import Frontend
 _CLIPS_ON_DEVICE = 64
 _SMALLEST = 1.2e-38
 _LONGEST = 1e5  # more than a day, in seconds
+_LEAST_RANGE = 1e-3  # Hz; the area of narrower mel filters cannot be normalised
 
 
 class LogMelTransformer(ClipTransformer):
@@ -306,9 +307,10 @@ class LogMelTransformer(ClipTransformer):
         f_max = self.sample_rate / 2 if self.f_max is None else self.f_max
         check_number("f_max", f_max, low=0, high=self.sample_rate / 2, above=True)
         check_number("f_min", self.f_min, low=0, high=f_max)
-        if self.f_min == f_max:
+        if f_max - self.f_min < _LEAST_RANGE:
             raise ValueError(
-                f"f_min={self.f_min} and f_max={f_max} leave no frequency range; f_min must be below f_max."
+                f"f_min={self.f_min} and f_max={f_max} leave no frequency range; f_min must be at least {_LEAST_RANGE} Hz "
+                "below f_max."
             )
         if self.top_db is not None and self.log != "db":
             raise ValueError(f"top_db={self.top_db} needs log='db', not log={self.log!r}.")

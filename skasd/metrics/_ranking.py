@@ -152,7 +152,7 @@ def _check_both_classes(y_true: np.ndarray) -> tuple[int, int]:
     n_normal, n_anomaly = count_classes(y_true)
     if not n_normal or not n_anomaly:
         raise ValueError(
-            f"Got {n_normal} normal and {n_anomaly} anomalous clips; a ROC curve needs at least one of each."
+            f"y_true holds {n_normal} normal and {n_anomaly} anomalous clips; a ROC curve needs at least one of each."
         )
     return n_normal, n_anomaly
 

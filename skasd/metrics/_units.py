@@ -90,7 +90,7 @@ def with_both_classes(units: list[Unit], y_true: np.ndarray, one_class: str) -> 
 
 def refuse_unit(unit: Unit, what: str, one_class: str) -> None:
     """Raise for a unit without a ROC curve, or warn that it is skipped."""
-    text = f"No ROC curve for {unit}: {what}, but at least one of each is needed."
+    text = f"No ROC curve for {unit}: {what}, but y_true needs at least one of each."
     if one_class == "raise":
         raise ValueError(
             f"{text} Leave these clips out, or pass one_class='skip' if a mean over fewer sections will do. In a "

@@ -123,7 +123,7 @@ class TrainingPlan:
 
     def _check_validation(self) -> None:
         check_number("validation_fraction", self.validation_fraction, low=0, high=0.5)
-        if self.calibration_fraction != "auto":
+        if not _is_auto(self.calibration_fraction):
             check_number("calibration_fraction", self.calibration_fraction, low=0, high=0.5)
         if self.patience is None:
             return

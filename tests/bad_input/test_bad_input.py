@@ -14,9 +14,6 @@ from tests.bad_input.rule import breach
 _FUNCTIONS = "the functions of data sets do not name the parameter when they are given another type"
 _SUITES = "a suite does not name the part that is of another type"
 KNOWN = {
-    ("make_machine_clips", "duration"): "an endless clip overflows",
-    ("make_machine_clips", "severity"): "integers of more than 64 bits are not compared",
-    ("make_machine_clips", "snr_db"): "integers of more than 64 bits are not compared, and 1e308 dB overflows",
     ("load_clip_folder", "extensions"): _FUNCTIONS,
     ("load_clip_folder", "folder"): _FUNCTIONS,
     ("load_clip_folder", "labels"): _FUNCTIONS,

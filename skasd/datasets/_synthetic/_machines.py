@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from skasd._parameters import check_flag
 from skasd.datasets._synthetic._parameters import (
     check_anomalies,
     check_counts,
@@ -143,6 +144,7 @@ def make_machine_clips(
     >>> X.shape, y.shape
     ((40, 6), (40,))
     """
+    check_flag("return_X_y", return_X_y)
     machine_types = check_machine_types(machine_types)
     check_counts(n_sections, n_train, n_test_normal, n_test_anomaly)
     check_sound(severity, duty_cycle, snr_db)

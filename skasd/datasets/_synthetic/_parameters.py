@@ -8,13 +8,17 @@ from skasd.datasets._synthetic._parts import MACHINES
 
 SHORTEST = 0.1  # s
 LOWEST_SAMPLE_RATE = 2000  # Hz
+LONGEST = 86400.0  # s
+HIGHEST_SAMPLE_RATE = 10_000_000  # Hz
+MOST_CLIPS = 1_000_000  # of a section
+_LARGEST = 2**53  # integers up to here are floats
 MOST_SECTIONS = 100  # a section has two digits
 
 
 def check_number(name, value, *, kind=Real, least=-np.inf, most=np.inf, unit=""):
     """Raise unless ``value`` is a finite number of this kind from ``least`` to ``most``."""
     known = isinstance(value, kind) and not isinstance(value, (bool, np.bool_))
-    if known and np.isfinite(value) and least <= value <= most:
+    if known and abs(value) <= _LARGEST and np.isfinite(float(value)) and least <= value <= most:
         return
     what = "an integer" if kind is Integral else "a finite number"
     least_text = f" of at least {least}{unit}" if np.isfinite(least) else ""
@@ -24,28 +28,30 @@ def check_number(name, value, *, kind=Real, least=-np.inf, most=np.inf, unit="")
 
 def check_lengths(duration, sample_rate):
     """Number of timepoints of a clip of ``duration`` s at ``sample_rate`` Hz."""
-    check_number("sample_rate", sample_rate, kind=Integral, least=LOWEST_SAMPLE_RATE, unit=" Hz")
-    check_number("duration", duration, least=SHORTEST, unit=" s")
+    check_number(
+        "sample_rate", sample_rate, kind=Integral, least=LOWEST_SAMPLE_RATE, most=HIGHEST_SAMPLE_RATE, unit=" Hz"
+    )
+    check_number("duration", duration, least=SHORTEST, most=LONGEST, unit=" s")
     return round(duration * sample_rate)
 
 
 def check_counts(n_sections, n_train, n_test_normal, n_test_anomaly):
     """Raise unless the numbers of clips are integers of at least 0, and that of sections is from 1 to 100."""
     check_number("n_sections", n_sections, kind=Integral, least=1, most=MOST_SECTIONS)
-    check_number("n_train", n_train, kind=Integral, least=0)
-    check_number("n_test_normal", n_test_normal, kind=Integral, least=0)
-    check_number("n_test_anomaly", n_test_anomaly, kind=Integral, least=0)
+    check_number("n_train", n_train, kind=Integral, least=0, most=MOST_CLIPS)
+    check_number("n_test_normal", n_test_normal, kind=Integral, least=0, most=MOST_CLIPS)
+    check_number("n_test_anomaly", n_test_anomaly, kind=Integral, least=0, most=MOST_CLIPS)
 
 
 def check_sound(severity, duty_cycle, snr_db):
     """Raise unless severity, duty cycle and signal-to-noise ratio are in their ranges."""
-    check_number("severity", severity, least=0)
+    check_number("severity", severity, least=0, most=1000)
     if duty_cycle is not None:
         check_number("duty_cycle", duty_cycle, most=1)
         if duty_cycle <= 0:
             raise ValueError(f"duty_cycle={duty_cycle!r}: expected None or a number above 0 and at most 1.")
     if not (isinstance(snr_db, Real) and snr_db == np.inf):
-        check_number("snr_db", snr_db, unit=" dB")
+        check_number("snr_db", snr_db, least=-200, most=200, unit=" dB")
 
 
 def check_machine_types(machine_types):
