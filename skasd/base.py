@@ -52,7 +52,13 @@ class NormalScores:
     n_copies: int = 0
 
     def distinct(self) -> np.ndarray:
-        """Scores (n_distinct,) without those of copies."""
+        """Leave out the scores of copies.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_distinct,), float64
+            Each score of a recording once, in the order of the clips.
+        """
         score = np.asarray(self.held_out, dtype=np.float64)
         if self.recording is None:
             return score

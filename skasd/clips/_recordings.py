@@ -66,11 +66,28 @@ class Recordings:
 
     @classmethod
     def alone(cls, n_clips: int) -> "Recordings":
-        """Recordings of clips of one machine of which nothing is known: each is its own."""
+        """Recordings of clips of one machine of which nothing is known: each is its own.
+
+        Parameters
+        ----------
+        n_clips : int
+            Number of clips.
+        """
         return cls(np.arange(n_clips), np.full(n_clips, ""))
 
     def part(self, positions: np.ndarray) -> "Recordings":
-        """Recordings of the clips at these positions."""
+        """Select clips by position.
+
+        Parameters
+        ----------
+        positions : ndarray of shape (n,), int
+            Positions of the clips.
+
+        Returns
+        -------
+        recordings : Recordings
+            Their recordings, with the numbers as they are.
+        """
         return Recordings(self.number[positions], self.machine[positions])
 
 

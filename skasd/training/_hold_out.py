@@ -1,5 +1,7 @@
 """Which clips a training holds out: as a validation set that chooses the epoch, or only to set the threshold."""
 
+import warnings
+
 import numpy as np
 
 from skasd.clips import Recordings
@@ -35,13 +37,20 @@ def held_out_clips(label: np.ndarray, plan: TrainingPlan, recordings: Recordings
         np.round(np.multiply(counts, fraction)) if not isinstance(fraction, str) else _usual_quota(counts, len(label))
     )
     held_out = _chosen(stratum, quota, label, recordings.number, seed)
-    if fraction and not isinstance(fraction, str) and not len(held_out):
+    if len(held_out) or isinstance(fraction, str) or not fraction:
+        return held_out
+    alone = _chosen(stratum, np.round(np.bincount(stratum) * fraction), label, np.arange(len(label)), seed)
+    if not len(alone):
         raise ValueError(
             f"{name}={fraction} holds out none of the {len(label)} clips, since it is applied to each of the {len(counts)} "
-            f"{'classes' if strata is label else 'machines'} separately, and clips of one recording stay together; use a "
-            "larger fraction, or give more clips."
+            f"{'classes' if strata is label else 'machines'} separately; use a larger fraction, or give more clips."
         )
-    return held_out
+    warnings.warn(
+        f"{len(label)} of the {len(label)} training clips are equal to others or of few recordings, so {name}={fraction} "
+        "holds out clips whose like are trained on; give clips of more recordings.",
+        stacklevel=2,
+    )
+    return alone
 
 
 def _usual_quota(counts: np.ndarray, n_clips: int) -> np.ndarray:

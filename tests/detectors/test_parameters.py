@@ -270,7 +270,7 @@ def decisions(kind, settings, *, attributes=True):
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message="No gamma distribution fits")
-            warnings.filterwarnings("ignore", message="Number of distinct clusters")
+            warnings.filterwarnings("ignore", message="Number of distinct clusters|Constant scores")
             detector.fit(train if attributes else train.drop(columns="attributes"))
     except (ValueError, UserWarning) as error:
         return str(error)
