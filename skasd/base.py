@@ -151,8 +151,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
             share = _FALSE_ALARM_SHARE if isinstance(self.contamination, str) else self.contamination
             self._threshold_rule = share, self.threshold
             scores = _learnt(self, clips)
-            self._held_out_scores = np.sort(scores.distinct())
-            self.offset_ = self._offset(scores)
+            self._set_threshold(scores)
             warn_of_constant_scores(scores.held_out)
             warn_of_copies(scores.n_copies, len(clips), stacklevel=2)
             warn_of_few_clips(
@@ -182,9 +181,10 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         largest = windows.largest(score)
         return largest if normal is None else as_of_one_window(largest, windows.share, normal)
 
-    def _offset(self, scores: NormalScores) -> float:
-        """Threshold on ``score_samples``."""
-        return -alarm_threshold(scores.distinct(), *self._threshold_rule)
+    def _set_threshold(self, scores: NormalScores) -> None:
+        """Set the threshold on ``score_samples``, and keep the scores by which those of long clips are corrected."""
+        self._held_out_scores = np.sort(scores.distinct())
+        self.offset_ = -alarm_threshold(scores.distinct(), *self._threshold_rule)
 
     @final
     def fit_predict(self, X: Any, y: Any = None, *, on_error: str = "raise") -> np.ndarray:

@@ -11,6 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from skasd.clips import ClipReader
+from skasd.clips._files import readable_name
 from skasd.datasets import load_clip_folder
 from skasd.datasets._folder import existing_folder, names_a_machine
 
@@ -78,7 +79,7 @@ def why_unreadable(files: Sequence[str], reader: ClipReader, *, strict: bool, ve
         files, tqdm(found, "reading", len(files), disable=verbose < 1, unit="clip", leave=False), strict=True
     ):
         if reason and strict:
-            raise ValueError(f"{shown(file)}: {reason}.")
+            raise ValueError(f"{readable_name(file)}: {reason}.")
         if reason:
             reasons[file] = reason
     return reasons
@@ -94,14 +95,9 @@ def _why_unreadable(file: str, reader: ClipReader) -> str:
 
 def listed(reasons: dict[str, str]) -> str:
     """One line for each of the first files, with its reason."""
-    lines = [f"  {shown(file)}: {reason}" for file, reason in [*reasons.items()][:_MOST_LISTED]]
+    lines = [f"  {readable_name(file)}: {reason}" for file, reason in [*reasons.items()][:_MOST_LISTED]]
     more = len(reasons) - len(lines)
     return "\n".join([*lines, *([f"  and {more} more"] if more else [])])
-
-
-def shown(path: str) -> str:
-    """Path as text that can be printed and written, even if its bytes are no UTF-8."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def machine_names(table: pd.DataFrame) -> list[str]:

@@ -15,11 +15,11 @@ from skasd.cli._recordings import (
     list_recordings,
     listed,
     machine_names,
-    shown,
     why_unreadable,
 )
 from skasd.cli._score_table import Row, report, sort_rows, write_csv
 from skasd.clips import ClipReader
+from skasd.clips._files import readable_name
 from skasd.datasets import load_clip_folder
 
 _ALARMS, _BAD_RECORDINGS = 1, 2  # exit statuses
@@ -86,7 +86,7 @@ def _normal_recordings(
     if "" in by_machine and len(by_machine) > 1:
         loose = [path for path, name in zip(table["path"], machine_names(table), strict=True) if not name]
         raise ValueError(
-            f"{len(loose)} recordings lie directly in {train}, such as {shown(Path(loose[0]).name)}, and others in "
+            f"{len(loose)} recordings lie directly in {train}, such as {readable_name(Path(loose[0]).name)}, and others in "
             f"subfolders, which are machines: {', '.join(filter(None, by_machine))}. Move them into the folder of their "
             "machine, or use --one-machine if all are of one machine."
         )
@@ -121,7 +121,7 @@ def _scored(recordings: list[Recording], models: Models, bad: dict[str, str], st
         machine = machines[recording.file]
         reason = bad.get(recording.file) or _why_no_model(machine, models)
         if reason and strict:
-            raise ValueError(f"{shown(recording.file)}: {reason}.")
+            raise ValueError(f"{readable_name(recording.file)}: {reason}.")
         if reason:
             rows.append(Row(recording.file, machine or "", reason=reason))
     refused = {row.file for row in rows}

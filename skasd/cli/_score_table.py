@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from skasd.cli._recordings import shown
+from skasd.clips._files import readable_name
 
 UNSCORED = "unscored"
 _COLUMNS = ("path", "machine", "anomaly_score", "threshold", "decision", "reason")
@@ -57,7 +57,7 @@ def report(rows: list[Row]) -> str:
     if has_machines:
         columns.append(["machine", *(row.machine or "-" for row in rows)])
     widths = [max(map(len, column)) for column in columns]
-    paths = ["file", *(shown(row.file) + (f": {_one_line(row.reason)}" if row.reason else "") for row in rows)]
+    paths = ["file", *(readable_name(row.file) + (f": {_one_line(row.reason)}" if row.reason else "") for row in rows)]
     lines = []
     for score, *others, path in zip(*columns, paths, strict=True):
         cells = [score.rjust(widths[0]), *(cell.ljust(width) for cell, width in zip(others, widths[1:], strict=True))]
@@ -74,7 +74,7 @@ def write_csv(folder: Path, rows: list[Row], top: str | None) -> Path:
         for row in rows:
             path = Path(os.path.relpath(row.file, top) if top else row.file).as_posix()
             numbers = ["" if value is None else repr(value) for value in (row.anomaly_score, row.threshold)]
-            writer.writerow([shown(path), row.machine, *numbers, row.decision, _one_line(row.reason)])
+            writer.writerow([readable_name(path), row.machine, *numbers, row.decision, _one_line(row.reason)])
     return folder / _FILE
 
 

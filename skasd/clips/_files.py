@@ -77,8 +77,8 @@ def file_length(path: Path) -> tuple[int, int] | None:
 
 
 def readable_name(path: str | os.PathLike[str]) -> str:
-    r"""Path as text that can be printed: bytes that are not UTF-8 are written as Python does, ``\udcfc`` for example."""
-    return os.fspath(path).encode("utf-8", "backslashreplace").decode()
+    r"""Path as text that can be printed and written: bytes that are not UTF-8 become ``\xfc``, for example."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 class _Stream(soundfile.SoundFile):

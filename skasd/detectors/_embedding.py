@@ -143,9 +143,7 @@ class EmbeddingDetector(_Transformer, NetworkDetector):
         """Recompute the threshold if `score_with` was changed after ``fit``."""
         if self.score_with != self._score_with:
             self._check_score_with()
-            scores = self._normal_scores()
-            self._held_out_scores = np.sort(scores.distinct())
-            self.offset_ = self._offset(scores)
+            self._set_threshold(self._normal_scores())
 
     def _check_score_with(self) -> None:
         """Raise if the detector does not have this value of `score_with`."""
