@@ -1,6 +1,7 @@
 """Validation of constructor parameters; error messages say what was given and what is expected."""
 
 import numbers
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -88,6 +89,20 @@ def check_option(name: str, value: Any, options: Iterable[Any]) -> None:
     options = list(options)
     if not any(value is option or (type(value) is type(option) and value == option) for option in options):
         raise ValueError(f"{name}={value!r} is unknown; expected one of {', '.join(map(repr, options))}.")
+
+
+def check_path(name: str, value: Any) -> None:
+    """Raise unless `value` is a path: a string or an object such as :class:`pathlib.Path`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter, for the message.
+    value : object
+        Value to check.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name}={value!r} is a {type(value).__name__}; a path is expected, as a str or pathlib.Path.")
 
 
 def checked_names(name: str, values: Any, n_clips: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sklearn.base import clone
 
-from skasd._parameters import check_integer
+from skasd._parameters import check_integer, check_path, naming
 from skasd.benchmark._estimators import build
 from skasd.benchmark._protocol import split_options
 from skasd.benchmark._published import published_results
@@ -123,13 +123,20 @@ class Suite:
     entries: Mapping[str, Entry] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("data", "detectors", "seeds"):
-            if not len(getattr(self, name)):
+        for name, kind in (("data", Mapping), ("detectors", Mapping), ("seeds", Sequence)):
+            value = getattr(self, name)
+            if not isinstance(value, kind) or isinstance(value, str):
+                expected = "a mapping of names" if kind is Mapping else "a sequence of integers"
+                raise TypeError(f"{name}={value!r} is a {type(value).__name__}; {expected} is expected.")
+            if not value:
                 raise ValueError(f"The suite {self.name!r} has no {name}.")
         for data in self.data:
             for seed in self.seeds_of(data):
                 check_integer("seeds", seed, low=0)
-        entries = {name: value if isinstance(value, Entry) else Entry(value) for name, value in self.detectors.items()}
+        with naming("detectors"):
+            entries = {
+                name: value if isinstance(value, Entry) else Entry(value) for name, value in self.detectors.items()
+            }
         object.__setattr__(self, "entries", entries)
         for name, entry in entries.items():
             if strange := set(entry.data or ()) - set(self.data):
@@ -172,6 +179,8 @@ def read_suite(source: str | os.PathLike[str]) -> Suite:
     ------
     FileNotFoundError
         If there is neither such a file nor a suite of that name.
+    TypeError
+        If `source` is neither a str nor a path-like object.
     ValueError
         If the file is not valid TOML, has an option that is unknown, or makes no suite.
 
@@ -181,11 +190,13 @@ def read_suite(source: str | os.PathLike[str]) -> Suite:
     >>> sorted(read_suite("quick").data)
     ['synthetic']
     """
+    check_path("source", source)
     shipped = str(source) in _SHIPPED
     file = files("skasd.benchmark") / f"{source}.toml" if shipped else Path(source).expanduser()
     if not file.is_file():
         raise FileNotFoundError(
-            f"There is no suite file {source}, and no suite of that name; those are {', '.join(_SHIPPED)}."
+            f"There is no suite file {source}, and no suite of that name; "
+            f"source is a file or the name of one that ships: {', '.join(_SHIPPED)}."
         )
     if isinstance(file, Path) and file.suffix == ".py":
         return _suite_of_python(file)

@@ -45,14 +45,14 @@ def list_recordings(given: Iterable[Path]) -> list[Recording]:
         raise FileNotFoundError(f"{len(missing)} of {len(given)} files to score do not exist: {', '.join(missing)}.")
     found: dict[str, Recording] = {}
     for path in given:
-        for recording in _below(existing_folder(path)) if path.is_dir() else [_recording(str(path))]:
+        for recording in _below(existing_folder(path, "recordings")) if path.is_dir() else [_recording(str(path))]:
             found.setdefault(os.path.realpath(recording.file), recording)
     return list(found.values())
 
 
 def common_folder(given: Iterable[Path]) -> str | None:
     """Deepest folder that holds all files and folders that were given; None if they are on several drives."""
-    folders = [existing_folder(path) if path.is_dir() else path.absolute().parent for path in given]
+    folders = [existing_folder(path, "recordings") if path.is_dir() else path.absolute().parent for path in given]
     try:
         return os.path.commonpath(folders)
     except ValueError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skasd._parameters import check_flag
+from skasd._parameters import check_flag, check_option, naming
 from skasd.datasets._dcase_names import SPLIT_OF_FOLDER, check_year, clip_stem, parse_clip_name
 from skasd.datasets._dcase_truth import label_test_clips, read_attribute_file, read_truth, shortened
 from skasd.datasets._folder import clip_bunch, existing_folder
@@ -141,11 +141,10 @@ def load_dcase(
     """
     check_year(year)
     check_flag("supplemental", supplemental)
-    if subset not in _SUBSETS:
-        raise ValueError(f"subset={subset!r} is none of {sorted(_SUBSETS)}.")
+    check_option("subset", subset, _SUBSETS)
     if ground_truth is not None and subset == "dev":
         raise ValueError("ground_truth labels the evaluation set, but subset='dev'; ask for subset='eval'.")
-    folder = existing_folder(root)
+    folder = existing_folder(root, "root")
     found = _wanted_folders(_find_folders(folder, year, supplemental), folder, year, subset)
     rows = _rows(_of_machine_types(found, machine_types), year)
     if ground_truth is not None:
@@ -179,7 +178,7 @@ def _wanted_folders(found: list[_SplitFolder], root: Path, year: int, subset: st
     if absent or not wanted:
         what = shortened(sorted({f"{f.subset or '?'}: {f.machine_type}/{f.path.name}" for f in found}), 10)
         raise ValueError(
-            f"No clips of DCASE {year}, subset {' and '.join(absent) or subset}, in {root}: looked for files in "
+            f"No clips of DCASE {year}, subset {' and '.join(absent) or subset}, in root={str(root)!r}: looked for files in "
             f"folders called {', '.join(SPLIT_OF_FOLDER)}; found {what or _contents(root)}."
         )
     return wanted
@@ -193,7 +192,13 @@ def _contents(root: Path) -> str:
 def _of_machine_types(found: list[_SplitFolder], machine_types: str | Sequence[str] | None) -> list[_SplitFolder]:
     if machine_types is None:
         return found
-    asked = {machine_types} if isinstance(machine_types, str) else set(machine_types)
+    with naming("machine_types"):
+        names = [machine_types] if isinstance(machine_types, str) else list(machine_types)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(
+            f"machine_types={machine_types!r}; a machine type, a sequence of machine types or None is expected."
+        )
+    asked = set(names)
     there = {folder.machine_type for folder in found}
     if not asked or not asked <= there:
         held = f"holds the unknown {sorted(asked - there)}" if asked else "is empty"

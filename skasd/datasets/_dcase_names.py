@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Integral
 
+from skasd._parameters import check_path
+
 YEARS = range(2020, 2027)
 
 SPLIT_OF_FOLDER = {
@@ -85,6 +87,8 @@ def parse_clip_name(path: str | os.PathLike[str], *, year: int) -> ClipName | No
 
     Raises
     ------
+    TypeError
+        If the path is neither a str nor a path-like object.
     ValueError
         If the year is not a year of the challenge.
 
@@ -108,6 +112,7 @@ def parse_clip_name(path: str | os.PathLike[str], *, year: int) -> ClipName | No
     True
     """
     check_year(year)
+    check_path("path", path)
     *folders, base = os.fspath(path).replace("\\", "/").split("/")
     stem = clip_stem(base)
     folder = folders[-1] if folders else ""
@@ -148,6 +153,8 @@ def parse_attributes(text: str | None, *, year: int) -> list[tuple[str, str]]:
 
     Raises
     ------
+    TypeError
+        If the text is neither a str nor None.
     ValueError
         If the year is not a year of the challenge.
 
@@ -167,6 +174,8 @@ def parse_attributes(text: str | None, *, year: int) -> list[tuple[str, str]]:
     []
     """
     check_year(year)
+    if not (text is None or isinstance(text, str)):
+        raise TypeError(f"text={text!r} is a {type(text).__name__}; the text of the attributes or None is expected.")
     visible = _visible(text)
     if visible is None:
         return []

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from skasd._parameters import check_flag, check_option
+from skasd._parameters import check_flag, check_option, check_path, naming
 from skasd.datasets._dcase_truth import read_rows, shortened
 from skasd.datasets._folder_files import audio_names
 from skasd.datasets._left_out import warn_of_unlabelled_folders
@@ -115,14 +115,15 @@ def load_clip_folder(
     (['c.wav', 'a.wav', 'b.wav'], array([-1,  1,  1]))
     """
     check_option("machines", machines, ("folders", None))
-    root = existing_folder(folder)
+    root = existing_folder(folder, "folder")
     names, passed_over = audio_names(root, extensions)
     rows = [_row(root, name, machines) for name in names]
     left_out: list[str] = []
     if callable(labels):
         for row in rows:
-            row["target"] = _target(labels(Path(row["path"])), where=row["path"])
-    elif labels == "auto":
+            with naming("labels"):
+                row["target"] = _target(labels(Path(row["path"])), where=row["path"])
+    elif isinstance(labels, str) and labels == "auto":
         for row, name in zip(rows, names, strict=True):
             row["target"] = _target_of_folders(PurePosixPath(name).parts[:-1])
         warn_of_unlabelled_folders(names, [row["target"] for row in rows], [row["split"] for row in rows])
@@ -143,14 +144,15 @@ def clip_bunch(rows: list[dict[str, Any]], heading: list[str], *, return_X_y: bo
     return Bunch(data=data, target=target, DESCR="\n".join([*heading, "", *_counts(rows)]))
 
 
-def existing_folder(folder: str | os.PathLike[str]) -> Path:
-    """Absolute path of a folder; raises if it does not exist or is a file."""
+def existing_folder(folder: str | os.PathLike[str], name: str) -> Path:
+    """Absolute path of a folder; raises if it does not exist or is a file, with the name of the parameter."""
+    check_path(name, folder)
     path = Path(folder).expanduser()
     path = path.resolve() if ".." in path.parts else path.absolute()
     if not path.exists():
-        raise FileNotFoundError(f"There is no folder {path}.")
+        raise FileNotFoundError(f"There is no folder {path}, which {name}={os.fspath(folder)!r} names.")
     if not path.is_dir():
-        raise NotADirectoryError(f"{path} is a file; a folder is expected.")
+        raise NotADirectoryError(f"{path} is a file; {name} takes a folder.")
     return path
 
 

@@ -46,8 +46,11 @@ def audio_names(root: Path, extensions: str | Sequence[str] | None) -> tuple[lis
     foreign = [readable_name(name) for name in others if name.lower().endswith(FOREIGN_SUFFIXES)]
     hint = f" libsndfile does not read {shortened(foreign)}: {CONVERT}." if foreign and extensions is None else ""
     if not names:
+        asked = "" if extensions is None else f" (extensions={extensions!r})"
         held = f" Passed over: {passed_over}." if passed_over else ""
-        raise ValueError(f"No file ending in {' or '.join(suffixes)} in {root} or below it.{held}{hint}")
+        raise ValueError(
+            f"No file ending in {' or '.join(suffixes)} in the folder {root} or below it{asked}.{held}{hint}"
+        )
     if hint:
         warnings.warn(f"{len(foreign)} recordings in {root} are left out.{hint}", UserWarning, stacklevel=3)
     return names, passed_over

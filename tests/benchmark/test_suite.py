@@ -94,7 +94,10 @@ def test_a_file_that_is_nested_too_deeply_is_named(tmp_path):
 
 
 def test_a_missing_file_says_what_ships():
-    with pytest.raises(FileNotFoundError, match="no suite file slow, and no suite of that name; those are quick"):
+    with pytest.raises(
+        FileNotFoundError,
+        match="no suite file slow, and no suite of that name; source is a file or the name of one that ships: quick",
+    ):
         read_suite("slow")
 
 

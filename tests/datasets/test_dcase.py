@@ -249,7 +249,7 @@ def test_a_year_without_a_challenge(tmp_path, year):
 
 
 def test_an_unknown_subset(tmp_path):
-    with pytest.raises(ValueError, match=r"subset='train' is none of \['both', 'dev', 'eval'\]"):
+    with pytest.raises(ValueError, match=r"subset='train' is unknown; expected one of 'dev', 'eval', 'both'"):
         load_dcase(tmp_path, year=2020, subset="train")
 
 

@@ -278,7 +278,7 @@ def test_a_link_to_a_folder_above_does_not_go_round_in_circles(tmp_path):
 def test_a_folder_without_recordings_names_folder_and_extensions(tmp_path):
     touch(tmp_path, "notes.txt")
     with pytest.raises(
-        ValueError, match=rf"No file ending in \.wav or .* in {tmp_path} or below it\. Passed over: 1 \.txt"
+        ValueError, match=rf"No file ending in \.wav or .* in the folder {tmp_path} or below it\. Passed over: 1 \.txt"
     ):
         load_clip_folder(tmp_path)
 
