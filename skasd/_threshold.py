@@ -1,6 +1,9 @@
 """Decision thresholds on anomaly scores, estimated from scores of normal clips."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 from scipy import stats
@@ -11,6 +14,22 @@ _USEFUL_CLIPS = 30  # of a machine: with so many, most of what more clips would 
 _ROUNDING = 1e-6  # relative; the clip that sets the threshold is normal whatever the rounding of its score
 _FEWEST = 10  # minimum number of distinct scores for fitting a distribution
 _UNLIKELY = 0.001  # p-value of a Kolmogorov-Smirnov test below which the fit is rejected
+_IS_USED = ContextVar("_IS_USED", default=True)
+
+
+@contextmanager
+def threshold_unused() -> Iterator[None]:
+    """Fit detectors whose thresholds nobody uses, such as those of an ensemble: nothing is said about their thresholds."""
+    token = _IS_USED.set(False)
+    try:
+        yield
+    finally:
+        _IS_USED.reset(token)
+
+
+def threshold_is_used() -> bool:
+    """Whether the threshold of a detector that is being fitted matters to anyone."""
+    return _IS_USED.get()
 
 
 def alarm_threshold(score: np.ndarray, share: float, rule: str) -> float:
@@ -47,14 +66,15 @@ def alarm_threshold(score: np.ndarray, share: float, rule: str) -> float:
     if rule == "quantile":
         return quantile
     fitted = _gamma_quantile(score, share)
-    if fitted is None:
+    if fitted is not None:
+        return fitted
+    if threshold_is_used():
         warnings.warn(
             f"No gamma distribution fits the {len(score)} scores of normal clips ({len(np.unique(score))} distinct values); "
             "the threshold is their quantile. Give more clips, or use threshold='quantile'.",
             stacklevel=4,
         )
-        return quantile
-    return fitted
+    return quantile
 
 
 def _allowed_above(n_scores: int, share: float) -> int:

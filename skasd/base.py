@@ -16,7 +16,7 @@ from skasd._constant_scores import warn_of_constant_scores
 from skasd._extremes import as_of_one_window
 from skasd._interrupt import noted_interrupts
 from skasd._parameters import check_contamination, check_option, naming, numeric_labels
-from skasd._threshold import THRESHOLDS, alarm_threshold, warn_of_copies, warn_of_few_clips
+from skasd._threshold import THRESHOLDS, alarm_threshold, threshold_is_used, warn_of_copies, warn_of_few_clips
 from skasd.clips import MACHINE_COLUMNS, Clips, check_clips
 from skasd.clips._readers import readers_of
 from skasd.clips._training_clips import file_formats, warn_of_other_formats, warn_of_training_clips
@@ -152,15 +152,34 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
             self._threshold_rule = share, self.threshold
             scores = _learnt(self, clips)
             self._set_threshold(scores)
-            warn_of_constant_scores(scores.held_out)
-            warn_of_copies(scores.n_copies, len(clips), stacklevel=2)
-            warn_of_few_clips(
-                _fewest(clips), scores.n_recordings, share, self.threshold, is_learnt=scores.is_learnt, stacklevel=2
-            )
+            if threshold_is_used():
+                self._warn_of_normal_scores(scores, clips)
         return self
 
+    def _warn_of_normal_scores(self, scores: NormalScores, clips: Clips) -> None:
+        """Say what is wrong with the scores from which the threshold is computed."""
+        warn_of_constant_scores(scores.held_out, stacklevel=4)
+        warn_of_copies(scores.n_copies, len(clips), stacklevel=3)
+        share, rule = self._threshold_rule
+        warn_of_few_clips(_fewest(clips), scores.n_recordings, share, rule, is_learnt=scores.is_learnt, stacklevel=3)
+
     def _checked_score(self, clips: Clips) -> np.ndarray:
-        """Anomaly score (n_clips,), after a look at what the hook of the detector returned."""
+        """Anomaly score (n_clips,), of long clips on the scale of one window of the training length."""
+        score, share = self._largest_score(clips)
+        normal = self._held_out_scores
+        return score if normal is None else as_of_one_window(score, share, normal)
+
+    def _score_of_learnt(self, clips: Clips) -> np.ndarray:
+        """The same for the training clips themselves, where the threshold comes from their own scores."""
+        score, share = self._largest_score(clips)
+        of_one_window = score[share == 1]  # some are, as the median training length is that of a window
+        return as_of_one_window(score, share, np.sort(of_one_window))
+
+    def _largest_score(self, clips: Clips) -> tuple[np.ndarray, np.ndarray]:
+        """Largest score of the windows of each clip (n_clips,), and the length of each clip in windows (n_clips,).
+
+        Raises if the hook of the detector returned anything other than finite scores.
+        """
         windows = None if self._training_length is None else self._training_length.windows(clips)
         heard = clips if windows is None else windows.clips
         score = np.asarray(self._anomaly_score(heard), dtype=np.float64)
@@ -175,11 +194,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
                 f"The anomaly score of {heard.name(position)} is {score[position]}. Its values are out of the range that "
                 f"{type(self).__name__} can compute with; look at the clip, and at parameters with extreme values."
             )
-        if windows is None:
-            return score
-        normal = self._held_out_scores
-        largest = windows.largest(score)
-        return largest if normal is None else as_of_one_window(largest, windows.share, normal)
+        return (score, np.ones(len(clips))) if windows is None else (windows.largest(score), windows.share)
 
     def _set_threshold(self, scores: NormalScores) -> None:
         """Set the threshold on ``score_samples``, and keep the scores by which those of long clips are corrected."""
@@ -295,7 +310,7 @@ def _learnt(detector: BaseDetector, clips: Clips) -> NormalScores:
     if not detector._hears_long_clips:
         detector._training_length = TrainingLength.of(clips, readers_of(detector)[0])
     if scores is None:
-        return NormalScores(detector._checked_score(clips))
+        return NormalScores(detector._score_of_learnt(clips))
     if not isinstance(scores, NormalScores):
         raise TypeError(
             f"{type(detector).__name__}._fit returned a {type(scores).__name__}; NormalScores or None is expected."

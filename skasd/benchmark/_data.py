@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from skasd.benchmark._protocol import Protocol, split_options
+from skasd.clips._machine_names import machine_names
 from skasd.datasets import fetch_dcase, load_clip_folder, load_dcase, make_machine_clips
 
 _LABELS = {"normal": 1, "anomaly": -1, "unknown": 0}
@@ -65,7 +66,7 @@ class SuiteData:
         """Normal training clips; test clips of known label in sections with training clips; labels of the test clips."""
         side = self.table["split"].to_numpy()
         train = self.table[(side == "train") & (self.target == 1)]
-        machine = self.table["machine_type"].astype(str) + "/" + self.table["section"].astype(str)
+        machine = machine_names(self.table)
         is_test, is_known = (side == "test") & (self.target != 0), machine.isin(set(machine[train.index])).to_numpy()
         if untrained := sorted(set(machine[is_test & ~is_known])):
             warnings.warn(f"Left out, without normal training clips: {', '.join(untrained)}.", stacklevel=2)

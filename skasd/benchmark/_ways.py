@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skasd.clips._machine_names import machine_names
 from skasd.scoring import BackEnd
 
 Score = Callable[[pd.DataFrame], np.ndarray]
@@ -79,5 +80,5 @@ class _ScoreEmbedding:
 
 
 def _rows_by_machine(clips: pd.DataFrame) -> dict[str, np.ndarray]:
-    machine = clips["machine_type"].astype(str) + "/" + clips["section"].astype(str)
+    machine = machine_names(clips)
     return {name: np.flatnonzero(machine == name) for name in machine.unique()}

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from skasd.cli._fit import check_out_folder, make_detector
+from skasd.clips._machine_names import machine_names
 from skasd.datasets import load_dcase, save_dcase_scores
 from skasd.metrics import score_table, summary_table
 
@@ -53,7 +54,7 @@ def run_evaluate(
 
 def _of_trained_sections(table: pd.DataFrame, is_train: np.ndarray) -> np.ndarray:
     """Mask (n_clips,) of clips in sections with enough training clips; warns about the other sections."""
-    names = table["machine_type"] + "/" + table["section"]
+    names = machine_names(table)
     n_train = names[is_train].value_counts().reindex(names.unique(), fill_value=0)
     few = sorted(n_train.index[n_train < _LEAST_TRAINING_CLIPS])
     if len(few) == len(n_train):

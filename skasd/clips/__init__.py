@@ -6,9 +6,10 @@ a list of file paths, or a clip table (a DataFrame with one row per clip). All a
 
 from skasd.clips._audio import ClipReader, clip_length
 from skasd.clips._check import check_clips
-from skasd.clips._clips import MACHINE_COLUMNS, Clips
+from skasd.clips._clips import Clips
 from skasd.clips._coerce import as_clips, is_clip_table
 from skasd.clips._feature_column import ANY_FEATURE, note_feature, noted_feature
+from skasd.clips._machine_names import MACHINE_COLUMNS
 from skasd.clips._recordings import Recordings
 from skasd.clips._usable import unusable_clips
 

@@ -15,8 +15,7 @@ from tqdm import tqdm
 from skasd.clips._arrays import as_float, as_numpy, checked_feature
 from skasd.clips._audio import ClipReader, clip_length
 from skasd.clips._files import readable_name
-
-MACHINE_COLUMNS = ("machine_type", "section")  # usual columns that define a machine; a clip table may lack them
+from skasd.clips._machine_names import joined
 
 _FEW_CLIPS = 4  # up to this many, starting threads costs more time than it saves
 _CLIPS_PER_TASK = 8
@@ -137,7 +136,6 @@ class Clips:
         names : ndarray of shape (n_clips,), dtype str
             Group of each clip; "" for all clips if there is no table or no column is left.
         """
-        names = np.full(len(self), "", dtype=object)
         table = pd.DataFrame() if self.table is None else self.table
         for column in columns:
             if column not in table.columns and column not in optional:
@@ -154,9 +152,7 @@ class Clips:
                     "it out of the columns that define the groups (group_columns)."
                 )
             self._refuse_containers(column, known[column])
-            cells = _as_names(known[column], escape=len(present) > 1)
-            names = names + ("" if column == present[0] else "/") + cells
-        return names.astype(str)
+        return joined([known[column] for column in present], len(self)).astype(str)
 
     def _refuse_containers(self, column: str, cells: np.ndarray) -> None:
         """Raise if a cell that names a group is a list, an array or the like."""
@@ -277,13 +273,6 @@ class BadCell:
     """A table cell that holds no clip; reading it fails, so that it is reported together with all other failures."""
 
     reason: str
-
-
-def _as_names(cells: np.ndarray, *, escape: bool) -> np.ndarray:
-    names = np.array([str(cell) for cell in cells], dtype=object)
-    if escape and any("/" in name or "\\" in name for name in set(names)):
-        return np.array([name.replace("\\", "\\\\").replace("/", "\\/") for name in names], dtype=object)
-    return names
 
 
 def _read_feature(item: Any) -> tuple[np.ndarray, float]:

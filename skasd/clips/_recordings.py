@@ -11,7 +11,8 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from skasd.clips._clips import MACHINE_COLUMNS, Clips
+from skasd.clips._clips import Clips
+from skasd.clips._machine_names import MACHINE_COLUMNS
 
 _COLUMN = "group"  # of a clip table: the recording that a clip was cut from
 

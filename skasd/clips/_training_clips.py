@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from skasd.clips._audio import ClipReader
-from skasd.clips._clips import MACHINE_COLUMNS, Clips
+from skasd.clips._clips import Clips
 from skasd.clips._feature_column import noted_feature
+from skasd.clips._machine_names import MACHINE_COLUMNS
 
 _LOOK_ALIKES = {  # names without case, spaces and signs
     "machine_type": {"machine", "machines", "machinetype", "machinename", "machinekind", "device", "devicetype"},

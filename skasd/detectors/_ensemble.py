@@ -14,6 +14,7 @@ from tqdm import tqdm
 from skasd._interrupt import note_interrupt, was_interrupted
 from skasd._parameters import check_columns, check_integer, check_n_jobs, check_number, check_option
 from skasd._random import local_random_state
+from skasd._threshold import threshold_unused
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import ANY_FEATURE, MACHINE_COLUMNS, Clips, Recordings
 
@@ -320,6 +321,7 @@ def _container(clips: Clips) -> Any:
     return clips.items if clips.table is None else clips.table
 
 
+@threshold_unused()
 def _fitted_and_scored(member: Any, clips: Clips, parts: list[np.ndarray]) -> tuple[Any, np.ndarray, bool]:
     """The detector fitted to all clips, scores of held-out clips by clones fitted to the others, whether one was cut."""
     member.fit(_container(clips))  # first, so that error messages use positions among all clips

@@ -11,6 +11,8 @@ import numpy as np
 from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GroupKFold, KFold
 
+from skasd._threshold import threshold_is_used
+
 _N_FOLDS = 5
 
 
@@ -68,11 +70,13 @@ def held_out_scores(
     n_folds = min(_N_FOLDS, len(X) // n_components, n_recordings)
     if n_folds < 2:
         what = f"{len(X)} clips" if n_recordings == len(X) else f"{len(X)} clips of {n_recordings} different recordings"
-        warnings.warn(
-            f"Few normal clips: {what} are too few to hold out any with n_components={n_components}, so the threshold is "
-            "set on scores of training clips and gives too many false alarms; give more clips or use fewer components.",
-            stacklevel=2,
-        )
+        if threshold_is_used():
+            warnings.warn(
+                f"Few normal clips: {what} are too few to hold out any with n_components={n_components}, so the threshold "
+                "is set on scores of training clips and gives too many false alarms; give more clips, or use fewer "
+                "components.",
+                stacklevel=2,
+            )
         return SCORES[score](fit_mixture(X, **settings), X)
     if n_components == 1:
         return left_out_score(X, reg_covar, recording)

@@ -294,3 +294,18 @@ def test_one_clip_of_each_machine_is_refused_with_their_number(train):
     one_each = train.groupby("machine_type").head(1)
     with pytest.raises(ValueError, match="fit was given 2 samples, 1 of each machine; one machine needs at least two"):
         EnsembleDetector([("level", Level())]).fit(one_each)
+
+
+@pytest.mark.filterwarnings("always:Few normal clips:UserWarning")
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_detectors_of_an_ensemble_say_nothing_about_their_own_thresholds(train, n_jobs):
+    few = train[train["machine_type"] == "fan"].iloc[:12]
+    with pytest.warns(UserWarning, match="takes at least 19 normal clips") as alone:
+        TWFRDetector(contamination=0.05).fit(few)
+    assert len(alone) == 1
+    with pytest.warns(UserWarning, match="takes at least 19 normal clips") as together:
+        EnsembleDetector(
+            [(name, clone(one).set_params(contamination=0.05)) for name, one in BOTH],
+            contamination=0.05, random_state=0, n_jobs=n_jobs,
+        ).fit(few)  # fmt: skip
+    assert len(together) == 1

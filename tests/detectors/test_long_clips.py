@@ -56,6 +56,15 @@ def test_long_training_clips_score_as_new_ones_do(contamination):
     assert alarms.sum() <= 5
 
 
+def test_the_threshold_of_ones_own_detector_is_that_of_one_window():
+    long = [0.1 * np.random.default_rng(seed).standard_normal(8000 * 50) for seed in range(9)]
+    assert sum(clip.max() > NOISE.max() for clip in long) == 3  # uncorrected, the third largest is the threshold
+    detector = PeakDetector().fit(of(*NOISE, *long))
+    new = 0.1 * np.random.default_rng(10).standard_normal((300, 8000))
+    assert np.quantile(NOISE.max(axis=1), 0.5) < -detector.offset_ < NOISE.max()
+    assert 0.02 < (detector.predict(of(*new)) == -1).mean() < 0.25
+
+
 def test_long_files_score_as_their_waveforms(tmp_path):
     soundfile.write(tmp_path / "long.wav", long_noise(4), 16000, subtype="FLOAT")
     detector = TWFRDetector().fit(of(*NOISE.astype(np.float32)))
