@@ -153,48 +153,14 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
             scores = _learnt(self, clips)
             self._set_threshold(scores)
             if threshold_is_used():
-                self._warn_of_normal_scores(scores, clips)
+                _warn_of_normal_scores(self, scores, clips)
         return self
-
-    def _warn_of_normal_scores(self, scores: NormalScores, clips: Clips) -> None:
-        """Say what is wrong with the scores from which the threshold is computed."""
-        warn_of_constant_scores(scores.held_out, stacklevel=4)
-        warn_of_copies(scores.n_copies, len(clips), stacklevel=3)
-        share, rule = self._threshold_rule
-        warn_of_few_clips(_fewest(clips), scores.n_recordings, share, rule, is_learnt=scores.is_learnt, stacklevel=3)
 
     def _checked_score(self, clips: Clips) -> np.ndarray:
         """Anomaly score (n_clips,), of long clips on the scale of one window of the training length."""
-        score, share = self._largest_score(clips)
+        score, share = _largest_score(self, clips)
         normal = self._held_out_scores
         return score if normal is None else as_of_one_window(score, share, normal)
-
-    def _score_of_learnt(self, clips: Clips) -> np.ndarray:
-        """The same for the training clips themselves, where the threshold comes from their own scores."""
-        score, share = self._largest_score(clips)
-        of_one_window = score[share == 1]  # some are, as the median training length is that of a window
-        return as_of_one_window(score, share, np.sort(of_one_window))
-
-    def _largest_score(self, clips: Clips) -> tuple[np.ndarray, np.ndarray]:
-        """Largest score of the windows of each clip (n_clips,), and the length of each clip in windows (n_clips,).
-
-        Raises if the hook of the detector returned anything other than finite scores.
-        """
-        windows = None if self._training_length is None else self._training_length.windows(clips)
-        heard = clips if windows is None else windows.clips
-        score = np.asarray(self._anomaly_score(heard), dtype=np.float64)
-        if score.shape != (len(heard),):
-            raise ValueError(
-                f"{type(self).__name__}._anomaly_score returned shape {score.shape} for {len(heard)} clips; "
-                f"({len(heard)},) is expected."
-            )
-        if not np.isfinite(score).all():
-            position = int(np.argmin(np.isfinite(score)))
-            raise ValueError(
-                f"The anomaly score of {heard.name(position)} is {score[position]}. Its values are out of the range that "
-                f"{type(self).__name__} can compute with; look at the clip, and at parameters with extreme values."
-            )
-        return (score, np.ones(len(clips))) if windows is None else (windows.largest(score), windows.share)
 
     def _set_threshold(self, scores: NormalScores) -> None:
         """Set the threshold on ``score_samples``, and keep the scores by which those of long clips are corrected."""
@@ -310,12 +276,49 @@ def _learnt(detector: BaseDetector, clips: Clips) -> NormalScores:
     if not detector._hears_long_clips:
         detector._training_length = TrainingLength.of(clips, readers_of(detector)[0])
     if scores is None:
-        return NormalScores(detector._score_of_learnt(clips))
+        return NormalScores(_score_of_learnt(detector, clips))
     if not isinstance(scores, NormalScores):
         raise TypeError(
             f"{type(detector).__name__}._fit returned a {type(scores).__name__}; NormalScores or None is expected."
         )
     return scores
+
+
+def _warn_of_normal_scores(detector: BaseDetector, scores: NormalScores, clips: Clips) -> None:
+    """Say what is wrong with the scores from which the threshold is computed."""
+    warn_of_constant_scores(scores.held_out, stacklevel=4)
+    warn_of_copies(scores.n_copies, len(clips), stacklevel=3)
+    share, rule = detector._threshold_rule
+    warn_of_few_clips(_fewest(clips), scores.n_recordings, share, rule, is_learnt=scores.is_learnt, stacklevel=3)
+
+
+def _score_of_learnt(detector: BaseDetector, clips: Clips) -> np.ndarray:
+    """Anomaly score (n_clips,) of training clips that set the threshold themselves, on the scale of one window."""
+    score, share = _largest_score(detector, clips)
+    of_one_window = score[share == 1]  # some are, as the median training length is that of a window
+    return as_of_one_window(score, share, np.sort(of_one_window))
+
+
+def _largest_score(detector: BaseDetector, clips: Clips) -> tuple[np.ndarray, np.ndarray]:
+    """Largest score of the windows of each clip (n_clips,), and the length of each clip in windows (n_clips,).
+
+    Raises if the hook of the detector returned anything other than finite scores.
+    """
+    windows = None if detector._training_length is None else detector._training_length.windows(clips)
+    heard = clips if windows is None else windows.clips
+    score = np.asarray(detector._anomaly_score(heard), dtype=np.float64)
+    if score.shape != (len(heard),):
+        raise ValueError(
+            f"{type(detector).__name__}._anomaly_score returned shape {score.shape} for {len(heard)} clips; "
+            f"({len(heard)},) is expected."
+        )
+    if not np.isfinite(score).all():
+        position = int(np.argmin(np.isfinite(score)))
+        raise ValueError(
+            f"The anomaly score of {heard.name(position)} is {score[position]}. Its values are out of the range that "
+            f"{type(detector).__name__} can compute with; look at the clip, and at parameters with extreme values."
+        )
+    return (score, np.ones(len(clips))) if windows is None else (windows.largest(score), windows.share)
 
 
 def _fewest(clips: Clips) -> tuple[str, int]:
