@@ -51,9 +51,8 @@ DETECTORS = {
         batch_size=160,  # of 4 or 5 patches of each clip
         **MEL,
     ),
-    "AutoencoderDetector": AutoencoderDetector(
-        learning_rate=1e-3, batch_size=2880, **MEL
-    ),  # of 90 windows of each clip
+    # one network for each machine, fed with 90 windows of each of its 16 clips
+    "AutoencoderDetector": AutoencoderDetector(learning_rate=1e-3, batch_size=720, **MEL),
 }
 
 
