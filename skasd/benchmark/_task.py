@@ -24,6 +24,7 @@ from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
 from skasd._interrupt import interrupts_end_fits, was_interrupted
+from skasd._threshold import threshold_unused
 from skasd.benchmark._data import SuiteData, forget_data, load_data
 from skasd.benchmark._estimators import describe_changes, essence, seeded_clone
 from skasd.benchmark._features import FeatureStore
@@ -142,8 +143,9 @@ def _results(task: Task) -> Iterator[dict[str, Any]]:
 
 
 def _fit_whole(detector: Any, train: pd.DataFrame) -> Any:
-    """Fit a detector; one whose training was interrupted gives no result."""
-    detector.fit(train)
+    """Fit a detector, of which only scores are used; one whose training was interrupted gives no result."""
+    with threshold_unused():
+        detector.fit(train)
     if was_interrupted(detector):
         raise KeyboardInterrupt("The training was interrupted.")
     return detector

@@ -376,7 +376,7 @@ def test_parameters_out_of_range_are_named(train, parameters, error, message):
 
 @pytest.mark.slow
 def test_training_lets_strong_faults_of_many_machines_be_found():
-    machine_types = ("fan", "pump", "slider", "valve", "gearbox", "compressor")
+    machine_types = ("fan", "pump", "valve", "compressor")
     clips = make_machine_clips(machine_types, n_sections=2, duration=1.0, severity=4.0, random_state=0)
     train = clips.data["split"] == "train"
     new, y = clips.data[~train].reset_index(drop=True), clips.target[~train]
@@ -388,7 +388,7 @@ def test_training_lets_strong_faults_of_many_machines_be_found():
         groups = new.groupby(["machine_type", "section"])
         return np.mean([roc_auc_score(y[group.index], scores[group.index]) for _, group in groups])
 
-    trained = mean_auc(max_epochs=20, learning_rate=1e-3, batch_size=32)
+    trained = mean_auc(max_epochs=10, learning_rate=1e-3, batch_size=16)
     untrained = mean_auc(max_epochs=1, learning_rate=1e-9, training__ema_decay=None)
     assert trained > 0.8
     assert trained > untrained + 0.1
@@ -413,10 +413,12 @@ def test_real_toy_cars_are_told_apart_after_a_few_epochs(real_data):
     folder = real_data / "toycar2020_logmel"
     clips = pd.read_csv(folder / "clips.csv", dtype=str).assign(log_mel=list(np.load(folder / "log_mel.npy")))
     test = clips["split"] == "test"
-    sizes = {"network__bottlenecks": ((2, 64, 1, 2), (2, 64, 1, 2)), "batch_size": 32, "max_epochs": 4}
+    test_clips = clips[test].iloc[::2].reset_index(drop=True)
+    sizes = {"network__bottlenecks": ((2, 64, 1, 2), (2, 64, 1, 2)), "batch_size": 32, "max_epochs": 2}
     detector = OSSCLDetector(("log_mel",), learning_rate=1e-3, mixup_alpha=None, random_state=0).set_params(**sizes)
-    scores, new = detector.fit(clips[~test]).score_samples(clips[test]), clips[test].reset_index(drop=True)
-    areas = [roc_auc_score(group["label"] == "anomaly", -scores[group.index]) for _, group in new.groupby("section")]
+    scores = detector.fit(clips[~test]).score_samples(test_clips)
+    sections = test_clips.groupby("section")
+    areas = [roc_auc_score(group["label"] == "anomaly", -scores[group.index]) for _, group in sections]
     assert len(areas) == 4
     assert np.mean(areas) > 0.7  # the suite osscl in benchmarks/accuracy trains for longer
 

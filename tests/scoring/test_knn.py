@@ -96,7 +96,7 @@ from skasd.scoring import KNNScorer
 def status(name):
     return int(open("/proc/self/status").read().split(name + ":")[1].split()[0]) // 1024  # MiB
 
-X = np.random.default_rng(0).standard_normal((100_000, 128), dtype=np.float32)
+X = np.random.default_rng(0).standard_normal((100_000, 16), dtype=np.float32)
 KNNScorer().fit(X[:100]).score_samples(X[:100])
 before = status("VmRSS")
 KNNScorer().fit(X).score_samples(X[:2000] + 1)
