@@ -67,6 +67,7 @@ sphinx_gallery_conf = {
     "image_srcset": ["2x"],
     "min_reported_time": 1,
     "show_memory": False,
+    "parallel": True,  # as many processes as `sphinx-build -j` has
     "show_signature": False,
     "download_all_examples": False,
     "remove_config_comments": True,

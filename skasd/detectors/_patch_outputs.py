@@ -14,6 +14,7 @@ from skasd.training import evaluated
 from skasd.training._patches import patch_starts, repeated
 
 _PATCHES_AT_A_TIME = 512
+_FEW_PATCHES = 16  # up to so many, running the network costs more than its arithmetic
 
 
 class OneOfSeveral(nn.Module):
@@ -58,28 +59,44 @@ def outputs_of_clips(
     device : torch.device
         Device on which the networks run.
     """
-    n_parts: deque[int] = deque()
+    sizes: deque[list[int]] = deque()
 
     def batches() -> Iterator[dict[str, np.ndarray]]:
-        for number, spectrogram in zip(numbers, spectrograms, strict=True):
-            if spectrogram is not None:
-                parts = _parts(spectrogram, length, step)
-                n_parts.append(len(parts))
-                yield from ({"patch": part, "number": np.array(number)} for part in parts)
+        known = ((n, _patches(s, length, step)) for n, s in zip(numbers, spectrograms, strict=True) if s is not None)
+        for number, of_clips in _together(known):
+            sizes.append([len(patches) for patches in of_clips])
+            patches = of_clips[0] if len(of_clips) == 1 else np.concatenate(of_clips)
+            for start in range(0, len(patches), _PATCHES_AT_A_TIME):
+                yield {"patch": patches[start : start + _PATCHES_AT_A_TIME], "number": np.array(number)}
 
     made: list[np.ndarray] = []
     for output in evaluated(OneOfSeveral(networks), batches(), device):
         made.append(output)
-        if len(made) == n_parts[0]:
-            n_parts.popleft()
-            yield np.concatenate(made)
+        if sum(map(len, made)) == sum(sizes[0]):
+            yield from np.split(np.concatenate(made), np.cumsum(sizes.popleft())[:-1])
             made = []
 
 
-def _parts(spectrogram: np.ndarray, length: int, step: int) -> list[np.ndarray]:
-    """Patches (B, P, F) of a clip, split into batches of limited size."""
+def _together(clips: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """Patches of short clips that follow each other and have the same network, which run together; other clips alone."""
+    together: list[np.ndarray] = []
+    of = 0
+    for number, patches in clips:
+        if together and (number != of or len(patches) >= _FEW_PATCHES):
+            yield of, together
+            together = []
+        together.append(patches)
+        of = number
+        if sum(map(len, together)) >= _FEW_PATCHES:
+            yield of, together
+            together = []
+    if together:
+        yield of, together
+
+
+def _patches(spectrogram: np.ndarray, length: int, step: int) -> np.ndarray:
+    """Patches (B, P, F) of a clip."""
     frames = np.ascontiguousarray(repeated(spectrogram, length).T)  # (T, F)
     start = patch_starts(len(frames), length, step)
     view = np.lib.stride_tricks.sliding_window_view(frames, length, axis=0)  # (T - P + 1, F, P)
-    cuts = range(0, len(start), _PATCHES_AT_A_TIME)
-    return [np.ascontiguousarray(view[start[cut : cut + _PATCHES_AT_A_TIME]].swapaxes(1, 2)) for cut in cuts]
+    return np.ascontiguousarray(view[start].swapaxes(1, 2))

@@ -5,7 +5,7 @@ from skasd.detectors import AutoencoderDetector, TWFRDetector
 from skasd.features import LogMelTransformer
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def suite():
     """Two detectors on two data sets of seconds, with two seeds."""
     shared = {

@@ -1,5 +1,7 @@
 import dataclasses
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,10 +16,17 @@ from skasd.detectors import TWFRDetector
 from skasd.metrics import auc_score
 
 
+@pytest.fixture(scope="module")
+def results_once(suite, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("suite") / "results"
+    run_suite(suite, folder)
+    return folder
+
+
 @pytest.fixture
-def results(suite, tmp_path):
-    run_suite(suite, tmp_path / "results")
-    return tmp_path / "results"
+def results(results_once, tmp_path):
+    """Results of the suite, which a test may damage."""
+    return Path(shutil.copytree(results_once, tmp_path / "results"))
 
 
 IDS = {"ToyCar": ("01", "02", "03", "04"), "ToyConveyor": ("01", "02", "03")}

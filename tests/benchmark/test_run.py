@@ -259,9 +259,9 @@ def test_labels_that_change_on_the_disk_are_read_again(tmp_path):
 def test_a_process_that_is_killed_is_named_and_the_others_finish(tmp_path):
     """In a process of its own, whose pool may break."""
     done = subprocess.run([sys.executable, "-c", FATAL, str(tmp_path)], capture_output=True, text=True, check=False)
-    assert re.search(r"RuntimeError: 2 of 6 tasks failed(.*\n)*fatal on fans, seed 0: .*process .* died", done.stderr)
-    assert [row["detector"] for row in Results(tmp_path).rows()].count("TWFR") == 2
-    assert len(Results(tmp_path).rows()) == 4
+    assert re.search(r"RuntimeError: 1 of 3 tasks failed(.*\n)*fatal on fans, seed 0: .*process .* died", done.stderr)
+    assert [row["detector"] for row in Results(tmp_path).rows()].count("TWFR") == 1
+    assert len(Results(tmp_path).rows()) == 2
     assert "fatal" in (tmp_path / "errors.jsonl").read_text()
 
 
@@ -376,7 +376,7 @@ class FatalDetector(TWFRDetector):
 
 data = {"fans": {"kind": "synthetic", "machine_types": "fan", "n_train": 8, "duration": 1.0, "random_state": 0}}
 detectors = {"fatal": FatalDetector(), "TWFR": TWFRDetector(), "mean": TWFRDetector(r=1.0)}
-run_suite(Suite("fatal", data, detectors, seeds=(0, 1)), sys.argv[1], n_jobs=2)
+run_suite(Suite("fatal", data, detectors, seeds=(0,)), sys.argv[1], n_jobs=2)
 """
 
 

@@ -1,12 +1,15 @@
 import numpy as np
 import pytest
+import torch
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
+from torch import nn
 
 from skasd.clips import as_clips
 from skasd.datasets import make_machine_clips
 from skasd.detectors import JointAECNNDetector
+from skasd.detectors._patch_outputs import outputs_of_clips
 from skasd.features import LogMelTransformer, MedianFilter
 from skasd.objectives import JointNetOptions
 from skasd.scoring import KNNScorer
@@ -69,10 +72,9 @@ def _as_clips(detector, X):
 
 
 def _patches(detector, spectrogram):
-    from skasd.detectors._patch_outputs import _parts
+    from skasd.detectors._patch_outputs import _patches
 
-    for part in _parts(spectrogram, detector._length, detector._step):
-        yield from part
+    return _patches(spectrogram, detector._length, detector._step)
 
 
 def test_sections_are_the_classes(fitted):
@@ -125,10 +127,34 @@ def test_embedding_score_is_that_of_the_back_end_of_the_machine(scorer, train, t
     np.testing.assert_allclose(detector.score_samples(of_test), made, rtol=1e-3, atol=1e-6)
 
 
-def test_how_many_patches_go_together_changes_nothing(fitted, test, monkeypatch):
+@pytest.mark.parametrize(("most", "few"), [(3, 1), (3, 1000), (512, 1), (512, 1000)])
+def test_how_many_patches_go_together_changes_nothing(fitted, test, monkeypatch, most, few):
     expected = fitted.score_samples(test)
-    monkeypatch.setattr("skasd.detectors._patch_outputs._PATCHES_AT_A_TIME", 3)
+    monkeypatch.setattr("skasd.detectors._patch_outputs._PATCHES_AT_A_TIME", most)
+    monkeypatch.setattr("skasd.detectors._patch_outputs._FEW_PATCHES", few)
     np.testing.assert_allclose(fitted.score_samples(test), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_patches_of_short_clips_run_together_and_stay_in_order():
+    network = nn.Conv2d(1, 1, 1, bias=False)  # an output for each patch, from which its clip can be told
+    nn.init.ones_(network.weight)
+    sizes, calls = [2, 2, 20, 1, 3, 14, 40, 1], []
+
+    class Means(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = network
+
+        def forward(self, patch):
+            calls.append(len(patch))
+            return self.network(patch[:, None]).mean(dim=(1, 2, 3))
+
+    spectrograms = [np.full((4, size), number, dtype=np.float32) for number, size in enumerate(sizes)]
+    networks, numbers = [Means(), Means()], [0, 0, 0, 0, 0, 1, 1, 1]
+    made = list(outputs_of_clips(networks, numbers, spectrograms, length=1, step=1, device=torch.device("cpu")))
+    assert [len(of_clip) for of_clip in made] == sizes
+    assert [set(of_clip.tolist()) for of_clip in made] == [{float(number)} for number in range(len(sizes))]
+    assert calls == [4, 20, 4, 14, 40, 1]  # clips of many patches, and those of another network, alone
 
 
 def test_a_finer_step_when_scoring_sees_more_patches(train, test):
