@@ -286,7 +286,7 @@ def false_alarms():
     """False alarm rates in per cent with their 95 % intervals, over all draws; in brackets where the detector warns."""
     rows = []
     for (detector, data, n_train), lines in _lines("false_alarms").groupby(["detector", "data", "n_train"], sort=False):
-        row = {"detector": detector, "clips of": data, "training clips": n_train}
+        row = {"detector": detector, "clips of": data, "training clips": n_train, "draws": lines["draw"].nunique()}
         for share, of_share in lines.groupby("contamination", sort=False):
             result = binomtest(int(of_share["n_alarms"].sum()), int(of_share["n_new"].sum()))
             low, high = result.proportion_ci()
@@ -300,6 +300,24 @@ def few_clips():
     """Share of faults found and of false alarms, over the number of training clips."""
     of_size = _lines("few_clips").groupby("n_train")[["faults_found", "false_alarms"]].mean().round(2).reset_index()
     return of_size.set_axis(["training clips", "faults found", "false alarms"], axis=1)
+
+
+def norm_warmup():
+    """A row for each network: AUC with the warm-up of batch normalisation and without, by steps, and their difference."""
+    rows = pd.DataFrame(results_of("norm_warmup"))
+    rows = rows.assign(auc=[result[-1]["auc_official"] for result in rows["machines"]])  # over all machine types
+    pairs = rows.pivot_table(index=["variant", "steps", "seed"], columns="warmup", values="auc", sort=False)
+    pairs["difference"] = pairs["with"] - pairs["without"]
+    lines = []
+    for name in [*pairs.index.unique("variant"), "all"]:
+        of_name = pairs if name == "all" else pairs.loc[[name]]
+        line = {"detector": name}
+        for steps, part in of_name.groupby("steps"):
+            error = part["difference"].std(ddof=1) / np.sqrt(len(part))
+            line[f"{steps} steps: with / without"] = f"{part['with'].mean():.3f} / {part['without'].mean():.3f}"
+            line["difference" + " " * len(line)] = f"{part['difference'].mean():+.3f} ± {error:.3f}"
+        lines.append(line)
+    return pd.DataFrame(lines).rename(columns=str.strip)
 
 
 def lengths():
@@ -331,6 +349,7 @@ TABLES = {
     "false_alarms": (false_alarms,),
     "few_clips": (few_clips,),
     "lengths": (lengths,),
+    "norm_warmup": (norm_warmup,),
 }
 
 
