@@ -19,7 +19,7 @@ _IS_USED = ContextVar("_IS_USED", default=True)
 
 @contextmanager
 def threshold_unused() -> Iterator[None]:
-    """Fit detectors whose thresholds nobody uses, such as those of an ensemble: nothing is said about their thresholds."""
+    """Give no warnings about thresholds that nobody uses, such as those of the detectors of an ensemble, within a block."""
     token = _IS_USED.set(False)
     try:
         yield
