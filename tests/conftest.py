@@ -1,10 +1,14 @@
 import os
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 
 torch.set_num_threads(1)  # on busy cores the common checks are many times slower with more
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell sets it for jobs in its background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
