@@ -74,7 +74,7 @@ def test_bad_input_gives_a_clear_error_or_a_result(name, folder):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_much_bad_input_gives_a_clear_error_or_a_result(name, folder):
-    assert not breaches(name, folder, 12)
+    assert not breaches(name, folder, 6)
 
 
 def test_the_rule_finds_what_it_is_for():

@@ -86,6 +86,11 @@ class Case:
         return self.takes_features and set(getattr(self.detector, "branches", ("log_mel",))) == {"log_mel"}
 
     @property
+    def is_first(self) -> bool:
+        """Whether no case before it has the same class."""
+        return next(case for case in CASES if type(case.detector) is type(self.detector)) is self
+
+    @property
     def trains(self) -> bool:
         """Whether it trains a network."""
         return hasattr(self.detector, "learning_rate")

@@ -50,7 +50,7 @@ def test_every_public_detector_is_tested():
 
 
 @pytest.mark.filterwarnings("ignore:.* mel bands, such as")  # a frame of 16 samples, as the clips are tiny
-@each(slow_checks=True)
+@each("is_first", slow_checks=True)
 def test_every_common_check_passes(case):
     # one frame of few bands says enough of clips of a few time points
     small = {"frontend": LogMelTransformer(n_fft=16, hop_length=8, n_mels=8)} if case.trains else {}
