@@ -160,7 +160,7 @@ def _trained(
     if is_validated:
         mixed = np.random.RandomState(seed).permutation(store.rows_of(held_out))  # so that batches mix the classes
         data = data[0], Rows(clips, torch.from_numpy(mixed))  # type: ignore[assignment]
-    with reused_memory(), _drawing_from(generator, objective), interrupt_signals() as seen:
+    with reused_memory(), _drawing_from(generator, objective, plan.compile), interrupt_signals() as seen:
         net.initialize().partial_fit(data)
     net.is_interrupted |= (
         bool(seen) and int(net.module_.n_epochs) < net.max_epochs
@@ -171,16 +171,19 @@ def _trained(
 
 
 @contextmanager
-def _drawing_from(generator: torch.Generator, objective: nn.Module) -> Iterator[None]:
-    """Lend a generator to the layers that draw from one."""
+def _drawing_from(generator: torch.Generator, objective: nn.Module, is_compiled: bool) -> Iterator[None]:
+    """Lend a generator to the layers that draw from one, outside of compiled code."""
     layers = [layer for layer in objective.modules() if hasattr(layer, "generator")]
     for layer in layers:
         layer.generator = generator  # type: ignore[assignment]
+        if is_compiled:
+            layer.draw = torch.compiler.disable(layer.draw)
     try:
         yield
     finally:
         for layer in layers:
             layer.generator = None  # type: ignore[assignment]
+            layer.__dict__.pop("draw", None)
 
 
 def _net(

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -39,3 +42,9 @@ def test_everything_dropped_is_zero_and_not_nan():
     layer = Dropout(1.0)
     layer.generator = torch.Generator()
     assert torch.equal(layer(torch.ones(5)), torch.zeros(5))
+
+
+@pytest.mark.slow
+def test_the_package_is_imported_without_the_compiler_of_torch():
+    code = "import sys, skasd.benchmark, skasd.cli; sys.exit('torch._dynamo' in sys.modules)"  # it takes two seconds
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -4,8 +4,10 @@ import shutil
 import numpy as np
 import pytest
 import torch
+import torch._dynamo
 from torch import nn
 
+from skasd.networks._dropout import Dropout
 from skasd.training import evaluated
 from tests.training.tiny import TinyObjective, assert_same_state, fit, seeded_objective, waveforms
 
@@ -27,9 +29,10 @@ class OwnNet(nn.Module):
         return self.layers(X)
 
 
-def trained(**options):
+def trained(dropout=0.0, **options):
     objective = seeded_objective(TinyObjective)
-    objective.network = OwnNet(objective.network)
+    layers = [*objective.network, Dropout(dropout)] if dropout else objective.network
+    objective.network = OwnNet(nn.Sequential(*layers))
     return fit(objective, max_epochs=2, validation_fraction=0.3, ema_decay=None, **options)
 
 
@@ -67,3 +70,13 @@ def test_a_network_that_was_compiled_evaluates_clips(compiled):
     network, X = compiled[0].objective.network, waveforms(3)
     (output,) = evaluated(network, [X], torch.device("cpu"))
     np.testing.assert_allclose(output, network.layers(torch.from_numpy(X)).detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")  # torch's tracer looks at it
+def test_dropout_draws_in_a_compiled_network_what_it_draws_without():
+    found, expected, other = (
+        trained(dropout=p, compile=c).history for p, c in ((0.5, True), (0.5, False), (0.4, False))
+    )
+    losses = [[epoch["train_loss"] for epoch in history] for history in (found, expected, other)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert losses[2] != pytest.approx(losses[1], rel=1e-2)
