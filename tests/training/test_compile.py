@@ -7,7 +7,7 @@ import torch
 import torch._dynamo
 from torch import nn
 
-from skasd.networks._dropout import Dropout
+from skasd.networks import Dropout
 from skasd.training import evaluated
 from tests.training.tiny import TinyObjective, assert_same_state, fit, seeded_objective, waveforms
 
