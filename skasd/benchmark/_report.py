@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skasd.benchmark._picture import draw
 from skasd.benchmark._published import beside_published
 from skasd.benchmark._results import Results
 from skasd.metrics import auc_score, paired_bootstrap
@@ -100,6 +99,8 @@ def report(
         (folder / "report.md").write_text(text, encoding="utf-8")
         numbers.to_csv(folder / "report.csv", index=False)
         published.to_csv(folder / "published.csv", index=False)
+        from skasd.benchmark._picture import draw  # Matplotlib takes most of a second to import
+
         draw(rows).savefig(folder / "report.png", dpi=110)
     return text
 

@@ -1,4 +1,8 @@
-"""What every detector promises, once for all of them."""
+"""What every detector promises, once for all of them.
+
+What the base class does with labels, thresholds and warnings is tested once for each class (`is_first`); what depends on
+the settings is tested with all of them.
+"""
 
 import inspect
 import pickle
@@ -139,7 +143,7 @@ def test_offset_decision_and_prediction_belong_together(case, train):
     np.testing.assert_array_equal(fitted.predict(train), np.where(decision >= 0, 1, -1))
 
 
-@each()
+@each("is_first")
 def test_fit_predict_flags_the_share_of_the_clips_that_it_learns_from(case, fitted, machines, train):
     score = fitted.score_samples(train)
     is_flagged = case.new(contamination=0.25).fit_predict(train) == -1
@@ -157,7 +161,7 @@ def test_the_threshold_is_on_clips_that_were_not_learnt_whatever_is_asked(case, 
 
 
 @pytest.mark.filterwarnings("ignore:Constant scores:UserWarning")
-@each()
+@each("is_first")
 @pytest.mark.filterwarnings(r"ignore:\d+ of the \d+ training clips are equal")  # members of an ensemble say it too
 def test_copies_are_warned_of_and_held_out_together(case, train):
     twice = pd.concat([train, train], ignore_index=True)
@@ -171,7 +175,7 @@ def test_copies_are_warned_of_and_held_out_together(case, train):
     assert fitted.offset_ == pytest.approx(-alarm_threshold(scores.distinct(), 0.1, "quantile"))
 
 
-@each()
+@each("is_first")
 def test_clips_of_a_group_are_held_out_together(case, train):
     windows = train.assign(group=np.arange(len(train)) // 2)
     detector = case.new()
@@ -179,7 +183,7 @@ def test_clips_of_a_group_are_held_out_together(case, train):
     assert scores.n_recordings * 2 == len(scores.held_out)
 
 
-@each()
+@each("is_first")
 @pytest.mark.filterwarnings("ignore:No gamma distribution fits")  # forty scores of a small network may lean to the left
 def test_threshold_may_be_that_of_a_gamma_distribution(case, fitted, train):
     by_gamma = case.new(threshold="gamma").fit(train)
@@ -201,7 +205,7 @@ def test_one_in_ten_new_normal_clips_is_a_false_alarm(case):
     assert 0.02 < np.mean(shares) < 0.25
 
 
-@each()
+@each("is_first")
 def test_anomalies_given_to_fit_are_left_out(case, machines):
     normal = case.new().fit(machines.data[machines.target == 1])
     mixed = case.new().fit(machines.data, machines.target)
@@ -210,7 +214,7 @@ def test_anomalies_given_to_fit_are_left_out(case, machines):
     np.testing.assert_array_equal(flagged, normal.predict(machines.data))
 
 
-@each()
+@each("is_first")
 def test_fewer_clips_than_the_threshold_takes_are_warned_of(case, train):
     with pytest.warns(UserWarning, match="Few normal clips: fit was given 4.*, from which few faults"):
         case.new().fit(train.iloc[[0, 1, 2, 3, -1, -2, -3, -4]])
@@ -218,7 +222,7 @@ def test_fewer_clips_than_the_threshold_takes_are_warned_of(case, train):
         case.new(contamination=0.005).fit(train)
 
 
-@each()
+@each("is_first")
 @pytest.mark.parametrize("labels", [["normal", "anomaly"], [True, False], [1.0, np.nan]], ids=str)
 def test_labels_that_are_no_numbers_are_refused(case, train, labels):
     with pytest.raises(ValueError, match=r"y contains .*use \+1"):
@@ -226,7 +230,7 @@ def test_labels_that_are_no_numbers_are_refused(case, train, labels):
 
 
 @pytest.mark.filterwarnings("ignore:frontend is not used for the spectrograms:UserWarning")
-@each()
+@each("is_first")
 def test_features_after_waveforms_are_refused(case, fitted, train):
     log_mel = LogMelTransformer().fit_transform(train)
     name = r"\w+Detector"  # the detector, or one inside of it
@@ -241,13 +245,13 @@ def test_features_after_waveforms_are_refused(case, fitted, train):
         case.new().fit(log_mel).score_samples(train)
 
 
-@each()
+@each("is_first")
 def test_nothing_but_anomalies_is_refused(case, train):
     with pytest.raises(ValueError, match="All 40 clips given to fit are anomalies"):
         case.new().fit(train, np.full(len(train), -1))
 
 
-@each()
+@each("is_first")
 def test_labels_zero_and_one_are_warned_about(case, train):
     with pytest.warns(UserWarning, match="labels other than"):
         case.new().fit(train, np.arange(len(train)) % 2)
@@ -321,7 +325,7 @@ def test_nan_names_the_clip(case, train):
         case.new().fit(broken)
 
 
-@each()
+@each("is_first")
 def test_progress_shows_only_when_asked(case, train, capsys):
     case.new().fit(train)
     assert capsys.readouterr() == ("", "")
