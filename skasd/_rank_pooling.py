@@ -31,8 +31,25 @@ def twfr(spectrogram: np.ndarray, r: Sequence[float]) -> np.ndarray:
     >>> twfr(np.array([[1.0, 4.0, 2.0]]), [0.25]).round(6)
     array([[3.47619]])
     """
-    ascending = np.sort(spectrogram, axis=1)
-    return _ascending_weights(spectrogram.shape[1], tuple(r)).astype(spectrogram.dtype) @ ascending.T
+    return rank_weighted(np.sort(spectrogram, axis=1), r)
+
+
+def rank_weighted(ascending: np.ndarray, r: Sequence[float]) -> np.ndarray:
+    """Weighted ranking pooling of a spectrogram (F, T) whose bands are sorted from quiet to loud.
+
+    Parameters
+    ----------
+    ascending : ndarray of shape (F, T)
+        Sorted values in any unit.
+    r : sequence of R floats
+        Decay values in [0, 1].
+
+    Returns
+    -------
+    pooled : ndarray of shape (R, F)
+        Pooled values, in the unit and dtype of `ascending`.
+    """
+    return _ascending_weights(ascending.shape[1], tuple(r)).astype(ascending.dtype) @ ascending.T
 
 
 @lru_cache(maxsize=64)

@@ -8,6 +8,7 @@ from skasd.detectors._osscl import OSSCLDetector
 from skasd.detectors._self_supervised import SelfSupervisedDetector
 from skasd.detectors._stat_cluster import StatClusterDetector
 from skasd.detectors._stat_cluster_ensemble import stat_cluster_ensemble
+from skasd.detectors._statistics import StatisticsDetector
 from skasd.detectors._twfr import TWFRDetector
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "OSSCLDetector",
     "SelfSupervisedDetector",
     "StatClusterDetector",
+    "StatisticsDetector",
     "TWFRDetector",
     "stat_cluster_ensemble",
 ]

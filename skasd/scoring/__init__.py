@@ -6,6 +6,7 @@ from skasd.scoring._kmeans import KMeansScorer
 from skasd.scoring._knn import KNNScorer
 from skasd.scoring._local_density import LocalDensityScorer
 from skasd.scoring._mahalanobis import MahalanobisScorer
+from skasd.scoring._scaled_knn import ScaledKNNScorer
 
 __all__ = [
     "BackEnd",
@@ -14,5 +15,6 @@ __all__ = [
     "KNNScorer",
     "LocalDensityScorer",
     "MahalanobisScorer",
+    "ScaledKNNScorer",
     "check_scorer",
 ]

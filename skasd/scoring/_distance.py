@@ -33,6 +33,15 @@ def are_same(nearest: np.ndarray, x: np.ndarray, metric: str) -> np.ndarray:
     return nearest <= _SAME * (np.linalg.norm(x, axis=1) if metric == "euclidean" else 1)
 
 
+def is_near_copy(nearest: np.ndarray, embedding: np.ndarray) -> np.ndarray:
+    """Whether training clips with these distances to the nearest other one are almost equal to it."""
+    return nearest <= _near_copy_radius(embedding)
+
+
+def _near_copy_radius(embedding: np.ndarray) -> float:
+    return float(_NEAR_COPY * np.sqrt(embedding.var(axis=0).sum(dtype=np.float64)))
+
+
 def without_near_copies(embedding: np.ndarray) -> np.ndarray:
     """Embeddings (n_different, embedding_dim) of which no two are almost equal; the first of a group is kept.
 
@@ -43,8 +52,8 @@ def without_near_copies(embedding: np.ndarray) -> np.ndarray:
     """
     if len(embedding) < 2:
         return embedding
-    radius = _NEAR_COPY * np.sqrt(embedding.var(axis=0).sum(dtype=np.float64))
     nearest, _ = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(embedding).kneighbors()
+    radius = _near_copy_radius(embedding)
     waiting = np.flatnonzero(nearest[:, 0] <= radius)
     is_kept = np.ones(len(embedding), dtype=bool)
     while len(waiting):

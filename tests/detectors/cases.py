@@ -15,6 +15,7 @@ from skasd.detectors import (
     OSSCLDetector,
     SelfSupervisedDetector,
     StatClusterDetector,
+    StatisticsDetector,
     TWFRDetector,
 )
 from skasd.features import LogMelTransformer
@@ -113,6 +114,7 @@ class Case:
 LEARNS = ("learning_rate", 0.02)
 CASES = [
     Case("TWFR, auto", TWFRDetector(), ("reg_covar", 5.0), holds_out=True, finds_faults=True),
+    Case("statistics", StatisticsDetector(), ("level", False), holds_out=True, finds_faults=True),
     Case("TWFR, mean", TWFRDetector(r=1.0), ("reg_covar", 5.0), holds_out=True, finds_faults=True),
     Case(
         "TWFR, two components",

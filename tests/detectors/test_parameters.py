@@ -22,6 +22,7 @@ from skasd.detectors import (
     OSSCLDetector,
     SelfSupervisedDetector,
     StatClusterDetector,
+    StatisticsDetector,
     TWFRDetector,
 )
 from skasd.features import LogMelTransformer
@@ -229,6 +230,17 @@ SWEEPS: dict[Any, tuple[dict[str, Any], dict[str, Any]]] = {
             "score_by": ("log_likelihood", {"n_components": 2, "random_state": 0}),
             "group_columns": ("machine_type",),
             "random_state": (4, {"n_components": 4, "random_state": 0}),
+        },
+    ),
+    StatisticsDetector: (
+        {"frontend": FRONT_END, "n_jobs": 1},
+        {
+            **THRESHOLDS,
+            "frontend": OTHER_FRONT_END,
+            "experts": [[("q0.25", "whiten")]],
+            "level": False,
+            "group_columns": ("machine_type",),
+            "random_state": 4,
         },
     ),
     EnsembleDetector: (

@@ -6,7 +6,7 @@ import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
 from skasd.detectors import OSSCLDetector
-from skasd.features import LogMelTransformer, MedianFilter, TFgramTransformer, TWFRTransformer
+from skasd.features import LogMelTransformer, MedianFilter, StatisticsTransformer, TFgramTransformer, TWFRTransformer
 from skasd.objectives import MobileFaceNetOptions
 
 TRANSFORMERS = [
@@ -23,6 +23,7 @@ TRANSFORMERS = [
     MedianFilter(),
     MedianFilter(axis="frequency"),
     TWFRTransformer(),
+    StatisticsTransformer(("r0.5", "q0.25", "dynamics", "modulation", "level", "spread")),
 ]
 
 

@@ -6,7 +6,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
-from skasd.scoring import GMMScorer, KMeansScorer, KNNScorer, LocalDensityScorer, MahalanobisScorer
+from skasd.scoring import GMMScorer, KMeansScorer, KNNScorer, LocalDensityScorer, MahalanobisScorer, ScaledKNNScorer
 
 SCORERS = [
     KNNScorer(),
@@ -17,6 +17,8 @@ SCORERS = [
     GMMScorer(2, density="component", random_state=0),
     MahalanobisScorer(),
     MahalanobisScorer(shrinkage=0.1),
+    ScaledKNNScorer(),
+    ScaledKNNScorer("standardize", n_neighbors=1, n_density_neighbors=3),
 ]
 every_scorer = pytest.mark.parametrize("scorer", SCORERS, ids=str)
 
@@ -39,7 +41,9 @@ def test_pickled_scorer_gives_the_same(scorer):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).score_samples(X), fitted.score_samples(X))
 
 
-@pytest.mark.parametrize("scorer", [KNNScorer(), LocalDensityScorer(), GMMScorer(), MahalanobisScorer()], ids=str)
+@pytest.mark.parametrize(
+    "scorer", [KNNScorer(), LocalDensityScorer(), GMMScorer(), MahalanobisScorer(), ScaledKNNScorer()], ids=str
+)
 def test_order_of_the_training_clips_is_of_no_account(scorer):  # the others draw their first centres by position
     order = np.random.default_rng(1).permutation(len(X))
     first, second = clone(scorer).fit(X, domain=DOMAIN), clone(scorer).fit(X[order], domain=DOMAIN[order])

@@ -1,0 +1,198 @@
+"""Experts: scores of statistics of sound that are added, made comparable by cross-validation, and combined.
+
+Symbols: n clips, d values of a statistic.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.model_selection import GroupKFold
+
+from skasd._parameters import check_option
+from skasd.features._pooled import statistic_names
+from skasd.scoring._scaled_knn import ScaledNeighbors, Scaling
+
+Member = tuple[str, str]  # a statistic, and a back end
+Expert = tuple[Member, ...]
+
+_N_FOLDS = 10
+_MANY_CLIPS, _N_FOLDS_OF_MANY = 500, 5  # a fifth of many clips more or less to learn from changes little
+_LEVEL_WEIGHT = -2.0  # natural logarithm of the weight of the level among the experts
+_LEVEL: Expert = (("level", "distance"),)
+
+# What won on machines that it was not chosen on; see the guide for what each part is worth.
+EXPERTS: dict[str, tuple[Expert, ...]] = {
+    "steady": (
+        (("q0.25", "whiten"), ("q0.25", "standardize"), ("q0.5", "whiten")),
+        (("r1", "whiten"), ("q0.25", "whiten")),
+        (("dynamics", "whiten"), ("dynamics", "standardize"), ("q0.25", "whiten")),
+    ),
+    "intermittent": (
+        (("r0.98", "whiten"),),
+        (("r0.95", "whiten"),),
+        (("r0.8", "whiten"),),
+        (("r0.5", "whiten"),),
+        (("modulation", "whiten"),),
+    ),
+    "impulsive": (
+        (("r0.5", "whiten"), ("r0.5", "standardize"), ("r0", "whiten"), ("r0", "standardize")),
+        (("r0.8", "whiten"), ("r0.5", "whiten"), ("modulation", "whiten")),
+    ),
+}
+
+
+class _Distance:
+    """Squared Mahalanobis distance from the mean."""
+
+    def __init__(self, X: np.ndarray) -> None:
+        self.scaling = Scaling.of(X, "whiten")
+
+    def score(self, X: np.ndarray) -> np.ndarray:
+        return np.square(self.scaling(X)).sum(axis=1)
+
+
+BACK_ENDS: dict[str, Callable[[np.ndarray], Any]] = {
+    "whiten": lambda X: ScaledNeighbors.of(X, "whiten"),
+    "standardize": lambda X: ScaledNeighbors.of(X, "standardize"),
+    "distance": _Distance,
+}
+
+
+def checked_experts(experts: Any) -> tuple[Expert, ...]:
+    """Experts of a parameter as tuples, each part of them checked.
+
+    Parameters
+    ----------
+    experts : sequence of sequences of pairs of str
+        The experts.
+    """
+    expected = "a sequence of experts is expected, each a sequence of pairs such as ('q0.25', 'whiten')"
+    try:
+        checked = tuple(tuple(tuple(member) for member in expert) for expert in experts)
+    except TypeError:
+        raise TypeError(f"experts={experts!r} is a {type(experts).__name__}; {expected}.") from None
+    if not checked or not all(checked):
+        raise ValueError(f"experts={experts!r} is or contains an empty sequence; {expected}.")
+    for member in (member for expert in checked for member in expert):
+        if len(member) != 2 or not all(isinstance(part, str) for part in member):
+            raise ValueError(f"experts contains {member!r}, which is no pair of names; {expected}.")
+        statistic_names(member[:1], "experts")
+        check_option("experts", member[1], BACK_ENDS)
+    for expert in checked:
+        if len(set(expert)) < len(expert):
+            raise ValueError(f"experts contains {expert!r}, in which a pair stands twice.")
+    if len(set(checked)) < len(checked):
+        raise ValueError(f"experts={experts!r} contains an expert twice.")
+    return checked
+
+
+def statistics_of(experts: Sequence[Expert]) -> tuple[str, ...]:
+    """Names of the statistics that experts need, each once."""
+    return tuple(dict.fromkeys(name for expert in experts for name, _ in expert))
+
+
+@dataclass
+class _Normal:
+    """Mean and standard deviation of scores of normal clips that were held out."""
+
+    mean: float
+    spread: float
+
+    @classmethod
+    def of(cls, score: np.ndarray) -> "_Normal":
+        spread = float(score.std())
+        return cls(float(score.mean()), spread if spread > 0 else 1.0)
+
+    def __call__(self, score: np.ndarray) -> np.ndarray:
+        return (score - self.mean) / self.spread
+
+
+class FittedExperts:
+    """The experts of one machine.
+
+    Parameters
+    ----------
+    experts : tuple of experts
+        Statistics and back ends of each.
+    with_level : bool
+        Whether the level of the clip is one more expert, of small weight.
+    """
+
+    def __init__(self, experts: tuple[Expert, ...], *, with_level: bool) -> None:
+        self.experts, self.with_level = experts, with_level
+        self._back_ends: dict[Member, Any] = {}
+        self._normal: dict[Any, _Normal] = {}  # by member, and by expert
+
+    @property
+    def every(self) -> tuple[Expert, ...]:
+        """All experts, with that of the level."""
+        return (*self.experts, _LEVEL) if self.with_level else self.experts
+
+    def fit(
+        self,
+        values: Mapping[str, np.ndarray],
+        recording: np.ndarray,
+        random_state: np.random.RandomState,
+        n_jobs: int | None = None,
+    ) -> np.ndarray:
+        """Fit to normal clips, and return their scores (n,), each by experts fitted to clips of other recordings.
+
+        Parameters
+        ----------
+        values : mapping of str to ndarray of shape (n, d)
+            Statistics of the clips.
+        recording : ndarray of shape (n,), int
+            Recording of each clip. With a single one none can be held out, and the scores are of clips that were learnt.
+        random_state : RandomState
+            Assigns recordings to folds.
+        n_jobs : int or None, default=None
+            Number of threads.
+        """
+        folds = list(_folds(recording, random_state))
+        members = dict.fromkeys(member for expert in self.every for member in expert)
+        fits = Parallel(n_jobs, prefer="threads", require="sharedmem")(
+            delayed(_fitted)(back_end, values[statistic], folds) for statistic, back_end in members
+        )
+        held_out = {}
+        for member, (back_end, scores) in zip(members, fits, strict=True):
+            self._back_ends[member], held_out[member] = back_end, scores
+            self._normal[member] = _Normal.of(scores)
+        for expert in self.every:
+            self._normal[expert] = _Normal.of(self._sum(expert, held_out))
+        return self._combined(held_out)
+
+    def score(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Anomaly score (n,) of clips with these statistics."""
+        return self._combined({member: end.score(values[member[0]]) for member, end in self._back_ends.items()})
+
+    def _sum(self, expert: Expert, scores: Mapping[Member, np.ndarray]) -> np.ndarray:
+        return np.sum([self._normal[member](scores[member]) for member in expert], axis=0)
+
+    def _combined(self, scores: Mapping[Member, np.ndarray]) -> np.ndarray:
+        """Log-sum-exp over experts of their normalised scores."""
+        weights = [_LEVEL_WEIGHT if expert is _LEVEL else 0.0 for expert in self.every]
+        parts = [
+            self._normal[expert](self._sum(expert, scores)) + weight
+            for expert, weight in zip(self.every, weights, strict=True)
+        ]
+        return np.logaddexp.reduce(parts, axis=0)
+
+
+def _fitted(back_end: str, X: np.ndarray, folds: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[Any, np.ndarray]:
+    """A back end fitted to normal clips (n, d), and the score (n,) of each by one fitted to the other folds."""
+    scores = np.empty(len(X))
+    for rest, fold in folds:
+        scores[fold] = BACK_ENDS[back_end](X[rest]).score(X[fold])
+    return BACK_ENDS[back_end](X), scores
+
+
+def _folds(recording: np.ndarray, random_state: np.random.RandomState) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+    """Positions to fit to and to score in each fold; clips of one recording are in the same fold."""
+    n_folds = min(_N_FOLDS if len(recording) < _MANY_CLIPS else _N_FOLDS_OF_MANY, len(np.unique(recording)))
+    if n_folds < 2:
+        everything = np.arange(len(recording))
+        return [(everything, everything)]
+    return GroupKFold(n_folds, shuffle=True, random_state=random_state).split(recording, groups=recording)
