@@ -12,21 +12,21 @@ anomaly before the test.
 # --------------------
 #
 # ``clips.data`` is a table with one row per clip; ``clips.target`` is +1 for a normal clip and -1 for an anomaly. The
-# table contains the machine of each clip, so a single :class:`~skasd.detectors.TWFRDetector` fits one model per
+# table contains the machine of each clip, so a single :class:`~skasd.detectors.StatisticsDetector` fits one model per
 # machine.
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from skasd.datasets import make_machine_clips
-from skasd.detectors import TWFRDetector
+from skasd.detectors import StatisticsDetector
 from skasd.metrics import score_table
 
 clips = make_machine_clips(n_train=100, n_test_normal=40, n_test_anomaly=40, target_share=0.0, random_state=0)
 train = clips.data["split"] == "train"
 test, y_test = clips.data[~train], clips.target[~train]
 
-detector = TWFRDetector().fit(clips.data[train])
+detector = StatisticsDetector().fit(clips.data[train])
 scores = detector.score_samples(test)
 score_table(y_test, scores, test).drop(columns=["auc_source", "auc_target"]).round(3)
 
@@ -57,5 +57,4 @@ axis.grid(axis="x", alpha=0.3)
 plt.show()
 
 # %%
-# Next step: :ref:`sphx_glr_auto_examples_detectors_plot_twfr.py` shows which features the detector uses and how many
-# clips a threshold needs; :doc:`/user_guide/getting_started` does the same with a folder of wav files.
+# Next step: :ref:`sphx_glr_auto_examples_detectors_plot_statistics.py` shows what the detector compares; :doc:`/user_guide/getting_started` does the same with a folder of wav files.

@@ -28,6 +28,7 @@ from skasd.detectors import (
     JointAECNNDetector,
     OSSCLDetector,
     StatClusterDetector,
+    StatisticsDetector,
     TWFRDetector,
 )
 from skasd.features import LogMelTransformer
@@ -41,6 +42,7 @@ MOST_NEW = 300
 SMALL = MobileFaceNetOptions(bottlenecks=((1, 32, 1, 2), (1, 32, 1, 2)), embedding_dim=32)
 AUTOENCODER = AutoencoderDetector(max_epochs=5, learning_rate=0.003, device="cpu")
 DETECTORS = {
+    "StatisticsDetector": StatisticsDetector(),
     "TWFRDetector": TWFRDetector(),
     "AutoencoderDetector": AUTOENCODER,
     "EnsembleDetector of TWFR, r=1 and r=0.5": EnsembleDetector(

@@ -31,6 +31,14 @@ OF_SYSTEMS = {
     "rand_index_source": "of source",
 }
 RULES = ("r=1", "r=0.9", "r=0.5", "auto")
+FIRST_DETECTORS = ("statistics", "TWFR, auto", "Gaussian on the time mean", "MFCC, kNN", "MFCC, isolation forest")
+OTHERS = FIRST_DETECTORS[1:4]  # that StatisticsDetector should not be worse than
+INTERMITTENT = ("slider", "valve", "duty cycle")
+EXPERTS_OF = {regime: f"experts of {regime} machines" for regime in ("steady", "intermittent", "impulsive")}
+LIMITS = {
+    "spread": (0.0, 6.0, 7.0, 8.0, 8.5, 9.0, 10.0, 12.0, 100.0),
+    "peak": (0.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 100.0),
+}
 
 
 def results_of(suite):
@@ -249,6 +257,76 @@ def twfr(rules=RULES):
     return pd.DataFrame(lines)
 
 
+def _zoo(detectors=None):
+    """AUC and pAUC of each machine and seed by detector; `set` is the real data set, or the kind of synthetic machine."""
+    rows = rows_of("zoo")
+    rows = rows if detectors is None else rows[rows["detector"].isin(detectors)]
+    is_real = rows["data"].str.contains("20")
+    of_time = rows["data"].str.contains("|".join(INTERMITTENT)).map({True: "intermittently", False: "steadily"})
+    return rows.assign(set=rows["data"].where(is_real, "synthetic, sounding " + of_time))
+
+
+def zoo():
+    """A row for each data set: AUC ± its standard deviation over seeds / pAUC, each a mean over machines."""
+    rows = _zoo(FIRST_DETECTORS)
+    lines = []
+    for data, group in rows.groupby("set", sort=False):
+        by_seed = group.groupby(["detector", "seed"])[["auc", "pauc"]].mean()
+        cells = {
+            name: f"{mean_and_spread(by_seed.loc[name, 'auc'])} / {by_seed.loc[name, 'pauc'].mean():.3f}"
+            for name in FIRST_DETECTORS
+        }
+        lines.append({"AUC / pAUC": data, **cells})
+    return pd.DataFrame(lines)
+
+
+def zoo_machines():
+    """A row for each synthetic machine: AUC of each detector, mean over seeds, and by how much the best other one is worse."""
+    rows = _zoo(FIRST_DETECTORS)
+    rows = rows[rows["set"].str.startswith("synthetic")]
+    areas = rows.pivot_table(index=["data", "section"], columns="detector", values="auc", sort=False)[
+        list(FIRST_DETECTORS)
+    ]
+    areas["ahead of the best other"] = areas["statistics"] - areas[list(OTHERS)].max(axis=1)
+    table = areas.map("{:.3f}".format)
+    table["ahead of the best other"] = areas["ahead of the best other"].map("{:+.3f}".format)
+    return table.reset_index().rename(columns={"data": "machine"})
+
+
+def statistics_parts():
+    """A row for each variant of StatisticsDetector: AUC / pAUC on each data set, means over machines and seeds."""
+    rows = _zoo()
+    rows = rows[~rows["detector"].isin(FIRST_DETECTORS[1:])]
+    means = rows.groupby(["detector", "set"], sort=False)[["auc", "pauc"]].mean()
+    lines = []
+    for name in rows["detector"].unique():
+        cells = {
+            data: f"{means.loc[(name, data), 'auc']:.3f} / {means.loc[(name, data), 'pauc']:.3f}"
+            for data in rows["set"].unique()
+        }
+        lines.append({"experts": "auto" if name == "statistics" else name, **cells})
+    return pd.DataFrame(sorted(lines, key=lambda line: line["experts"] != "auto"))
+
+
+def regimes(limited):
+    """A row for each limit of the spread, or of the peak: AUC that experts chosen by it would have, the other limit as it is."""
+    measures = _lines("regimes")
+    areas = _zoo(list(EXPERTS_OF.values())).pivot_table(
+        index=["set", "data", "section", "seed"], columns="detector", values="auc"
+    )
+    joined = areas.reset_index().merge(measures, on=["data", "section", "seed"])
+    lines = []
+    for limit in LIMITS[limited]:
+        spread, peak = (limit, 4.0) if limited == "spread" else (8.5, limit)
+        regime = np.where(
+            joined["peak"] > peak, "impulsive", np.where(joined["spread"] <= spread, "steady", "intermittent")
+        )
+        chosen = [row[EXPERTS_OF[name]] for name, (_, row) in zip(regime, joined.iterrows(), strict=True)]
+        means = joined.assign(auc=chosen).groupby("set")["auc"].mean().map("{:.3f}".format)
+        lines.append({f"limit of the {limited} in dB": "none" if limit == 100 else f"{limit:g}", **means})
+    return pd.DataFrame(lines)
+
+
 def which_detector():
     """A row for each detector of the suites: AUC and pAUC on either data set, and what fitting and scoring cost."""
     lines = (HERE / "results" / "results.jsonl").read_text(encoding="utf-8").splitlines()
@@ -269,7 +347,7 @@ def which_detector():
         row["ms per clip"] = f"{1000 * (cars['score_seconds'] / cars['n_test']).mean():.1f}"
         row["peak GB"] = f"{cars['peak_bytes'].mean() / 1e9:.1f}"
         table.append(row)
-    return pd.DataFrame(table)
+    return pd.DataFrame(sorted(table, key=lambda row: row["detector"] != "StatisticsDetector"))  # the one to start with
 
 
 def _seconds(value):
@@ -293,7 +371,7 @@ def false_alarms():
             text = f"{100 * result.statistic:.1f} ({100 * low:.1f} to {100 * high:.1f})"
             row[f"{100 * share:g} % asked"] = f"[{text}]" if (of_share["said"] != "").any() else text
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(sorted(rows, key=lambda row: row["detector"] != "StatisticsDetector"))  # the one to start with
 
 
 def few_clips():
@@ -346,6 +424,11 @@ TABLES = {
     "stat_cluster_clusters": (clusters,),
     "proxy_anomalies": (proxies,),
     "which_detector": (which_detector,),
+    "twfr": (twfr,),
+    "zoo": (zoo,),
+    "zoo_machines": (zoo_machines,),
+    "statistics_parts": (statistics_parts,),
+    **{f"regimes_{limited}": (regimes, limited) for limited in LIMITS},
     "false_alarms": (false_alarms,),
     "few_clips": (few_clips,),
     "lengths": (lengths,),
@@ -374,7 +457,7 @@ def main():
     _, end, after = rest.partition("\n<!-- end of table -->")
     if not start or not end:
         raise SystemExit(f"{readme} has no marks around its table.")
-    readme.write_text(before + start + markdown(twfr()) + end + after, encoding="utf-8")
+    readme.write_text(before + start + markdown(zoo()) + end + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

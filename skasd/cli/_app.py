@@ -41,6 +41,7 @@ app = typer.Typer(
 class Detector(StrEnum):
     """Detector names on the command line."""
 
+    statistics = "statistics"
     twfr = "twfr"
 
 
@@ -79,7 +80,9 @@ def demo(
 def evaluate(
     root: Annotated[Path, typer.Argument(help="Folder of a DCASE Task 2 data set, with dev_data or eval_data inside.")],
     year: Annotated[int, typer.Option(help="Year of the challenge, 2020 to 2026; sets the file names and the score.")],
-    detector: Annotated[Detector, typer.Option(help="Detector to fit with its default parameters.")] = Detector.twfr,
+    detector: Annotated[
+        Detector, typer.Option(help="Detector to fit with its default parameters.")
+    ] = Detector.statistics,
     subset: Annotated[str, typer.Option(help="Subset: dev, eval or both.")] = "dev",
     machine_type: Annotated[list[str] | None, typer.Option(help="Use only this machine type; repeatable.")] = None,
     ground_truth: Annotated[Path | None, typer.Option(help="File or folder with published eval labels.")] = None,
@@ -114,7 +117,9 @@ def evaluate(
 def score(
     files: Annotated[list[Path], typer.Argument(help="Recordings to score, or folders of them.")],
     train: Annotated[Path, typer.Option(help="Folder with recordings of normal operation.")],
-    detector: Annotated[Detector, typer.Option(help="Detector to fit with its default parameters.")] = Detector.twfr,
+    detector: Annotated[
+        Detector, typer.Option(help="Detector to fit with its default parameters.")
+    ] = Detector.statistics,
     sample_rate: Annotated[int, typer.Option(help="Sample rate in Hz; other files are resampled to it.")] = 16000,
     channel: Annotated[str, typer.Option(help="Channel of multichannel files: a number from 0, or mean.")] = "0",
     out: Annotated[Path | None, typer.Option(help="Folder for anomaly_score.csv, the table with a header.")] = None,

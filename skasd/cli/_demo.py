@@ -34,7 +34,7 @@ def run_demo(out: Path, seed: int, *, verbose: int) -> str:
         _MACHINES, n_train=40, n_test_normal=30, n_test_anomaly=30, duration=3.0, random_state=seed
     )
     is_test = (clips.data["split"] == "test").to_numpy()
-    detector = make_detector("twfr", verbose=verbose).fit(clips.data[~is_test])
+    detector = make_detector("statistics", verbose=verbose).fit(clips.data[~is_test])
     test, y_true = clips.data[is_test], clips.target[is_test]
     score_samples = detector.score_samples(test)
     scores = score_table(y_true, score_samples, test, year=2020)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from skasd.base import BaseDetector
-from skasd.detectors import TWFRDetector
+from skasd.detectors import StatisticsDetector, TWFRDetector
 from skasd.features import LogMelTransformer
 
 
@@ -18,8 +18,8 @@ def make_detector(
     name: str, *, contamination: float | None = None, verbose: int, sample_rate: int = 16000, channel: int | str = 0
 ) -> BaseDetector:
     """Detector `name` with its default parameters."""
-    # front end of the TWFR paper
+    # the default of both detectors, that of the TWFR paper
     frontend = LogMelTransformer(sample_rate, norm=None, mel_scale="htk", channel=channel, verbose=verbose)
     share = "auto" if contamination is None else contamination
-    detectors: dict[str, Any] = {"twfr": TWFRDetector(frontend=frontend, contamination=share, random_state=0)}
-    return detectors[name]
+    detectors: dict[str, Any] = {"statistics": StatisticsDetector, "twfr": TWFRDetector}
+    return detectors[name](frontend=frontend, contamination=share, random_state=0)

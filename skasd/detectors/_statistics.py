@@ -225,8 +225,8 @@ def _normal_scores(held_out: np.ndarray, recordings: Recordings) -> NormalScores
     ]
     if alone and threshold_is_used():
         warnings.warn(
-            f"All clips{' of ' + alone[0] if alone[0] else ''} are of one recording, so none could be held out, and the "
-            "threshold is set on scores of training clips and gives too many false alarms; give more recordings.",
+            f"Few normal clips: all{' of ' + alone[0] if alone[0] else ''} are of one recording, so none could be held out, and "
+            "the threshold is set on scores of training clips and gives too many false alarms; give more recordings.",
             stacklevel=2,
         )
     return NormalScores(held_out, recordings.number, n_copies=recordings.n_copies)

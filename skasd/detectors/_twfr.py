@@ -26,7 +26,7 @@ _LEAST_SPREAD = 1.0  # in nats; nearly identical training clips would underestim
 
 
 class TWFRDetector(BaseDetector):
-    r"""Gaussian mixtures on time-weighted spectra: the detector to start with.
+    r"""Gaussian mixtures on time-weighted spectra.
 
     The log-mel spectrogram of a clip is pooled over time into one spectrum, with weights :math:`r^n` for the frames of
     each band in order of loudness [1]_, and a Gaussian mixture models the spectra of normal clips. Each machine and section
@@ -82,6 +82,7 @@ class TWFRDetector(BaseDetector):
     See Also
     --------
     skasd.features.TWFRTransformer : Computes only the spectra.
+    StatisticsDetector : Chooses among these and other statistics; the detector to start with.
 
     Notes
     -----

@@ -101,7 +101,7 @@ def test_two_fits_are_equal():
 
 def test_clips_of_one_recording_are_warned_of():
     clips = pd.DataFrame({"log_mel": list(features(12)), "group": "one.wav"})
-    with pytest.warns(UserWarning, match="All clips are of one recording, so none could be held out"):
+    with pytest.warns(UserWarning, match="Few normal clips: all are of one recording, so none could be held out"):
         StatisticsDetector().fit(clips)
 
 

@@ -1,0 +1,129 @@
+"""The detector to start with, what one would pick instead, and what each part of it is worth.
+
+Twenty synthetic machines, with three seeds; and real recordings, with the split of the data set and with random draws of as
+many normal clips to train on.
+"""
+
+from pathlib import Path
+from runpy import run_path
+
+import librosa
+import numpy as np
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.ensemble import IsolationForest
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
+
+from skasd.benchmark import Entry, Suite
+from skasd.detectors import StatisticsDetector, TWFRDetector
+from skasd.detectors._experts import EXPERTS
+
+shared = run_path(str(Path(__file__).with_name("recordings.py")))
+
+ZOO = {
+    "kind": "synthetic",
+    "n_train": 60,
+    "n_test_normal": 50,
+    "n_test_anomaly": 50,
+    "duration": 4.0,
+    "random_state": "seed",
+    "seeds": (0, 1, 2),
+}
+DATA = {
+    "valve2023, its split": {**shared["VALVE"], "seeds": (0,)},
+    "valve2023, random draws": {**shared["VALVE"], "draw": True, "seeds": tuple(range(10))},
+    "toycar2020_logmel, its split": {**shared["TOYCAR"], "seeds": (0,)},
+    "toycar2020_logmel, random draws": {**shared["TOYCAR"], "draw": True, "seeds": (0, 1, 2)},
+    **{kind: {**ZOO, "machine_types": kind, "n_sections": 2} for kind in shared["MACHINES"]},
+    **{
+        f"{kind}, duty cycle {duty_cycle:g}": {**ZOO, "machine_types": kind, "duty_cycle": duty_cycle}
+        for kind, duty_cycle in {
+            "fan": 0.2, "pump": 0.2, "gearbox": 0.2, "compressor": 0.5, "slider": 0.2, "valve": 0.05
+        }.items()
+    },
+    "fan, 0 dB": {**ZOO, "machine_types": "fan", "snr_db": 0.0},
+    "gearbox, -3 dB": {**ZOO, "machine_types": "gearbox", "snr_db": -3.0},
+}  # fmt: skip
+
+
+class OfMachines(OutlierMixin, BaseEstimator):
+    """A detector of its own for each machine; `_new` makes one, fits it to clips and returns it."""
+
+    def fit(self, X, y=None):
+        self.detectors_ = {machine: self._new(clips) for machine, clips in X.groupby(["machine_type", "section"])}
+        return self
+
+    def score_samples(self, X):
+        score = np.empty(len(X))
+        for machine, rows in X.groupby(["machine_type", "section"]).indices.items():
+            score[rows] = self._score(self.detectors_[machine], X.iloc[rows])
+        return score
+
+
+def mfcc(clips):
+    """Mean and standard deviation over time of twenty coefficients."""
+    coefficients = [librosa.feature.mfcc(S=log_mel, n_mfcc=20) for log_mel in clips["log_mel"]]
+    return np.array([np.concatenate([values.mean(axis=1), values.std(axis=1)]) for values in coefficients])
+
+
+class MFCCDetector(OfMachines):
+    """What a tutorial ends with: the nearest neighbour, or an isolation forest, on statistics of MFCC."""
+
+    def __init__(self, model="knn", random_state=None):
+        self.model = model
+        self.random_state = random_state
+
+    def _new(self, clips):
+        scaler = StandardScaler().fit(mfcc(clips))
+        model = (
+            NearestNeighbors(n_neighbors=1) if self.model == "knn" else IsolationForest(random_state=self.random_state)
+        )
+        return scaler, model.fit(scaler.transform(mfcc(clips)))
+
+    def _score(self, fitted, clips):
+        scaler, model = fitted
+        values = scaler.transform(mfcc(clips))
+        return -model.kneighbors(values)[0][:, 0] if self.model == "knn" else model.score_samples(values)
+
+
+class Ablated(OfMachines):
+    """StatisticsDetector with other experts than "auto" chooses: those of one regime, or without a statistic or back end."""
+
+    def __init__(self, regime=None, without=None, together=False):
+        self.regime = regime
+        self.without = without
+        self.together = together
+
+    def _new(self, clips):
+        regime = (
+            self.regime
+            or StatisticsDetector().fit(clips).regime_[clips["machine_type"].iloc[0] + "/" + clips["section"].iloc[0]]
+        )
+        experts = [[pair for pair in expert if self.without not in pair] for expert in EXPERTS[regime]]
+        experts = [expert for expert in experts if expert]
+        if self.together:
+            experts = [list(dict.fromkeys(pair for expert in experts for pair in expert))]
+        return StatisticsDetector(list(map(tuple, dict.fromkeys(map(tuple, experts))))).fit(clips)
+
+    def _score(self, fitted, clips):
+        return fitted.score_samples(clips)
+
+
+DETECTORS = {
+    "statistics": StatisticsDetector(),
+    "TWFR, auto": TWFRDetector(),
+    "Gaussian on the time mean": TWFRDetector(r=1.0),
+    "MFCC, kNN": MFCCDetector(),
+    "MFCC, isolation forest": MFCCDetector("forest"),
+    "experts of steady machines": Ablated("steady"),
+    "experts of intermittent machines": Ablated("intermittent"),
+    "experts of impulsive machines": Ablated("impulsive"),
+    "without level": StatisticsDetector(level=False),
+    "without standardize": Ablated(without="standardize"),
+    "without dynamics": Ablated(without="dynamics"),
+    "without modulation": Ablated(without="modulation"),
+    "without q0.25": Ablated(without="q0.25"),
+    "one expert with all pairs": Ablated(together=True),
+}
+
+suite = Suite("zoo", DATA, {name: Entry(detector, features=shared["MEL"]) for name, detector in DETECTORS.items()})
