@@ -57,4 +57,5 @@ axis.grid(axis="x", alpha=0.3)
 plt.show()
 
 # %%
-# Next step: :ref:`sphx_glr_auto_examples_detectors_plot_statistics.py` shows what the detector compares; :doc:`/user_guide/getting_started` does the same with a folder of wav files.
+# Next step: :ref:`sphx_glr_auto_examples_detectors_plot_statistics.py` shows what the detector compares;
+# :doc:`/user_guide/getting_started` does the same with a folder of wav files.

@@ -281,7 +281,7 @@ def zoo():
 
 
 def zoo_machines():
-    """A row for each synthetic machine: AUC of each detector, mean over seeds, and by how much the best other one is worse."""
+    """A row for each synthetic machine: AUC of each detector, mean over seeds, and the lead over the best other one."""
     rows = _zoo(FIRST_DETECTORS)
     rows = rows[rows["set"].str.startswith("synthetic")]
     areas = rows.pivot_table(index=["data", "section"], columns="detector", values="auc", sort=False)[
@@ -309,7 +309,7 @@ def statistics_parts():
 
 
 def regimes(limited):
-    """A row for each limit of the spread, or of the peak: AUC that experts chosen by it would have, the other limit as it is."""
+    """A row for each limit of the spread or of the peak, the other as it is: AUC of the experts that it would choose."""
     measures = _lines("regimes")
     areas = _zoo(list(EXPERTS_OF.values())).pivot_table(
         index=["set", "data", "section", "seed"], columns="detector", values="auc"

@@ -81,12 +81,12 @@ def held_out_scores(
     if n_components == 1:
         return left_out_score(X, reg_covar, recording)
     scores = np.empty(len(X))
-    for rest, fold in _folds(n_folds, recording, random_state):
+    for rest, fold in folds(n_folds, recording, random_state):
         scores[fold] = SCORES[score](fit_mixture(X[rest], **settings), X[fold])
     return scores
 
 
-def _folds(
+def folds(
     n_folds: int, recording: np.ndarray, random_state: np.random.RandomState
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Positions to fit to and to score in each fold; clips of one recording are in the same fold."""

@@ -224,9 +224,10 @@ def _normal_scores(held_out: np.ndarray, recordings: Recordings) -> NormalScores
         if len(np.unique(recordings.number[recordings.machine == name])) < 2
     ]
     if alone and threshold_is_used():
+        whose = f" of {alone[0]}" if alone[0] else ""
         warnings.warn(
-            f"Few normal clips: all{' of ' + alone[0] if alone[0] else ''} are of one recording, so none could be held out, and "
-            "the threshold is set on scores of training clips and gives too many false alarms; give more recordings.",
+            f"Few normal clips: all{whose} are of one recording, so none could be held out, and the threshold is set on "
+            "scores of training clips and gives too many false alarms; give more recordings.",
             stacklevel=2,
         )
     return NormalScores(held_out, recordings.number, n_copies=recordings.n_copies)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.mixture import GaussianMixture
+from sklearn.base import clone
 
 from skasd._parameter_group import refuse_idle
 from skasd._parameters import check_columns, check_integer, check_n_jobs, check_number, check_option
@@ -16,9 +16,11 @@ from skasd._threads import one_blas_thread
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import MACHINE_COLUMNS, Clips, Recordings
 from skasd.clustering._clip_statistics import IMPULSIVE_SKEWNESS, mean_skewness
-from skasd.detectors._gaussian import SCORES, fit_mixture, held_out_scores
+from skasd.detectors._gaussian import SCORES
 from skasd.detectors._machines import refuse_unknown_machines
+from skasd.detectors._spectrum_models import Mixtures, Scorers, SpectrumModels
 from skasd.features._frontend import frontend_of, twfr_frontend
+from skasd.scoring import check_scorer
 
 # r="auto": from the mean over time to a mean dominated by the two loudest frames of each band
 _AUTO_R = (1.0, 0.95, 0.8, 0.5)
@@ -44,6 +46,9 @@ class TWFRDetector(BaseDetector):
     score_by : {"component", "log_likelihood"}, default="component"
         Anomaly score: negative log density of the nearest component, as published, or negative log-likelihood of the
         mixture.
+    scorer : estimator or None, default=None
+        Outlier detector or density model, such as those of :mod:`skasd.scoring` or scikit-learn, that takes the place of the
+        mixture of each value of `r`. None fits Gaussian mixtures, to which `n_components`, `reg_covar` and `score_by` apply.
     group_columns : sequence of str, default=("machine_type", "section")
         Columns of the clip table that define a machine. The table may lack these two, or have them empty.
     frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
@@ -72,8 +77,8 @@ class TWFRDetector(BaseDetector):
         columns.
     skewness_ : dict of str to float
         Skewness of the levels over time, averaged over bands and clips, dimensionless, by machine; ``r="auto"`` uses it.
-    mixtures_ : dict of str to list of GaussianMixture
-        Mixtures by machine, one for each value of `r_`.
+    mixtures_ : dict of str to list of GaussianMixture, or of BackEnd
+        Mixtures by machine, one for each value of `r_`; with a `scorer`, the fitted scorers.
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
     n_features_in_ : int
@@ -127,6 +132,7 @@ class TWFRDetector(BaseDetector):
         n_components: int = 1,
         reg_covar: float = 0.1,
         score_by: str = "component",
+        scorer: Any = None,
         group_columns: Sequence[str] = ("machine_type", "section"),
         frontend: Any = None,
         feature: str = "auto",
@@ -140,6 +146,7 @@ class TWFRDetector(BaseDetector):
         self.n_components = n_components
         self.reg_covar = reg_covar
         self.score_by = score_by
+        self.scorer = scorer
         self.group_columns = group_columns
         self.frontend = frontend
         self.feature = feature
@@ -152,30 +159,29 @@ class TWFRDetector(BaseDetector):
     def _fit(self, clips: Clips) -> NormalScores:
         values = self._values = self._check_parameters()
         self._frontend = frontend_of(self.frontend, twfr_frontend())
-        self._group_columns, self._score_by = tuple(self.group_columns), self.score_by
+        self._group_columns, self._models = tuple(self.group_columns), self._new_models()
         names = clips.group_names(self._group_columns, MACHINE_COLUMNS)
         spectra, skewness = self._spectra(clips, values)
         recordings = Recordings.of(clips, spectra.reshape(len(spectra), -1), names)
         with one_blas_thread():
-            left_out = self._fit_machines(recordings, values, spectra, skewness)
+            left_out = self._fit_machines(recordings, clips.domains(), spectra, skewness)
         return NormalScores(left_out, recordings.number, n_copies=recordings.n_copies)
 
     def _fit_machines(
-        self, recordings: Recordings, values: Sequence[float], spectra: np.ndarray, skewness: np.ndarray
+        self, recordings: Recordings, domain: np.ndarray, spectra: np.ndarray, skewness: np.ndarray
     ) -> np.ndarray:
         """Fit each machine, and return the score (n_clips,) of each clip under mixtures fitted to other recordings."""
         names = recordings.machine
-        random_state = local_random_state(self.random_state)
         self._machines: dict[str, _Machine] = {}
         left_out = np.empty(len(names))
         self.skewness_: dict[str, float] = {}
         for name in np.unique(names):
             group = names == name
             self.skewness_[str(name)] = float(skewness[group].mean())
-            kept = [index for index, r in enumerate(values) if self._is_kept(r, self.skewness_[str(name)])]
+            kept = [index for index, r in enumerate(self._values) if self._is_kept(r, self.skewness_[str(name)])]
             self._refuse_too_few(str(name), int(group.sum()))
             own = recordings.number[group]
-            machine, left_out[group] = self._fit_machine(spectra[group], own, values, kept, random_state)
+            machine, left_out[group] = self._fit_machine(spectra[group], domain[group], own, kept)
             self._machines[str(name)] = machine
         self.r_ = {name: machine.r for name, machine in self._machines.items()}
         self.mixtures_ = {name: machine.mixtures for name, machine in self._machines.items()}
@@ -193,7 +199,7 @@ class TWFRDetector(BaseDetector):
         with one_blas_thread():
             for name in np.unique(names):
                 group = names == name
-                scores[group] = self._machines[str(name)].anomaly_score(spectra[group], self._score_by)
+                scores[group] = self._machines[str(name)].anomaly_score(spectra[group], self._models)
         return scores
 
     def _spectra(self, clips: Clips, r: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
@@ -207,26 +213,25 @@ class TWFRDetector(BaseDetector):
         return not (isinstance(self.r, str) and r == 1.0 and skewness > IMPULSIVE_SKEWNESS)
 
     def _fit_machine(
-        self,
-        spectra: np.ndarray,
-        recording: np.ndarray,
-        r: Sequence[float],
-        kept: list[int],
-        random_state: np.random.RandomState,
+        self, spectra: np.ndarray, domain: np.ndarray, recording: np.ndarray, kept: list[int]
     ) -> tuple["_Machine", np.ndarray]:
-        """Mixtures of one machine, and the score (n_clips,) of each of its clips under mixtures fitted to others."""
-        settings: dict[str, Any] = {
-            "n_components": self.n_components, "reg_covar": self.reg_covar, "random_state": random_state
-        }  # fmt: skip
-        mixtures = [fit_mixture(spectra[:, index], **settings) for index in kept]
-        left_out = np.array(
-            [held_out_scores(spectra[:, index], self.score_by, recording=recording, **settings) for index in kept]
-        )
+        """Models of one machine, and the score (n_clips,) of each of its clips under models fitted to others."""
+        models = [self._models.fit(spectra[:, index], domain) for index in kept]
+        left_out = np.array([self._models.held_out(spectra[:, index], domain, recording) for index in kept])
         location, spread = np.zeros(len(kept)), np.ones(len(kept))
         if len(kept) > 1:
-            location, spread = left_out.mean(axis=1), np.maximum(left_out.std(axis=1), _LEAST_SPREAD)
-        machine = _Machine(tuple(r[index] for index in kept), kept, mixtures, location, spread)
+            location, spread = left_out.mean(axis=1), left_out.std(axis=1)
+            least = _LEAST_SPREAD if self.scorer is None else 0.0  # the unit of other scores is unknown
+            spread = np.where(spread > least, spread, least or 1.0)
+        machine = _Machine(tuple(self._values[index] for index in kept), kept, models, location, spread)
         return machine, machine.combined(left_out)
+
+    def _new_models(self) -> SpectrumModels:
+        random_state = local_random_state(self.random_state)
+        if self.scorer is not None:
+            return Scorers(clone(self.scorer), random_state)
+        settings = {"n_components": self.n_components, "reg_covar": self.reg_covar, "random_state": random_state}
+        return Mixtures(self.score_by, settings)
 
     def _check_parameters(self) -> tuple[float, ...]:
         """Check all parameters, and return the values of r."""
@@ -236,7 +241,10 @@ class TWFRDetector(BaseDetector):
         check_columns("group_columns", self.group_columns)
         check_n_jobs(self.n_jobs)
         check_integer("verbose", self.verbose, low=0)
-        if self.n_components == 1:
+        if self.scorer is not None:
+            check_scorer(self.scorer)
+            refuse_idle(self, ["n_components", "reg_covar", "score_by"], "a scorer")
+        elif self.n_components == 1:
             refuse_idle(self, ["score_by"], "n_components=1")
         if isinstance(self.r, str):
             check_option("r", self.r, ("auto",))
@@ -255,19 +263,17 @@ class TWFRDetector(BaseDetector):
 
 @dataclass(frozen=True)
 class _Machine:
-    """The fitted parts of one machine: a mixture for each r, and the mean and spread of its scores."""
+    """The fitted parts of one machine: a model for each r, and the mean and spread of its scores."""
 
     r: tuple[float, ...]
     kept: list[int]
-    mixtures: list[GaussianMixture]
+    mixtures: list[Any]
     location: np.ndarray
     spread: np.ndarray
 
-    def anomaly_score(self, spectra: np.ndarray, score: str) -> np.ndarray:
+    def anomaly_score(self, spectra: np.ndarray, models: SpectrumModels) -> np.ndarray:
         """Largest normalised score (n_clips,) over r of spectra (n_clips, n_r, n_mels)."""
-        scores = [
-            SCORES[score](mixture, spectra[:, index]) for index, mixture in zip(self.kept, self.mixtures, strict=True)
-        ]
+        scores = [models.score(model, spectra[:, index]) for index, model in zip(self.kept, self.mixtures, strict=True)]
         return self.combined(np.array(scores))
 
     def combined(self, scores: np.ndarray) -> np.ndarray:

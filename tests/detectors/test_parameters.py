@@ -228,6 +228,7 @@ SWEEPS: dict[Any, tuple[dict[str, Any], dict[str, Any]]] = {
             "n_components": (2, {"random_state": 0}),
             "reg_covar": 1.0,
             "score_by": ("log_likelihood", {"n_components": 2, "random_state": 0}),
+            "scorer": KNNScorer(),
             "group_columns": ("machine_type",),
             "random_state": (4, {"n_components": 4, "random_state": 0}),
         },

@@ -1,12 +1,23 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import KFold
+from sklearn.neighbors import LocalOutlierFactor
 
 from skasd.datasets import make_machine_clips
 from skasd.detectors import TWFRDetector
 from skasd.features import LogMelTransformer, TWFRTransformer
+from skasd.scoring import (
+    GMMScorer,
+    KMeansScorer,
+    KNNScorer,
+    LocalDensityScorer,
+    MahalanobisScorer,
+    ScaledKNNScorer,
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +36,69 @@ def test_score_is_the_mixture_of_the_pooled_spectra(features):
     expected = GaussianMixture(1, reg_covar=0.1, random_state=0).fit(spectra[:20]).score_samples(spectra[20:])
     detector = TWFRDetector(r=0.7).fit(features[:20])
     np.testing.assert_allclose(detector.score_samples(features[20:]), expected, rtol=1e-9)
+
+
+SCORERS = [
+    KNNScorer(2, metric="euclidean"),
+    LocalDensityScorer(metric="euclidean"),
+    KMeansScorer(4, random_state=0),
+    GMMScorer(random_state=0),
+    MahalanobisScorer(),
+    ScaledKNNScorer(),
+    LocalOutlierFactor(5, novelty=True),
+]
+
+
+@pytest.mark.parametrize("scorer", SCORERS, ids=lambda scorer: type(scorer).__name__)
+def test_any_scorer_takes_the_place_of_the_mixtures(features, scorer):
+    spectra = TWFRTransformer(r=0.7).fit_transform(features)
+    expected = clone(scorer).fit(spectra[:20]).score_samples(spectra[20:])
+    detector = TWFRDetector(r=0.7, scorer=scorer).fit(features[:20])
+    np.testing.assert_allclose(detector.score_samples(features[20:]), expected, rtol=1e-9)
+
+
+def test_scores_of_a_scorer_are_normalised_by_clips_that_were_held_out(features):
+    detector = TWFRDetector(scorer=ScaledKNNScorer(), random_state=0).fit(features)
+    for r, model, location, spread in zip(
+        detector.r_[""],
+        detector.mixtures_[""],
+        *(getattr(detector._machines[""], n) for n in ("location", "spread")),
+        strict=True,
+    ):
+        spectra = TWFRTransformer(r=r).fit_transform(features)
+        held_out = [
+            -ScaledKNNScorer().fit(spectra[rest]).score_samples(spectra[fold])
+            for rest, fold in KFold(5, shuffle=True, random_state=1).split(spectra)
+        ]
+        assert location == pytest.approx(np.concatenate(held_out).mean(), rel=0.1)
+        assert 0.5 < spread / np.concatenate(held_out).std() < 2
+        assert model.anomaly_score(spectra).mean() < 2 * location
+
+
+def test_domains_reach_the_scorer():
+    rng = np.random.default_rng(0)
+    level = np.repeat([-40.0, -20.0], [20, 6])[:, None, None]
+    clips = pd.DataFrame(
+        {"log_mel": list(rng.normal(level, 1, (26, 8, 30))), "domain": ["source"] * 20 + ["target"] * 6}
+    )
+    scorer = MahalanobisScorer(shrinkage=0.5)
+    told = TWFRDetector(r=1.0, scorer=scorer).fit(clips).score_samples(clips)
+    untold = TWFRDetector(r=1.0, scorer=scorer).fit(clips[["log_mel"]]).score_samples(clips[["log_mel"]])
+    assert told[20:].mean() > untold[20:].mean()
+
+
+def test_parameters_of_the_mixtures_are_refused_beside_a_scorer(features):
+    for parameter in ({"n_components": 2}, {"reg_covar": 1.0}, {"score_by": "log_likelihood"}):
+        with pytest.raises(ValueError, match=f"{next(iter(parameter))}=.* has no effect with a scorer"):
+            TWFRDetector(scorer=KNNScorer(), **parameter).fit(features)
+    with pytest.raises(TypeError, match="scorer=3 has no fit"):
+        TWFRDetector(scorer=3).fit(features)
+
+
+def test_a_scorer_with_clips_of_one_recording_warns():
+    clips = pd.DataFrame({"log_mel": list(np.random.default_rng(0).normal(size=(12, 4, 9))), "group": "one"})
+    with pytest.warns(UserWarning, match="Few normal clips: 12 clips of one recording"):
+        TWFRDetector(scorer=KNNScorer()).fit(clips)
 
 
 @pytest.mark.parametrize("container", [lambda y: np.array(y, dtype=object), lambda y: pd.Series(y, dtype="Int64")])
