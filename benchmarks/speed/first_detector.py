@@ -3,8 +3,8 @@
     python benchmarks/speed/first_detector.py --out benchmarks/speed/first_detector.jsonl
 
 Each row is one JSON line: seconds of ours and of the peer, their ratio, versions and machine. The clips are ten seconds of
-noise that sounds steadily, now and then, or in clicks, so that each regime has its turn. Both sides take turns in one process;
-figures are medians over rounds.
+noise that sounds steadily, now and then, or in clicks, so that each regime has its turn. Both sides take turns in one
+process; figures are medians over rounds.
 """
 
 import argparse
