@@ -21,7 +21,6 @@ import pandas as pd
 
 from skasd.datasets import make_machine_clips
 from skasd.detectors import StatisticsDetector
-from skasd.detectors._experts import EXPERTS
 from skasd.features import LogMelTransformer
 from skasd.metrics import auc_score
 
@@ -75,10 +74,11 @@ plt.show()
 # The AUC of each machine with the experts of each regime. "auto" takes the one that the normal clips ask for, without a
 # look at any fault; it need not be the best on every machine.
 
+experts_of = {detector.regime_[name]: experts for name, experts in detector.experts_.items()}
 rows = []
 for machine, (table, target) in clips.items():
     train = (table["split"] == "train").to_numpy()
-    for regime, experts in EXPERTS.items():
+    for regime, experts in experts_of.items():
         fitted = StatisticsDetector(experts).fit(table[train])
         area = auc_score(target[~train], fitted.score_samples(table[~train]))
         rows.append({"machine": machine, "experts": regime, "AUC": area})
@@ -89,7 +89,7 @@ areas.round(3)
 
 figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
 for row, machine in enumerate(MACHINES):
-    for regime, marker in zip(EXPERTS, ("o", "s", "^"), strict=True):
+    for regime, marker in zip(experts_of, ("o", "s", "^"), strict=True):
         is_chosen = detector.regime_[f"{machine}/00"] == regime
         axis.plot(
             areas.loc[machine, regime],

@@ -70,23 +70,33 @@ def checked_experts(experts: Any) -> tuple[Expert, ...]:
         The experts.
     """
     expected = "a sequence of experts is expected, each a sequence of pairs such as ('q0.25', 'whiten')"
-    try:
-        checked = tuple(tuple(tuple(member) for member in expert) for expert in experts)
-    except TypeError:
-        raise TypeError(f"experts={experts!r} is a {type(experts).__name__}; {expected}.") from None
-    if not checked or not all(checked):
-        raise ValueError(f"experts={experts!r} is or contains an empty sequence; {expected}.")
-    for member in (member for expert in checked for member in expert):
-        if len(member) != 2 or not all(isinstance(part, str) for part in member):
-            raise ValueError(f"experts contains {member!r}, which is no pair of names; {expected}.")
-        statistic_names(member[:1], "experts")
-        check_option("experts", member[1], BACK_ENDS)
+    checked = tuple(
+        tuple(_checked_pair(pair, expected) for pair in _sequence(expert, expected))
+        for expert in _sequence(experts, expected)
+    )
     for expert in checked:
         if len(set(expert)) < len(expert):
             raise ValueError(f"experts contains {expert!r}, in which a pair stands twice.")
     if len(set(checked)) < len(checked):
         raise ValueError(f"experts={experts!r} contains an expert twice.")
     return checked
+
+
+def _sequence(values: Any, expected: str) -> Sequence[Any]:
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise TypeError(f"experts is or contains {values!r}, a {type(values).__name__}; {expected}.")
+    if not values:
+        raise ValueError(f"experts is or contains an empty sequence; {expected}.")
+    return values
+
+
+def _checked_pair(pair: Any, expected: str) -> Member:
+    names = tuple(_sequence(pair, expected))
+    if len(names) != 2 or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"experts contains {pair!r}, which is no pair of names; {expected}.")
+    statistic_names(names[:1], "experts")
+    check_option("back end in experts", names[1], BACK_ENDS)
+    return names
 
 
 def statistics_of(experts: Sequence[Expert]) -> tuple[str, ...]:
@@ -172,13 +182,10 @@ class FittedExperts:
         return np.sum([self._normal[member](scores[member]) for member in expert], axis=0)
 
     def _combined(self, scores: Mapping[Member, np.ndarray]) -> np.ndarray:
-        """Log-sum-exp over experts of their normalised scores."""
-        weights = [_LEVEL_WEIGHT if expert is _LEVEL else 0.0 for expert in self.every]
-        parts = [
-            self._normal[expert](self._sum(expert, scores)) + weight
-            for expert, weight in zip(self.every, weights, strict=True)
-        ]
-        return np.logaddexp.reduce(parts, axis=0)
+        """Logarithm of the weighted mean over experts of exp of their normalised scores."""
+        weights = np.array([_LEVEL_WEIGHT if expert == _LEVEL else 0.0 for expert in self.every])
+        parts = np.array([self._normal[expert](self._sum(expert, scores)) for expert in self.every])
+        return np.logaddexp.reduce(parts + weights[:, None], axis=0) - np.logaddexp.reduce(weights)
 
 
 def _fitted(back_end: str, X: np.ndarray, folds: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[Any, np.ndarray]:

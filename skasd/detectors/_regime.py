@@ -40,7 +40,7 @@ def regime(spread: float, peak: float) -> str:
     Returns
     -------
     regime : {"steady", "intermittent", "impulsive"}
-        Impulsive is a machine whose sounds are so short that they fill less than 2 % of the frames.
+        Impulsive is a machine whose loudest frame stands out from the loud 2 %, as clicks do that fill less than that.
     """
     if peak > _IMPULSIVE:
         return "impulsive"

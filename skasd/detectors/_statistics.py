@@ -52,10 +52,10 @@ class StatisticsDetector(BaseDetector):
         Whether the threshold is a quantile of scores, or the quantile of a gamma distribution fitted to the scores of
         held-out clips.
     random_state : int, RandomState instance or None, default=0
-        Assigns recordings to the ten folds in which they are held out; 0 makes two fits equal. The global random generators
+        Assigns recordings to the folds in which they are held out; 0 makes two fits equal. The global random generators
         stay untouched.
     n_jobs : int or None, default=-1
-        Number of threads that read clips and compute spectrograms; -1 uses all cores.
+        Number of threads that read clips, compute statistics and fit experts; -1 uses all cores.
     verbose : int, default=0
         Shows a progress bar if 1 or larger.
 
@@ -84,20 +84,28 @@ class StatisticsDetector(BaseDetector):
 
     Notes
     -----
-    1. A machine is *impulsive* if its `peak_` exceeds 4 dB, so that its sounds fill less than 2 % of the time; else
+    1. A machine is *impulsive* if its `peak_` exceeds 4 dB, as of clicks that fill less than 2 % of the time; else
        *steady* if its `spread_` is at most 8.5 dB; else *intermittent*.
     2. Within an expert, the scores :math:`A_m` of its pairs are added after each is normalised by the mean :math:`\mu_m`
-       and the standard deviation :math:`\sigma_m` of normal clips that were held out, in ten folds:
-       :math:`E = \sum_m (A_m - \mu_m) / \sigma_m`.
+       and the standard deviation :math:`\sigma_m` of normal clips that were held out, in ten folds, or five from 500
+       clips on: :math:`E = \sum_m (A_m - \mu_m) / \sigma_m`.
     3. The sums of the experts are normalised in the same way to :math:`z_e`, and the anomaly score is
 
-       .. math:: A = \ln \sum_e w_e \exp z_e,
+       .. math:: A = \ln \frac{\sum_e w_e \exp z_e}{\sum_e w_e},
 
        close to the largest of them, with :math:`w_e = 1`, but :math:`e^{-2}` for the level. Such scores can be compared
        between machines.
 
     The pairs of ``"auto"`` were chosen on real valves and toy cars and on synthetic machines; the user guide shows what each
-    part is worth, on machines that it was not chosen on too.
+    part is worth, on machines that it was not chosen on too. The rank-weighted means are those of [1]_, the division of
+    distances by the local density is that of [2]_.
+
+    References
+    ----------
+    .. [1] J. Guan, Y. Liu, Q. Zhu, T. Zheng, J. Han, W. Wang, "Time-weighted frequency domain audio representation with
+           GMM estimator for anomalous sound detection", ICASSP 2023. arXiv:2305.03328.
+    .. [2] K. Wilkinghoff et al., "Local density-based anomaly score normalization for domain generalization", 2025.
+           arXiv:2509.10951.
 
     Examples
     --------
@@ -224,7 +232,7 @@ def _normal_scores(held_out: np.ndarray, recordings: Recordings) -> NormalScores
         if len(np.unique(recordings.number[recordings.machine == name])) < 2
     ]
     if alone and threshold_is_used():
-        whose = f" of {alone[0]}" if alone[0] else ""
+        whose = f" of {', '.join(alone)}" if alone[0] else ""
         warnings.warn(
             f"Few normal clips: all{whose} are of one recording, so none could be held out, and the threshold is set on "
             "scores of training clips and gives too many false alarms; give more recordings.",

@@ -64,7 +64,8 @@ class TWFRDetector(BaseDetector):
         Whether the threshold is a quantile of scores, or the quantile of a gamma distribution fitted to the scores of
         held-out clips.
     random_state : int, RandomState instance or None, default=None
-        Seeds mixtures of several components. The global random generators stay untouched.
+        Seeds mixtures of several components; with a `scorer`, the scorer and the folds in which clips are held out. The
+        global random generators stay untouched.
     n_jobs : int or None, default=-1
         Number of threads that read clips and compute spectra; -1 uses all cores.
     verbose : int, default=0

@@ -3,6 +3,7 @@
 Axes: F bands, T frames.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -123,22 +124,16 @@ def statistic_names(names: Any, parameter: str = "statistics") -> tuple[str, ...
 
 def _check_name(name: Any, parameter: str) -> None:
     known = (
-        "expected are 'r' or 'q' with a number from 0 to 1, such as 'r0.95' (rank-weighted mean) or 'q0.25' (quantile), "
+        "expected are 'r' or 'q' with a number from 0 to 1 without needless digits, such as 'r1', 'r0.95' (rank-weighted "
+        "mean) or 'q0.25' (quantile), "
         f"{', '.join(map(repr, _OTHER))}"
     )
     if not isinstance(name, str):
         raise TypeError(f"{parameter} contains {name!r}, a {type(name).__name__}; {known}.")
     if name in _OTHER:
         return
-    try:
-        is_known = name[:1] in _RANKED and 0 <= _value(name) <= 1
-    except ValueError:
-        is_known = False
-    if not is_known:
+    if not re.fullmatch(r"[rq](0|1|0\.\d*[1-9])", name, re.ASCII):
         raise ValueError(f"{parameter} contains {name!r}; {known}.")
-
-
-_RANKED = ("r", "q")
 
 
 def _value(name: str) -> float:

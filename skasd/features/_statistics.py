@@ -64,7 +64,12 @@ class StatisticsTransformer(ClipTransformer):
     mean, the amplitude of ``"dynamics"`` between two rates is the square root of the mean of :math:`|X_b(f)|^2 / T` over
     the frequencies :math:`f` between them, and its logarithm :math:`\ln(\cdot + 0.01)`. ``"modulation"`` is the same for
     powers :math:`p_b / \bar{p}_b - 1`. The rates are 1/80, 1/16, 3/16 and 1/80, 1/32, 1/16, 1/8, 1/4 cycles per frame up
-    to the highest one, so that they also apply to features of an unknown hop.
+    to the highest one, so that they also apply to features of an unknown hop. The rank-weighted means are those of [1]_.
+
+    References
+    ----------
+    .. [1] J. Guan, Y. Liu, Q. Zhu, T. Zheng, J. Han, W. Wang, "Time-weighted frequency domain audio representation with
+           GMM estimator for anomalous sound detection", ICASSP 2023. arXiv:2305.03328.
 
     Examples
     --------

@@ -33,9 +33,9 @@ class ScaledKNNScorer(BaseScorer):
         removes the correlations, by a covariance that is shrunk towards a multiple of the identity [1]_, so that there may
         be fewer clips than features.
     n_neighbors : int, default=2
-        Number of nearest training clips to average over; all if there are fewer.
+        Number of nearest training clips to average over, at most all but one.
     n_density_neighbors : int, default=8
-        Number of neighbours used for the density around a training clip; all if there are fewer.
+        Number of neighbours used for the density around a training clip; all others if there are fewer.
     n_subbands : int, default=1
         Number of groups of neighbouring features. Each has its own space, and their scores are averaged.
     contamination : float or "auto", default="auto"
@@ -61,7 +61,9 @@ class ScaledKNNScorer(BaseScorer):
     .. math:: A(x) = \frac{1}{|N(x)|} \sum_{j \in N(x)} \frac{\lVert x - x_j \rVert}{c_j}.
 
     A clip that equals a training clip up to rounding is compared with the others; near copies among the training clips
-    count once; :math:`c_j` is at least a tenth of its median, all as in :class:`LocalDensityScorer`.
+    count once as neighbours, but each in the scaling; :math:`c_j` is at least a tenth of its median, as in
+    :class:`LocalDensityScorer`. A feature that is constant over the training clips keeps its unit. With fewer clips than
+    features the covariance is shrunk by at least the reciprocal of the number of clips.
 
     References
     ----------
@@ -158,6 +160,7 @@ def _whitening(Z: np.ndarray) -> np.ndarray:
         return np.eye(d)
     shrinkage = float(ledoit_wolf_shrinkage(Z, assume_centered=True))
     if n < d:
+        shrinkage = max(shrinkage, 1 / n)  # of two clips it would be 0, and all other directions without any variance
         variances, clips = eigh(Z @ Z.T / n)
         is_used = variances > _LEAST_VARIANCE * variances[-1]
         variances = variances[is_used]

@@ -21,7 +21,7 @@ def of(spectrogram, *names):
 def test_ranks_and_quantiles_are_those_of_twfr_and_numpy(clip):
     np.testing.assert_allclose(of(clip, "r0.8", "r0"), TWFRTransformer((0.8, 0.0)).fit_transform(clip[None])[0])
     for share in (0.0, 0.25, 0.98, 1.0):
-        np.testing.assert_allclose(of(clip, f"q{share}"), np.quantile(clip, share, axis=1), atol=1e-9)
+        np.testing.assert_allclose(of(clip, f"q{share:g}"), np.quantile(clip, share, axis=1), atol=1e-9)
 
 
 @given(spectrograms, st.floats(-50, 50))
@@ -112,6 +112,8 @@ def test_a_clip_table_gets_a_column():
         ((), ValueError, "statistics is empty"),
         (("mean",), ValueError, "statistics contains 'mean'; expected are 'r' or 'q' with a number from 0 to 1"),
         (("r1.5",), ValueError, "'r1.5'"),
+        (("r1.0",), ValueError, "without needless digits"),
+        (("r 0.5",), ValueError, "'r 0.5'"),
         (("qnan",), ValueError, "'qnan'"),
         (("r",), ValueError, "statistics contains 'r'"),
         ((0.5,), TypeError, "0.5, a float"),

@@ -56,6 +56,13 @@ def test_a_clip_in_a_sparse_region_counts_like_others():
     assert 0.5 < np.median(scores[:40]) / np.median(scores[40:]) < 2
 
 
+def test_two_clips_give_scores_of_the_usual_size():
+    scores = (
+        -ScaledKNNScorer().fit(GENERATOR.standard_normal((2, 30))).score_samples(GENERATOR.standard_normal((5, 30)))
+    )
+    assert (scores < 100).all()
+
+
 def test_a_training_clip_is_compared_with_the_others():
     X = correlated(30, 4)
     np.testing.assert_array_less(0.1, -ScaledKNNScorer().fit(X).score_samples(X))
