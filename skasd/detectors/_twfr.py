@@ -160,7 +160,7 @@ class TWFRDetector(BaseDetector):
     def _fit(self, clips: Clips) -> NormalScores:
         values = self._values = self._check_parameters()
         self._frontend = frontend_of(self.frontend, twfr_frontend())
-        self._group_columns, self._models = tuple(self.group_columns), self._new_models()
+        self._group_columns, self._models = tuple(self.group_columns), _models_of(self)
         names = clips.group_names(self._group_columns, MACHINE_COLUMNS)
         spectra, skewness = self._spectra(clips, values)
         recordings = Recordings.of(clips, spectra.reshape(len(spectra), -1), names)
@@ -227,13 +227,6 @@ class TWFRDetector(BaseDetector):
         machine = _Machine(tuple(self._values[index] for index in kept), kept, models, location, spread)
         return machine, machine.combined(left_out)
 
-    def _new_models(self) -> SpectrumModels:
-        random_state = local_random_state(self.random_state)
-        if self.scorer is not None:
-            return Scorers(clone(self.scorer), random_state)
-        settings = {"n_components": self.n_components, "reg_covar": self.reg_covar, "random_state": random_state}
-        return Mixtures(self.score_by, settings)
-
     def _check_parameters(self) -> tuple[float, ...]:
         """Check all parameters, and return the values of r."""
         check_integer("n_components", self.n_components, low=1)
@@ -260,6 +253,15 @@ class TWFRDetector(BaseDetector):
                 f"fit was given {n_clips} sample(s){where} (normal clips); n_components={self.n_components} needs at least "
                 f"{needed}."
             )
+
+
+def _models_of(detector: TWFRDetector) -> SpectrumModels:
+    """What a detector with these parameters fits to spectra."""
+    random_state = local_random_state(detector.random_state)
+    if detector.scorer is not None:
+        return Scorers(clone(detector.scorer), random_state)
+    settings = {"n_components": detector.n_components, "reg_covar": detector.reg_covar, "random_state": random_state}
+    return Mixtures(detector.score_by, settings)
 
 
 @dataclass(frozen=True)
