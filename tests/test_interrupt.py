@@ -151,6 +151,7 @@ def interrupted_process(code, arguments, cwd, is_ready=lambda: True):
         deadline = time.monotonic() + 300
         while not ((cwd / "waiting").exists() and is_ready()) and child.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
+        assert child.poll() is None, child.communicate()
         os.killpg(child.pid, signal.SIGINT)
         said, told = child.communicate(timeout=120)
     finally:
@@ -166,11 +167,11 @@ main()
 """
 WAIT = """
 import time
-from skasd.detectors import TWFRDetector
+from skasd.detectors import StatisticsDetector
 def wait(self, clips):
     open("waiting", "w").close()
     time.sleep(60)
-TWFRDetector._fit = wait
+StatisticsDetector._fit = wait
 """
 
 
