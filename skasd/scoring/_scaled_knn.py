@@ -63,7 +63,7 @@ class ScaledKNNScorer(BaseScorer):
     A clip that equals a training clip up to rounding is compared with the others; near copies among the training clips
     count once as neighbours, but each in the scaling; :math:`c_j` is at least a tenth of its median, as in
     :class:`LocalDensityScorer`. A feature that is constant over the training clips keeps its unit. With fewer clips than
-    features the covariance is shrunk by at least the reciprocal of the number of clips.
+    features the covariance is shrunk by at least the reciprocal of the square of the number of clips.
 
     References
     ----------
@@ -160,7 +160,9 @@ def _whitening(Z: np.ndarray) -> np.ndarray:
         return np.eye(d)
     shrinkage = float(ledoit_wolf_shrinkage(Z, assume_centered=True))
     if n < d:
-        shrinkage = max(shrinkage, 1 / n)  # of two clips it would be 0, and all other directions without any variance
+        shrinkage = max(
+            shrinkage, 1 / n**2
+        )  # of two clips it would be 0, and all other directions without any variance
         variances, clips = eigh(Z @ Z.T / n)
         is_used = variances > _LEAST_VARIANCE * variances[-1]
         variances = variances[is_used]

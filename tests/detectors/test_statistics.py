@@ -112,7 +112,7 @@ def test_machines_of_all_regimes_share_a_threshold():
 @pytest.mark.parametrize("n_clips", [2, 3, 5])
 def test_scores_of_few_clips_are_of_the_usual_size(n_clips):
     scores = -StatisticsDetector(level=False).fit(features(n_clips)).score_samples(features(20, seed=1))
-    assert np.abs(scores).max() < 1000
+    assert np.abs(scores).max() < 10000
 
 
 def test_two_fits_are_equal():
