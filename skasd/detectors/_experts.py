@@ -23,7 +23,7 @@ _MANY_CLIPS, _N_FOLDS_OF_MANY = 500, 5  # a fifth of many clips more or less to 
 _LEVEL_WEIGHT = -2.0  # natural logarithm of the weight of the level among the experts
 _LEVEL: Expert = (("level", "distance"),)
 
-# What won on machines that it was not chosen on; see the guide for what each part is worth.
+# Chosen on real valves and toy cars and on synthetic machines; the guide shows what each part is worth there.
 EXPERTS: dict[str, tuple[Expert, ...]] = {
     "steady": (
         (("q0.25", "whiten"), ("q0.25", "standardize"), ("q0.5", "whiten")),

@@ -97,7 +97,7 @@ class StatisticsDetector(BaseDetector):
        between machines.
 
     The pairs of ``"auto"`` were chosen on real valves and toy cars and on synthetic machines; the user guide shows what each
-    part is worth, on machines that it was not chosen on too. The rank-weighted means are those of [1]_, the division of
+    part is worth there, on random draws too. The rank-weighted means are those of [1]_, the division of
     distances by the local density is that of [2]_.
 
     References

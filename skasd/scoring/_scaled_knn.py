@@ -160,9 +160,8 @@ def _whitening(Z: np.ndarray) -> np.ndarray:
         return np.eye(d)
     shrinkage = float(ledoit_wolf_shrinkage(Z, assume_centered=True))
     if n < d:
-        shrinkage = max(
-            shrinkage, 1 / n**2
-        )  # of two clips it would be 0, and all other directions without any variance
+        # of two clips it would be 0, and all other directions without any variance
+        shrinkage = max(shrinkage, 1 / n**2)
         variances, clips = eigh(Z @ Z.T / n)
         is_used = variances > _LEAST_VARIANCE * variances[-1]
         variances = variances[is_used]
