@@ -130,12 +130,12 @@ def warn_of_few_clips(
 
 
 def warn_of_copies(n_copies: int, n_clips: int, *, stacklevel: int) -> None:
-    """Warn if training clips are equal to others."""
+    """Warn if training clips are equal to others, or almost equal."""
     if n_copies:
         warnings.warn(
-            f"{n_copies} of the {n_clips} training clips are equal to others, for example because a table was joined twice. "
-            "Equal clips count as one for the threshold, but each of them is trained on; leave the copies out unless they "
-            "are meant as weights.",
+            f"{n_copies} of the {n_clips} training clips are equal to others, or almost equal, for example because a table "
+            "was joined twice or files were converted. Copies are held out together and count as one for the threshold, but "
+            "each of them is trained on; leave them out unless they are meant as weights.",
             stacklevel=stacklevel + 1,
         )
 

@@ -102,12 +102,12 @@ def seeded_clone(estimator: Any, seed: int, n_jobs: int) -> Any:
 _NOTHING = object()
 
 
-def _class_of(name: str) -> type:
-    modules = map(importlib.import_module, _MODULES)
-    public = {public: getattr(module, public) for module in modules for public in module.__all__}
-    known = {public: value for public, value in public.items() if isinstance(value, type)}
-    if isinstance(name, str) and name in known:
-        return known[name]
+def _class_of(name: Any) -> type:
+    for module in map(importlib.import_module, _MODULES):  # one after the other, as some of them load torch
+        if name in module.__all__ and isinstance(getattr(module, name), type):
+            return getattr(module, name)
+    modules = [(module, public) for module in map(importlib.import_module, _MODULES) for public in module.__all__]
+    known = [public for module, public in modules if isinstance(getattr(module, public), type)]
     near = difflib.get_close_matches(str(name), known, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise ValueError(f"class = {name!r} is unknown; expected one of {', '.join(sorted(known))}.{hint}")

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
@@ -287,9 +286,8 @@ def _checkpoint(detector: Any) -> str:
 
 def _where(n_threads: int, detector: Any) -> dict[str, Any]:
     devices = {value for name, value in detector.get_params().items() if name.rpartition("__")[2] == "device"}
-    accelerated = bool(devices - {"cpu", None}) and torch.cuda.is_available()
     return {
-        "device": torch.cuda.get_device_name() if accelerated else "cpu",
+        "device": _accelerator() if devices - {"cpu", None} else "cpu",
         "processor": _processor(),
         "threads": n_threads,
         "python": platform.python_version(),
@@ -325,8 +323,20 @@ def _version(name: str) -> str | None:
         return None
 
 
+def _accelerator() -> str:
+    """Name of the accelerator, or "cpu"."""
+    import torch  # imported here so that detectors without a network do not load it
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
 @contextmanager
 def _threads(n_threads: int) -> Iterator[None]:
+    torch = sys.modules.get("torch")  # a detector that needs it has loaded it
+    if torch is None:
+        with threadpool_limits(n_threads):
+            yield
+        return
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:

@@ -1,18 +1,16 @@
-"""Recordings of clips: clips that are equal, or parts of one recording, which must not be split when clips are held out."""
+"""Recordings of clips: clips that are copies, or parts of one recording, which must not be split when clips are held out."""
 
-import hashlib
-import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from skasd.clips._audio import ClipReader
 from skasd.clips._clips import Clips
 from skasd.clips._machine_names import MACHINE_COLUMNS
+from skasd.clips._near_copies import feature_levels, near_copies, spectrum_levels
 
 _COLUMN = "group"  # of a clip table: the recording that a clip was cut from
 
@@ -24,11 +22,12 @@ class Recordings:
     Parameters
     ----------
     number : ndarray of shape (n_clips,), int
-        Recording of each clip. Equal clips have the same number, as do clips with the same name in the column `group`.
+        Recording of each clip. Equal and almost equal clips have the same number, as do clips with the same name in the
+        column `group`.
     machine : ndarray of shape (n_clips,), str
         Machine of each clip, or "".
     n_copies : int
-        Number of clips that are equal to an earlier clip.
+        Number of clips that are equal, or almost equal, to another clip and could be left out.
     """
 
     number: np.ndarray
@@ -44,26 +43,35 @@ class Recordings:
         clips : Clips
             The clips.
         values : ndarray of shape (n_clips, n_values)
-            Numbers computed from each clip; clips with exactly the same numbers are equal.
+            Numbers computed from each clip. Clips of one machine with the same numbers, or almost the same, are copies.
         machine : ndarray of shape (n_clips,), str
             Machine of each clip.
         """
         different, twin = np.unique(values, axis=0, return_inverse=True)
-        return cls(_joined(twin.reshape(-1), _named(clips)), machine, len(clips) - len(different))
+        twin = twin.reshape(-1)
+        for name in np.unique(machine):
+            own = np.unique(twin[machine == name])
+            near = own[_first_of_each(near_copies(different[own]))]
+            twin[machine == name] = near[np.searchsorted(own, twin[machine == name])]
+        return cls(_joined(twin, _named(clips)), machine, len(clips) - len(np.unique(twin)))
 
     @classmethod
-    def of_contents(cls, clips: Clips, machine: np.ndarray) -> "Recordings":
-        """Recordings of clips that nobody has read yet: equal are arrays with the same values and files with the same bytes.
+    def read(cls, clips: Clips, reader: ClipReader, machine: np.ndarray, n_jobs: int | None) -> "Recordings":
+        """Recordings of clips from which nothing was computed yet: each is read, and compared by its spectrum.
 
         Parameters
         ----------
         clips : Clips
             The clips.
+        reader : ClipReader
+            Reads files and waveforms.
         machine : ndarray of shape (n_clips,), str
             Machine of each clip.
+        n_jobs : int or None
+            Number of threads.
         """
-        content, _ = pd.factorize(np.array([_digest(item) for item in clips.items], dtype=object))
-        return cls.of(clips, content[:, None], machine)
+        summary = spectrum_levels if clips.kind == "waveform" else feature_levels
+        return cls.of(clips, np.stack(list(clips.map(summary, reader, n_jobs=n_jobs))), machine)
 
     @classmethod
     def alone(cls, n_clips: int) -> "Recordings":
@@ -92,17 +100,10 @@ class Recordings:
         return Recordings(self.number[positions], self.machine[positions])
 
 
-def _digest(item: Any) -> str:
-    """Hash of an array or of a file; what cannot be read is taken for the only one of its kind."""
-    if isinstance(item, str | os.PathLike):
-        if not Path(item).is_file():
-            return os.fspath(item)
-        with Path(item).open("rb") as file:
-            return hashlib.file_digest(file, "blake2b").hexdigest()
-    array = np.ascontiguousarray(item)
-    if array.dtype.hasobject:
-        return f"object {id(item)}"
-    return f"{array.dtype} {array.shape} {hashlib.blake2b(array.data).hexdigest()}"
+def _first_of_each(number: np.ndarray) -> np.ndarray:
+    """Position (n,) of the first item with the same number."""
+    _, first, inverse = np.unique(number, return_index=True, return_inverse=True)
+    return first[inverse]
 
 
 def _named(clips: Clips) -> np.ndarray:

@@ -17,6 +17,7 @@ from skasd._random import local_random_state
 from skasd._threshold import threshold_unused
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import ANY_FEATURE, MACHINE_COLUMNS, Clips, Recordings
+from skasd.clips._readers import readers_of
 
 _COMBINE = ("mean", "rank")
 _ALL = ""  # name of the scale over all groups
@@ -173,7 +174,7 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         groups = clips.group_names(self._group_columns, MACHINE_COLUMNS)
         machines = clips.group_names(MACHINE_COLUMNS, MACHINE_COLUMNS)
         strata = np.array([" | ".join(names) for names in zip(groups, machines, clips.domains(), strict=True)])
-        recordings = Recordings.of_contents(clips, machines)
+        recordings = Recordings.read(clips, readers_of(self)[0], machines, self.n_jobs)
         parts = _parts(_held_out(strata, recordings, self.held_out, generator), recordings, generator)
         kept = np.concatenate(parts)
         tasks = [joblib.delayed(_fitted_and_scored)(member, clips, parts) for member in members]

@@ -12,7 +12,7 @@ from skasd._threads import one_blas_thread
 from skasd._threshold import threshold_is_used
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import MACHINE_COLUMNS, Clips, Recordings
-from skasd.detectors._experts import EXPERTS, Expert, FittedExperts, checked_experts, statistics_of
+from skasd.detectors._experts import EXPERTS, LEVEL, Expert, FittedExperts, checked_experts, statistics_of
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.detectors._regime import NEEDED, regime, spread_and_peak
 from skasd.features._frontend import frontend_of, twfr_frontend
@@ -208,7 +208,13 @@ class StatisticsDetector(BaseDetector):
         if isinstance(self.experts, str):
             check_option("experts", self.experts, ("auto",))
             return None
-        return checked_experts(self.experts)
+        experts = checked_experts(self.experts)
+        if self.level and LEVEL in experts:
+            raise ValueError(
+                f"experts contains {LEVEL!r}, which level=True adds with its own weight; set level=False, or leave the "
+                "expert out."
+            )
+        return experts
 
 
 _FOR_ANY_REGIME = tuple(

@@ -3,7 +3,7 @@
 import copy
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -118,9 +118,10 @@ class _ModuleFunction:
 
 @dataclass(frozen=True)
 class _Checked:
-    """A function of a waveform that raises unless its output is a spectrogram of finite numbers."""
+    """A function of a waveform that raises unless its outputs are spectrograms of finite numbers with equally many bands."""
 
     function: Callable[[np.ndarray], Any]
+    _first: dict[str, tuple[int, int]] = field(default_factory=dict)  # bands and time points of the first spectrogram
 
     def __call__(self, waveform: np.ndarray) -> np.ndarray:
         try:
@@ -136,6 +137,12 @@ class _Checked:
             )
         if not np.isfinite(spectrogram).all():
             raise ValueError("the front end returns NaN or infinity")
+        n_bands, n_timepoints = self._first.setdefault("first", (len(spectrogram), len(waveform)))
+        if len(spectrogram) != n_bands:
+            raise ValueError(
+                f"the front end returns {len(spectrogram)} bands for {len(waveform)} time points, but {n_bands} for "
+                f"{n_timepoints}; the same number of bands for every clip is expected"
+            )
         return spectrogram.astype(waveform.dtype, copy=False)
 
 

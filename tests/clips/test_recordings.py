@@ -1,8 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
-from skasd.clips import Clips, Recordings, as_clips
+from skasd.clips import ClipReader, Clips, Recordings, as_clips
 
 
 def table(**columns):
@@ -45,17 +46,66 @@ def test_copies_join_the_recordings_that_they_are_in():
     assert partition(of(table(group=["a", "a", "b", "b", "c"]), [0, 1, 1, 2, 3])) == [[0, 1, 2, 3], [4]]
 
 
-@pytest.mark.parametrize("kind", ["arrays", "paths"])
-def test_contents_are_compared_without_reading_audio(kind, tmp_path):
-    items = [np.zeros(4), np.ones(4), np.zeros(4), np.zeros(5)]
-    if kind == "paths":
-        for index, item in enumerate(items):
-            (tmp_path / f"{index}.wav").write_bytes(item.tobytes())
-        items = [str(tmp_path / f"{index}.wav") for index in range(4)]
-    recordings = Recordings.of_contents(Clips("waveform", items), np.full(4, ""))
-    assert partition(recordings) == [[0, 2], [1], [3]]
-    assert recordings.n_copies == 1
+NOISE = np.random.default_rng(0).uniform(-0.5, 0.5, (40, 4000)).astype(np.float32)
 
 
-def test_files_that_are_missing_are_different():
-    assert partition(Recordings.of_contents(Clips("waveform", ["no.wav", "none.wav"]), np.full(2, ""))) == [[0], [1]]
+def dithered(waveform, seed=1):
+    return (waveform + np.random.default_rng(seed).uniform(-1, 1, waveform.shape) / 2**15).astype(np.float32)
+
+
+def read(items, kind="waveform", machine=None):
+    machine = np.full(len(items), "") if machine is None else np.array(machine)
+    return Recordings.read(Clips(kind, list(items)), ClipReader(), machine, None)
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [dithered, lambda waveform: np.roll(waveform, 1), lambda waveform: 1.001 * waveform, lambda waveform: waveform],
+    ids=["dither", "shift", "gain", "equal"],
+)
+def test_near_copies_are_one_recording(copy):
+    recordings = read([*NOISE, *map(copy, NOISE[:30])])
+    assert partition(recordings) == [
+        *[[index, index + 40] for index in range(30)],
+        *[[index] for index in range(30, 40)],
+    ]
+    assert recordings.n_copies == 30
+
+
+def test_files_and_arrays_are_compared_alike(tmp_path):
+    items = [*NOISE, dithered(NOISE[0])]
+    paths = [str(tmp_path / f"{index}.wav") for index in range(len(items))]
+    for path, item in zip(paths, items, strict=True):
+        soundfile.write(path, item, 16000, subtype="FLOAT")
+    assert partition(read(paths)) == partition(read(items))
+
+
+@pytest.mark.parametrize("n_copies", [2, 4])
+def test_several_near_copies_of_a_clip_are_one_recording(n_copies):
+    recordings = read([*NOISE, *(dithered(NOISE[5], seed) for seed in range(n_copies))])
+    assert partition(recordings)[5] == [5, *range(40, 40 + n_copies)]
+    assert recordings.n_copies == n_copies
+
+
+def test_operating_states_are_no_copies():
+    level = np.repeat([1.0, 0.1, 0.01, 0.001], 10)[:, None]
+    assert read(NOISE * level).n_copies == 0
+
+
+def test_near_copies_are_looked_for_within_a_machine():
+    assert read([*NOISE, dithered(NOISE[0])], machine=["fan"] * 40 + ["pump"]).n_copies == 0
+
+
+def test_near_copies_of_features():
+    features = np.random.default_rng(0).normal(size=(20, 16, 30))
+    assert read([*features, features[3] + 1e-3], "feature").n_copies == 1
+
+
+def test_independent_clips_are_no_copies():
+    assert read(NOISE).n_copies == 0
+    assert read(NOISE[:, :10]).n_copies == 0
+
+
+def test_a_clip_that_cannot_be_read_is_named():
+    with pytest.raises(ValueError, match=r"none\.wav"):
+        read(["none.wav", *NOISE[:2]])

@@ -147,6 +147,7 @@ def test_a_single_clip_of_a_machine_is_refused():
         ({"experts": [[("r1", "knn")]]}, ValueError, "back end in experts='knn' is unknown"),
         ({"experts": [[("r1", "whiten")] * 2]}, ValueError, "a pair stands twice"),
         ({"experts": [[("r1", "whiten")]] * 2}, ValueError, "an expert twice"),
+        ({"experts": [[("r1", "whiten")], [("level", "distance")]]}, ValueError, "level=True adds"),
         ({"level": 2}, TypeError, "level=2"),
     ],
 )
@@ -184,3 +185,15 @@ def test_real_toy_cars_are_told_apart(real_data):
             roc_auc_score(group["label"] == "anomaly", score[group.index], max_fpr=max_fpr) for _, group in sections
         ]
         assert np.mean(areas) > least
+
+
+def test_copies_with_dither_cause_no_false_alarms():
+    clips = make_machine_clips(
+        "fan", n_sections=1, n_train=130, n_test_normal=0, n_test_anomaly=0, duration=1.0, random_state=1
+    )
+    waveforms = np.stack(clips.data["waveform"])
+    dither = np.random.default_rng(0).uniform(-1, 1, waveforms[:30].shape) / 2**15
+    detector = StatisticsDetector()
+    with pytest.warns(UserWarning, match="30 of the 60 training clips are equal to others, or almost equal"):
+        detector.fit(np.concatenate([waveforms[:30], waveforms[:30] + dither]))
+    assert (detector.predict(waveforms[30:]) == -1).mean() < 0.2

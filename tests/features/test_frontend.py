@@ -15,7 +15,7 @@ from torch import nn
 
 from skasd.augmentations import SpectrumAugmentation
 from skasd.datasets import make_machine_clips
-from skasd.detectors import AutoencoderDetector, OSSCLDetector, TWFRDetector
+from skasd.detectors import AutoencoderDetector, OSSCLDetector, StatisticsDetector, TWFRDetector
 from skasd.features import LogMelTransformer, TFgramTransformer, TWFRTransformer
 from skasd.features._frontend import frontend_of, twfr_frontend
 from skasd.objectives import MobileFaceNetOptions
@@ -174,6 +174,16 @@ def test_output_of_another_shape_is_named_with_its_clip(clips, function, shape):
 
 def only_of_loud(waveform, bad):
     return np.full((N_BANDS, 9), bad) if np.abs(waveform).max() > 1.5 else levels(waveform)
+
+
+@pytest.mark.parametrize("detector", [TWFRDetector, StatisticsDetector, AutoencoderDetector])
+def test_another_number_of_bands_is_named_with_its_clip(clips, detector):
+    waveforms = [np.asarray(clip, dtype=np.float32) for clip in clips["waveform"]]
+    n_timepoints = len(waveforms[0])
+    waveforms[3] = waveforms[3][:-1]
+    message = r"clip 3: the front end returns 3 bands for .* time points, but 4 for"
+    with pytest.raises(ValueError, match=message):
+        detector(frontend=lambda x: np.ones((3 if len(x) < n_timepoints else 4, 30)) * x[:30]).fit(waveforms)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

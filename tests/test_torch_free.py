@@ -1,0 +1,52 @@
+"""Detectors without a network work where torch cannot be imported."""
+
+import subprocess
+import sys
+
+import pytest
+
+import skasd.detectors
+import skasd.features
+
+HIDDEN = """
+import sys
+
+class Hidden:
+    def find_spec(name, path=None, target=None):
+        if name.split(".")[0] == "torch":
+            raise ModuleNotFoundError(f"No module named {name!r}")
+
+sys.meta_path.insert(0, Hidden)
+"""
+
+DETECTORS = """
+import pickle
+import numpy as np
+from skasd.detectors import EnsembleDetector, StatisticsDetector, TWFRDetector
+waveforms = np.random.default_rng(0).normal(size=(40, 4000)).astype(np.float32)
+ensemble = EnsembleDetector([("statistics", StatisticsDetector()), ("twfr", TWFRDetector())], random_state=0)
+for detector in (StatisticsDetector(), TWFRDetector(), ensemble):
+    scores = detector.fit(waveforms).score_samples(waveforms)
+    assert np.array_equal(pickle.loads(pickle.dumps(detector)).score_samples(waveforms), scores)
+"""
+
+SUITE = """
+import sys
+from skasd.benchmark import Suite, run_suite
+from skasd.detectors import TWFRDetector
+data = {"fans": {"kind": "synthetic", "machine_types": "fan", "n_train": 8, "duration": 1.0, "random_state": 0}}
+assert len(run_suite(Suite("small", data, {"TWFR": TWFRDetector()}, seeds=(0,)), sys.argv[1])) == 1
+"""
+
+
+@pytest.mark.parametrize("script", [DETECTORS, SUITE], ids=["detectors", "suite"])
+def test_statistical_detectors_work_without_torch(script, tmp_path):
+    subprocess.run([sys.executable, "-c", HIDDEN + script, str(tmp_path)], check=True)
+
+
+@pytest.mark.parametrize("package", [skasd.detectors, skasd.features])
+def test_all_public_names_can_be_imported_and_listed(package):
+    assert dir(package) == package.__all__
+    assert [getattr(package, name).__name__ for name in package.__all__] == package.__all__
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        package.Nothing  # noqa: B018
