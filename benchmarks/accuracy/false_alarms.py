@@ -49,10 +49,16 @@ DETECTORS = {
         [("mean", TWFRDetector(r=1.0)), ("loud", TWFRDetector(r=0.5))]
     ),
     "OSSCLDetector": OSSCLDetector(
-        ("log_mel",), network=SMALL, max_epochs=3, learning_rate=0.003, score_with="embedding", device="cpu"
+        ("log_mel",),
+        network=SMALL,
+        max_epochs=3,
+        batch_size=64,
+        learning_rate=0.003,
+        score_with="embedding",
+        device="cpu",
     ),
     "StatClusterDetector": StatClusterDetector(
-        branches=("log_mel",), network=SMALL, max_epochs=3, learning_rate=0.003, device="cpu"
+        branches=("log_mel",), network=SMALL, max_epochs=3, learning_rate=0.003, score_with="embedding", device="cpu"
     ),
     "JointAECNNDetector": JointAECNNDetector(
         network=JointNetOptions(width=0.1),

@@ -32,6 +32,7 @@ DETECTORS = {
         branches=("log_mel",),
         network=NETWORK,
         max_epochs=3,
+        score_with="embedding",
         random_state=seed,
         device="cpu",
         n_jobs=1,

@@ -139,8 +139,36 @@ def _training_that_matters(detector: dict[str, Any]) -> Any:
     return {name: value for name, value in training.items() if name != "calibration_fraction"}
 
 
+_SCORED_ALONE = {  # what described a network that is scored alone when it had no choice
+    "ContrastiveSpectrumDetector": {"score_with": "embedding"},
+    "SelfSupervisedDetector": {},
+    "StatClusterDetector": {},
+}
+
+
+def _scored_alone(detector: dict[str, Any]) -> dict[str, Any]:
+    """The described detector; a network without statistics beside it as it was described before it could have them.
+
+    Results from that time keep their keys.
+    """
+    kind, training = detector.get("class"), detector.get("training")
+    if kind not in _SCORED_ALONE or not isinstance(training, dict):
+        return detector
+    holds_out = training["calibration_fraction"] != 0 or training["validation_fraction"] not in (0, "auto")
+    if detector["score_with"] != "embedding" and (detector["score_with"] != "auto" or holds_out):
+        return detector
+    return {name: value for name, value in detector.items() if name != "score_with"} | _SCORED_ALONE[kind]
+
+
+def _as_published(group: dict[str, Any]) -> dict[str, Any]:
+    """The described sizes of a MobileFaceNet, without the pooling if it is that from before there was a choice."""
+    is_published = group.get("class") == "MobileFaceNetOptions" and group["pooling"] == "depthwise"
+    return {name: value for name, value in group.items() if name != "pooling"} if is_published else group
+
+
 def _without(described: Any) -> Any:
     if isinstance(described, dict):
+        described = _as_published(_scored_alone(described))
         names = [name for name in described if name not in _WITHOUT_EFFECT]
         return {
             name: _without(_training_that_matters(described) if name == "training" else described[name])

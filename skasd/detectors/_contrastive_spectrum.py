@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from skasd._parameter_group import refuse_idle
-from skasd._parameters import check_option
 from skasd._random import random_seed
 from skasd.augmentations import SpectrumAugmentation
 from skasd.clips import Clips
+from skasd.detectors._amount import TrainingAmount
 from skasd.detectors._embedding import EmbeddingDetector, embeddings_of
 from skasd.detectors._machine_scores import ClipOutputs, LearntClips, MachineScores
 from skasd.features import LogMelTransformer
@@ -27,7 +27,7 @@ from skasd.scoring import KMeansScorer, check_scorer
 from skasd.scoring._log_odds import cross_entropies
 from skasd.training import ClipStore, Training, TrainingOptions, TrainingPlan
 
-_SCORE_WITH = ("embedding", "label", "predicted")
+_AMOUNT = TrainingAmount(batch_size=64, max_epochs=8, least_steps=128)
 
 
 class ContrastiveSpectrumDetector(EmbeddingDetector):
@@ -49,13 +49,14 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
     n_clusters : int or None, default=None
         Number of clusters of similar clips into which each machine is split, across domains; each becomes a class. None
         clusters, into at most 16, only if the label columns give fewer than two classes.
-    score_with : {"embedding", "label", "predicted"}, default="embedding"
+    score_with : {"auto", "embedding", "label", "predicted"}, default="auto"
         Anomaly score. ``"embedding"``: distance of the embedding from those of normal clips of the same machine (of all
         clips if the table names no machine), measured by the `scorer`. ``"label"``: how badly the clip fits the machine that
         the table names; ``"predicted"``: how badly it fits the machine that it fits best. The last two need a
-        `classification_weight` above 0. It can be changed after ``fit``.
+        `classification_weight` above 0. ``"auto"`` is ``"embedding"`` with the statistics of :class:`StatisticsDetector`
+        beside it, if at least 8 clips are held out, see :ref:`networks_statistics`. It can be changed after ``fit``.
     scorer : estimator or None, default=None
-        Back end of ``score_with="embedding"``: one of :mod:`skasd.scoring`, or an outlier detector or density model of
+        Back end of the embedding: one of :mod:`skasd.scoring`, or an outlier detector or density model of
         scikit-learn. One is fitted for each machine with at least two clips, and one to all clips for the others. None uses
         :class:`skasd.scoring.KMeansScorer`: distance to the nearest k-means centre of the source clips or to the nearest
         target clip.
@@ -84,10 +85,12 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
     feature : str, default="auto"
         Column of a clip table that is read as the log-mel. ``"auto"`` is the one that the last transformer wrote, or else
         the only feature column.
-    max_epochs : int, default=100
-        Number of passes over the training clips.
-    batch_size : int, default=64
-        Clips per training step, each with two views.
+    max_epochs : int or "auto", default="auto"
+        Number of passes over the training clips; the paper does not state it. ``"auto"`` is the number that gives 128
+        training steps, and at least 8.
+    batch_size : int or "auto", default="auto"
+        Clips per training step, each with two views. ``"auto"`` is an eighth of the training clips, at least 8 and at most
+        64.
     learning_rate : float, default=1e-3
         Initial learning rate of AdamW.
     training : TrainingOptions or None, default=None
@@ -123,7 +126,8 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
     network_ : torch.nn.Module
         Network with averaged weights, on the CPU; it contains the normalisations.
     scorer_ : dict of str to BackEnd
-        Fitted back ends by machine, and one for all clips (""); empty unless fitted with ``score_with="embedding"``.
+        Fitted back ends by machine, and one for all clips (""); empty if fitted with ``score_with`` ``"label"`` or
+        ``"predicted"``.
     history_ : list of dict
         Number, mean loss, learning rate and duration in seconds of each epoch.
     training_ : TrainingPlan
@@ -172,6 +176,7 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
     (40,)
     """
 
+    _score_withs: ClassVar = ("auto", "embedding", "label", "predicted")
     _parameter_groups: ClassVar = {"network": SegmentNetOptions, "training": TrainingOptions}
     _usual_training: ClassVar = {"ema_decay": 0.999, "sampling": "class_and_domain"}
     _samplings: ClassVar = ("class_and_domain", "balanced", "shuffled")
@@ -182,7 +187,7 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
         *,
         label_columns: Sequence[str] | None = ("machine_type", "section"),
         n_clusters: int | None = None,
-        score_with: str = "embedding",
+        score_with: str = "auto",
         scorer: Any = None,
         contrast: str = "supcon",
         temperature: float = 0.07,
@@ -194,8 +199,8 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
         network: SegmentNetOptions | None = None,
         frontend: Any = None,
         feature: str = "auto",
-        max_epochs: int = 100,
-        batch_size: int = 64,
+        max_epochs: int | str = "auto",
+        batch_size: int | str = "auto",
         learning_rate: float = 1e-3,
         training: TrainingOptions | None = None,
         device: str = "auto",
@@ -232,7 +237,8 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
         self.verbose = verbose
 
     def _learn(self, clips: Clips) -> MachineScores:
-        options, plan, seed = self._checked_options(), self._plan(), random_seed(self.random_state)
+        options, seed = self._checked_options(), random_seed(self.random_state)
+        plan = self._plan(**_AMOUNT.chosen(self.batch_size, self.max_epochs, len(clips)))
         default = LogMelTransformer(n_fft=1024, norm=None, mel_scale="htk", short_clips="tile")
         frontend = frontend_of(self.frontend, default)
         check_bands(self._views(), frontend)
@@ -260,9 +266,10 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
             columns=fit.label_columns,
             parameter="label_columns",
             back_end=(KMeansScorer() if self.scorer is None else self.scorer)
-            if self.score_with == "embedding"
+            if self.score_with in ("auto", "embedding")
             else None,
             seed=seed,
+            auto="embedding",
             refit=dict.fromkeys(("label", "predicted"), " and classification_weight=1"),
         )
 
@@ -323,14 +330,11 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
         check_augmentation(self.augmentation, n_views=2)
         if self.scorer is not None:
             check_scorer(self.scorer)
-        if self.score_with != "embedding":
+        if self.score_with in ("label", "predicted"):
             refuse_idle(self, ["scorer"], f"score_with={self.score_with!r}")
         options = ContrastOptions.of(self)
-        if self.score_with != "embedding" and not options.classification_weight:
+        if self.score_with in ("label", "predicted") and not options.classification_weight:
             raise ValueError(
                 f"score_with={self.score_with!r} needs a classifier, but classification_weight=0 trains none; set it to 1."
             )
         return options
-
-    def _check_score_with(self) -> None:
-        check_option("score_with", self.score_with, _SCORE_WITH)

@@ -12,17 +12,19 @@ from torch import nn
 
 from skasd._device import torch_device
 from skasd._parameter_group import HasParameterGroups, refuse_idle
-from skasd._parameters import check_n_jobs
+from skasd._parameters import check_n_jobs, check_option
 from skasd._torch_state import own_torch_state
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import Clips, check_clips
 from skasd.clips._usable import UsablePart, skips
-from skasd.detectors._machine_scores import ClipOutputs, MachineScores
+from skasd.detectors._beside import FEWEST_HELD_OUT, StatisticsBeside
+from skasd.detectors._machine_scores import ClipOutputs, MachineScores, warn_of_threshold
 from skasd.inputs._network_fit import stacked_batches
 from skasd.scoring import BackEnd
 from skasd.training import TrainingOptions, TrainingPlan, evaluated
 from skasd.training._data import SAMPLINGS
 
+_AND_STATISTICS = " and statistics"  # what score_with_ says where both are heard
 _CLIPS_PER_BATCH = 32  # when scoring: large enough for speed, and always the same, so that rounding is too
 
 
@@ -92,12 +94,14 @@ class EmbeddingDetector(_Transformer, NetworkDetector):
     """Base of detectors whose network computes an embedding of each clip, which makes them transformers too.
 
     A subclass implements two hooks: ``_learn(clips)`` trains the network and returns the :class:`MachineScores` of the
-    training clips; ``_outputs(clips)`` returns the outputs of the trained network. A detector with several kinds of scores
-    has a parameter `score_with`, which ``set_params`` may change after ``fit``: later scores and the threshold ``offset_``
-    follow it, if the parts that they need were fitted.
+    training clips; ``_outputs(clips)`` returns the outputs of the trained network. Its parameter `score_with`, one of
+    `_score_withs`, may be changed by ``set_params`` after ``fit``: later scores and the threshold ``offset_`` follow it, if
+    the parts that they need were fitted. ``"auto"`` has the statistics of :class:`StatisticsDetector` beside the network.
     """
 
-    score_with: str = "embedding"
+    score_with: str
+    frontend: Any
+    _score_withs: ClassVar[Sequence[str]] = ("auto", "embedding")
 
     @abstractmethod
     def _learn(self, clips: Clips) -> MachineScores:
@@ -117,27 +121,42 @@ class EmbeddingDetector(_Transformer, NetworkDetector):
         with own_torch_state():
             self._scores = self._learn(clips)
         self._n_features_out = self._scores.clips.outputs.embedding.shape[1]
-        scores = self._normal_scores()
-        if "score_with" not in self.get_params(deep=False):
-            self._scores.forget_outputs()
-        return self._as_asked(scores)
+        self._statistics = self._fitted_statistics(clips)
+        return self._as_asked(self._normal_scores())
+
+    def _fitted_statistics(self, clips: Clips) -> StatisticsBeside | None:
+        """Statistics to have beside the network, if it is asked for and clips were held out."""
+        if self.score_with != "auto" or len(self._scores.clips.held_out) < FEWEST_HELD_OUT:
+            return None
+        how: dict[str, Any] = {"frontend": self.frontend, "n_jobs": self.n_jobs, "verbose": self.verbose}
+        return StatisticsBeside.fitted(clips, self._scores.columns, **how)
 
     def _normal_scores(self) -> NormalScores:
         """Scores of the training clips with the current `score_with`."""
-        scores = self._scores.of_training(self.score_with)
-        self._score_with = self.score_with
+        scores, self._score_with = self._scores.of_training(self.score_with), self.score_with
         self.score_with_ = self._scores.mode_of_offset(self.score_with)
-        return scores
+        if self.score_with != "auto" or self._statistics is None:
+            return scores
+        self.score_with_ += _AND_STATISTICS
+        judged, machines = self._scores.clips.judged, self._scores.clips.machines
+        self._statistics.learn_scale(scores.held_out, machines[judged])
+        both = self._statistics.combined(scores.held_out, machines[judged], self._statistics.held_out[judged])
+        return replace(scores, held_out=both)
 
     @final
     def _anomaly_score(self, clips: Clips) -> np.ndarray:
         self._follow_score_with()
         names = self._scores.names(clips, self.score_with)
         mode = self._scores.settled(self.score_with, names)
-        self._scores.warn_of_threshold(mode, self.score_with)
+        statistics = self._statistics if self.score_with == "auto" and self._knows(names) else None
+        warn_of_threshold(mode if statistics is None else mode + _AND_STATISTICS, self.score_with_)
         with own_torch_state():
-            outputs = self._outputs(clips)
-        return self._scores.score(outputs, names, mode)
+            score = self._scores.score(self._outputs(clips), names, mode)
+        return score if statistics is None else statistics.combined(score, names, statistics.of_clips(clips))
+
+    def _knows(self, names: np.ndarray) -> bool:
+        """Whether clips of these machines (n_clips,) were learnt; not those that name none of several."""
+        return bool(np.isin(names, self._scores.machines).all())
 
     def _follow_score_with(self) -> None:
         """Recompute the threshold if `score_with` was changed after ``fit``."""
@@ -147,6 +166,7 @@ class EmbeddingDetector(_Transformer, NetworkDetector):
 
     def _check_score_with(self) -> None:
         """Raise if the detector does not have this value of `score_with`."""
+        check_option("score_with", self.score_with, self._score_withs)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

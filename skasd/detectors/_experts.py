@@ -105,14 +105,14 @@ def statistics_of(experts: Sequence[Expert]) -> tuple[str, ...]:
 
 
 @dataclass
-class _Normal:
+class Normal:
     """Mean and standard deviation of scores of normal clips that were held out."""
 
     mean: float
     spread: float
 
     @classmethod
-    def of(cls, score: np.ndarray) -> "_Normal":
+    def of(cls, score: np.ndarray) -> "Normal":
         spread = float(score.std())
         return cls(float(score.mean()), spread if spread > 0 else 1.0)
 
@@ -134,7 +134,7 @@ class FittedExperts:
     def __init__(self, experts: tuple[Expert, ...], *, with_level: bool) -> None:
         self.experts, self.with_level = experts, with_level
         self._back_ends: dict[Member, Any] = {}
-        self._normal: dict[Any, _Normal] = {}  # by member, and by expert
+        self._normal: dict[Any, Normal] = {}  # by member, and by expert
 
     @property
     def every(self) -> tuple[Expert, ...]:
@@ -169,9 +169,9 @@ class FittedExperts:
         held_out = {}
         for member, (back_end, scores) in zip(members, fits, strict=True):
             self._back_ends[member], held_out[member] = back_end, scores
-            self._normal[member] = _Normal.of(scores)
+            self._normal[member] = Normal.of(scores)
         for expert in self.every:
-            self._normal[expert] = _Normal.of(self._sum(expert, held_out))
+            self._normal[expert] = Normal.of(self._sum(expert, held_out))
         return self._combined(held_out)
 
     def score(self, values: Mapping[str, np.ndarray]) -> np.ndarray:

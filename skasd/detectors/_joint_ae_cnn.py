@@ -9,7 +9,7 @@ import numpy as np
 
 from skasd._device import torch_device
 from skasd._parameter_group import refuse_idle
-from skasd._parameters import check_option
+from skasd._parameters import check_integer, check_option
 from skasd._random import random_seed
 from skasd.clips import Clips, Recordings
 from skasd.detectors._embedding import EmbeddingDetector
@@ -29,7 +29,7 @@ from skasd.scoring import KNNScorer, check_scorer
 from skasd.scoring._log_odds import log_odds
 from skasd.training import PatchStore, Training, TrainingOptions, TrainingPlan
 
-_SCORE_WITH = ("auto", "label", "predicted", "embedding", "reconstruction")
+_LEAST_CLIPS = 240  # seen in a training with max_epochs="auto"
 _TOP_DB = 120.0
 _FLOOR = float(np.finfo(np.float64).eps)  # lower limit of the power in the baselines
 
@@ -54,7 +54,9 @@ class JointAECNNDetector(EmbeddingDetector):
         machine that the clip fits best. ``"embedding"``: distance of the mean features of its patches from those of normal
         clips of the same machine (of all clips if the table names no machine), measured by the `scorer`.
         ``"reconstruction"``: reconstruction error of the autoencoder. ``"auto"`` is the label if several machines were
-        trained on and the table names the machine of each clip, else the embedding. It can be changed after ``fit``.
+        trained on and the table names the machine of each clip, else the embedding; in both cases with the statistics of
+        :class:`StatisticsDetector` beside it, if at least 8 clips are held out, see :ref:`networks_statistics`. It can be
+        changed after ``fit``.
     scorer : estimator or None, default=None
         Back end on the embedding: one of :mod:`skasd.scoring`, or an outlier detector or density model of scikit-learn. One
         is fitted for each machine with at least two clips, and one to all clips for the others. None uses
@@ -85,8 +87,10 @@ class JointAECNNDetector(EmbeddingDetector):
     feature : str, default="auto"
         Column of a clip table that is read as the spectrogram. ``"auto"`` is the one that the last transformer wrote, or
         else the only feature column.
-    max_epochs : int, default=100
-        Number of passes over the patches.
+    max_epochs : int or "auto", default="auto"
+        Number of passes over the patches. ``"auto"`` is the number in which 240 clips are seen, and at least 1, as each clip
+        has many patches; eight hundred clips of six seconds take about five minutes on two cores. The paper has 100, see
+        :meth:`settings`.
     batch_size : int, default=32
         Patches per training step.
     learning_rate : float, default=1e-4
@@ -179,6 +183,7 @@ class JointAECNNDetector(EmbeddingDetector):
     (40,)
     """
 
+    _score_withs: ClassVar = ("auto", "label", "predicted", "embedding", "reconstruction")
     _parameter_groups: ClassVar = {"patches": PatchOptions, "network": JointNetOptions, "training": TrainingOptions}
     _usual_training: ClassVar = {"schedule": "halved_epochs", "weight_decay": 0.0, "ema_decay": None}
 
@@ -200,7 +205,7 @@ class JointAECNNDetector(EmbeddingDetector):
         augmentation: Any = None,
         frontend: Any = None,
         feature: str = "auto",
-        max_epochs: int = 100,
+        max_epochs: int | str = "auto",
         batch_size: int = 32,
         learning_rate: float = 1e-4,
         training: TrainingOptions | None = None,
@@ -261,7 +266,7 @@ class JointAECNNDetector(EmbeddingDetector):
         return _SETTINGS[name]()
 
     def _learn(self, clips: Clips) -> MachineScores:
-        options, plan = self._checked_options(), self._plan()
+        options, plan = self._checked_options(), self._plan(max_epochs=self._epochs(len(clips)))
         refuse_one_clip(clips)
         seed = random_seed(self.random_state)
         self._remember(options)
@@ -298,6 +303,13 @@ class JointAECNNDetector(EmbeddingDetector):
                 "reconstruction": " and network__autoencoder=True",
             },
         )
+
+    def _epochs(self, n_clips: int) -> int:
+        """Number of epochs for so many training clips."""
+        if isinstance(self.max_epochs, str) and self.max_epochs == "auto":
+            return max(1, -(-_LEAST_CLIPS // n_clips))
+        check_integer("max_epochs", self.max_epochs, low=1, other="'auto'")
+        return self.max_epochs
 
     def _remember(self, options: JointOptions) -> None:
         """Store what scoring needs, so that changing parameters after ``fit`` has no effect on it."""
@@ -354,9 +366,6 @@ class JointAECNNDetector(EmbeddingDetector):
             raise ValueError("score_with='reconstruction' needs an autoencoder; set network__autoencoder=True.")
         return options
 
-    def _check_score_with(self) -> None:
-        check_option("score_with", self.score_with, _SCORE_WITH)
-
 
 def _of_clip(output: np.ndarray, own: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, float]:
     """Log-odds (M,) against each machine, embedding (D,) and error of a clip from the outputs of its patches.
@@ -378,7 +387,7 @@ def _refuse_one_machine(score_with: str, classes: ClipClasses) -> None:
 
 
 def _of_paper() -> dict[str, Any]:
-    return {"contrastive_form": "one_way", "network": JointNetOptions(normalise_projection=False)}
+    return {"contrastive_form": "one_way", "network": JointNetOptions(normalise_projection=False), "max_epochs": 100}
 
 
 def _of_code() -> dict[str, Any]:
@@ -386,6 +395,7 @@ def _of_code() -> dict[str, Any]:
         "contrastive_weight": 0.0005,
         "network": JointNetOptions(normalise_projection=False, normalise_features=True),
         "patches": PatchOptions(median_level="patch"),
+        "max_epochs": 100,
         "learning_rate": 1e-5,
         "training": TrainingOptions(schedule="halved_steps"),
     }

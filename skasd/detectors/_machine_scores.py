@@ -5,7 +5,7 @@ Axes: n clips, D dimensions of the embedding, M machines.
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -93,6 +93,8 @@ class MachineScores:
         fits none, so that embeddings cannot be scored.
     seed : int
         Seeds back ends whose `random_state` is None.
+    auto : {"label", "embedding"}, default="label"
+        Score that ``score_with="auto"`` stands for where clips name one of several machines.
     refit : mapping of str to str or None, default=None
         What else a fit takes for a score that was not learnt, by way to score.
 
@@ -110,10 +112,11 @@ class MachineScores:
         parameter: str | None,
         back_end: Any,
         seed: int,
+        auto: str = "label",
         refit: Mapping[str, str] | None = None,
     ) -> None:
         self.clips, self.columns, self.parameter, self.refit = clips, columns, parameter, refit or {}
-        self.machines = np.unique(clips.machines)
+        self.machines, self.auto = np.unique(clips.machines), auto
         rows = clips.learnt
         named = clips.outputs.embedding[rows], clips.machines[rows], clips.domains[rows]
         self.back_ends = {} if back_end is None else fitted_back_ends(back_end, *named, seed=seed)
@@ -128,10 +131,10 @@ class MachineScores:
         return names
 
     def settled(self, score_with: str, names: np.ndarray) -> str:
-        """Replace ``"auto"``: ``"label"`` if there are several machines and every clip names its own, else "embedding"."""
+        """Replace ``"auto"``: `auto` if there are several machines and every clip names its own, else "embedding"."""
         if score_with != "auto":
             return score_with
-        return "label" if len(self.machines) > 1 and (names != "").all() else "embedding"
+        return self.auto if len(self.machines) > 1 and (names != "").all() else "embedding"
 
     def score(self, outputs: ClipOutputs, names: np.ndarray, score_with: str) -> np.ndarray:
         """Anomaly score (n,) of clips of these machines.
@@ -167,11 +170,6 @@ class MachineScores:
         origin = clips.recordings
         return NormalScores(score, origin.number[judged], is_learnt=not len(clips.held_out), n_copies=origin.n_copies)
 
-    def forget_outputs(self) -> None:
-        """Drop the outputs of the training clips, which only another way to score would need."""
-        nothing = ClipOutputs(self.clips.outputs.embedding[:0])
-        self.clips = replace(self.clips, outputs=nothing)
-
     def mode_of_offset(self, score_with: str) -> str:
         """Kind of score from which the threshold is computed."""
         return self.settled(score_with, self._asked(score_with)[self.clips.judged])
@@ -180,16 +178,16 @@ class MachineScores:
         names = self.clips.machines
         return np.full(len(names), "") if score_with in _WITHOUT_MACHINES else names
 
-    def warn_of_threshold(self, mode: str, score_with: str) -> None:
-        """Warn if clips get another kind of score than the clips that determine the threshold."""
-        of_offset = self.mode_of_offset(score_with)
-        if mode != of_offset:
-            warnings.warn(
-                f"X names no machine, so its clips are scored by {mode}, but the threshold offset_ was set by {of_offset}: "
-                "score_samples can be ranked, but predict and decision_function are not valid. Name the machines, or set "
-                f"score_with={mode!r}.",
-                stacklevel=4,
-            )
+
+def warn_of_threshold(mode: str, of_offset: str) -> None:
+    """Warn if clips get another kind of score, `mode`, than the clips that determine the threshold, `of_offset`."""
+    if mode != of_offset:
+        warnings.warn(
+            f"X names no machine, so its clips are scored by {mode}, but the threshold offset_ was set by {of_offset}: "
+            "score_samples can be ranked, but predict and decision_function are not valid. Name the machines, or set "
+            f"score_with={mode!r}.",
+            stacklevel=4,
+        )
 
 
 def fitted_back_ends(

@@ -13,8 +13,10 @@ from skasd._parameter_group import check_flags, refuse_idle
 from skasd._parameters import check_option
 from skasd._random import random_seed
 from skasd.clips import Clips
+from skasd.detectors._amount import TrainingAmount
 from skasd.detectors._embedding import EmbeddingDetector, embeddings_of
 from skasd.detectors._machine_scores import ClipOutputs, LearntClips, MachineScores
+from skasd.features import LogMelTransformer
 from skasd.features._frontend import frontend_of, osscl_frontend
 from skasd.inputs._augmentation import check_augmentation, prepared
 from skasd.inputs._clip_classes import check_class_parameters
@@ -26,7 +28,7 @@ from skasd.objectives._osscl import OSSCLOptions, train_osscl
 from skasd.scoring import check_scorer
 from skasd.training import ClipStore, Training, TrainingOptions
 
-_SCORE_WITH = ("auto", "label", "predicted", "embedding")
+_AMOUNT = TrainingAmount(batch_size=64, max_epochs=8, least_steps=128)
 
 
 class OSSCLDetector(EmbeddingDetector):
@@ -53,8 +55,9 @@ class OSSCLDetector(EmbeddingDetector):
         Anomaly score. ``"label"``: how badly the clip fits the machine that the table names. ``"predicted"``: how badly it
         fits the machine that it fits best. ``"embedding"``: distance of its embedding from those of normal clips of the same
         machine (of all clips if the table names no machine), measured by the `scorer`. ``"auto"`` is the label if several
-        machines were trained on and the table names the machine of each clip, else the embedding. It can be changed after
-        ``fit``.
+        machines were trained on and the table names the machine of each clip, else the embedding; in both cases with the
+        statistics of :class:`StatisticsDetector` beside it, if at least 8 clips are held out, see
+        :ref:`networks_statistics`. It can be changed after ``fit``.
     score_margin : bool, default=True
         Whether the score includes the margin, as published.
     scorer : estimator or None, default=None
@@ -84,13 +87,15 @@ class OSSCLDetector(EmbeddingDetector):
         the only feature column.
     augmentation : SpectrumAugmentation or None, default=None
         Augmentation of the log-mels, before mixup; see :class:`skasd.augmentations.SpectrumAugmentation`.
-    max_epochs : int, default=300
-        Number of passes over the training clips. The default is that of the paper, for 34 000 clips; for hundreds of clips,
-        20 to 60 epochs on a CPU with a `learning_rate` of 1e-3 are enough.
-    batch_size : int, default=64
-        Clips per training step.
-    learning_rate : float, default=1e-4
-        Initial learning rate of AdamW.
+    max_epochs : int or "auto", default="auto"
+        Number of passes over the training clips. ``"auto"`` is the number that gives 128 training steps, and at least 8; a
+        thousand clips of ten seconds take about ten minutes on two cores. The paper has 300, for 34 000 clips, see
+        :meth:`settings`.
+    batch_size : int or "auto", default="auto"
+        Clips per training step. ``"auto"`` is an eighth of the training clips, at least 8 and at most the published 64, so
+        that 60 clips are not trained in one step an epoch.
+    learning_rate : float, default=1e-3
+        Initial learning rate of AdamW. The paper has 1e-4, for many more steps.
     training : TrainingOptions or None, default=None
         Rarely changed settings of the training: learning rate schedule, weight decay, exponential moving average (EMA) of
         the weights, validation set and early stopping, precision, memory, callbacks; see
@@ -182,6 +187,7 @@ class OSSCLDetector(EmbeddingDetector):
     (160, 128)
     """
 
+    _score_withs: ClassVar = ("auto", "label", "predicted", "embedding")
     _parameter_groups: ClassVar = {"network": MobileFaceNetOptions, "training": TrainingOptions}
 
     def __init__(
@@ -202,9 +208,9 @@ class OSSCLDetector(EmbeddingDetector):
         frontend: Any = None,
         feature: str = "auto",
         augmentation: Any = None,
-        max_epochs: int = 300,
-        batch_size: int = 64,
-        learning_rate: float = 1e-4,
+        max_epochs: int | str = "auto",
+        batch_size: int | str = "auto",
+        learning_rate: float = 1e-3,
         training: TrainingOptions | None = None,
         device: str = "auto",
         contamination: float | str = "auto",
@@ -239,9 +245,41 @@ class OSSCLDetector(EmbeddingDetector):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @classmethod
+    def settings(cls, name: str) -> dict[str, Any]:
+        """Parameters of a publication.
+
+        Parameters
+        ----------
+        name : {"paper"}
+            ``"paper"``: 300 epochs in batches of 64 clips at a learning rate of 1e-4, on all clips but a validation set of
+            5 %, with its front end. Scores that know the machine are those of ``score_with="label"``.
+
+        Returns
+        -------
+        parameters : dict
+            Arguments of the constructor.
+
+        Examples
+        --------
+        >>> from skasd.detectors import OSSCLDetector
+        >>> OSSCLDetector(**OSSCLDetector.settings("paper")).max_epochs
+        300
+        """
+        check_option("name", name, ("paper",))
+        return {
+            "score_with": "label",
+            "frontend": LogMelTransformer(n_fft=2048, pad_mode="constant", duration=10.0),
+            "max_epochs": 300,
+            "batch_size": 64,
+            "learning_rate": 1e-4,
+            "training": TrainingOptions(validation_fraction=0.05, precision="float32"),
+        }
+
     def _learn(self, clips: Clips) -> MachineScores:
         options = self._checked_options()
-        plan, seed = self._plan(), random_seed(self.random_state)
+        plan = self._plan(**_AMOUNT.chosen(self.batch_size, self.max_epochs, len(clips)))
+        seed = random_seed(self.random_state)
         frontend = frontend_of(self.frontend, osscl_frontend())
         fit = self._network_fit = NetworkFit.learn(
             clips, self.branches, frontend, precision=plan.precision, label_columns=self.label_columns
@@ -318,6 +356,3 @@ class OSSCLDetector(EmbeddingDetector):
         if self.score_with == "embedding":
             refuse_idle(self, ["score_margin"], "score_with='embedding'")
         return OSSCLOptions.of(self)
-
-    def _check_score_with(self) -> None:
-        check_option("score_with", self.score_with, _SCORE_WITH)

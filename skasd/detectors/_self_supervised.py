@@ -64,6 +64,10 @@ class SelfSupervisedDetector(EmbeddingDetector):
         Statistics by which clips are clustered; see :class:`skasd.clustering.ClipStatistics`. None uses its defaults.
     clusterer : StatisticalClusterer or None, default=None
         Clustering algorithm; None uses :class:`skasd.clustering.StatisticalClusterer` with its defaults.
+    score_with : {"auto", "embedding"}, default="auto"
+        Anomaly score. ``"embedding"``: distance of the embedding from those of normal clips of its machine, measured by the
+        `scorer`, as published. ``"auto"`` has the statistics of :class:`StatisticsDetector` beside it, if at least 8 clips
+        are held out, see :ref:`networks_statistics`. It can be changed after ``fit``.
     scorer : estimator or None, default=None
         Back end on the embeddings: one of :mod:`skasd.scoring`, or an outlier detector or density model of scikit-learn. One
         is fitted for each machine with at least two clips, and one to all clips for the others. None uses
@@ -116,6 +120,8 @@ class SelfSupervisedDetector(EmbeddingDetector):
         Number, mean loss, learning rate and duration in seconds of each epoch.
     training_ : TrainingPlan
         All hyperparameters of the training.
+    score_with_ : str
+        Kind of score from which the threshold was computed.
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
     n_features_in_ : int
@@ -178,6 +184,7 @@ class SelfSupervisedDetector(EmbeddingDetector):
         network: DualBranchNetOptions | None = None,
         statistics: ClipStatistics | None = None,
         clusterer: StatisticalClusterer | None = None,
+        score_with: str = "auto",
         scorer: Any = None,
         frontend: Any = None,
         max_epochs: int | str = "auto",
@@ -203,6 +210,7 @@ class SelfSupervisedDetector(EmbeddingDetector):
         self.network = network
         self.statistics = statistics
         self.clusterer = clusterer
+        self.score_with = score_with
         self.scorer = scorer
         self.frontend = frontend
         self.max_epochs = max_epochs
@@ -251,6 +259,7 @@ class SelfSupervisedDetector(EmbeddingDetector):
                 stacklevel=4,
             )
         check_clusterer(self.clusterer)
+        self._check_score_with()
         if self.scorer is not None:
             check_scorer(self.scorer)
         plan = self._plan(**_AMOUNT.chosen(self.batch_size, self.max_epochs, len(clips)))

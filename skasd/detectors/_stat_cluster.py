@@ -62,6 +62,10 @@ class StatClusterDetector(EmbeddingDetector):
         Additive angular margin, in radians, in [0, pi / 2].
     network : MobileFaceNetOptions or None, default=None
         Network and class centres; see :class:`skasd.objectives.MobileFaceNetOptions`.
+    score_with : {"auto", "embedding"}, default="auto"
+        Anomaly score. ``"embedding"``: distance of the embedding from those of normal clips of its machine, measured by the
+        `scorer`, as published. ``"auto"`` has the statistics of :class:`StatisticsDetector` beside it, if at least 8 clips
+        are held out, see :ref:`networks_statistics`. It can be changed after ``fit``.
     scorer : estimator or None, default=None
         Back end on the embeddings: one of :mod:`skasd.scoring`, or an outlier detector or density model of scikit-learn. One
         is fitted for each machine with at least two clips, and one to all clips for the others. None uses
@@ -120,6 +124,8 @@ class StatClusterDetector(EmbeddingDetector):
         Number, mean loss, learning rate and duration in seconds of each epoch; with two stages, only of the second.
     training_ : TrainingPlan
         All hyperparameters of the training.
+    score_with_ : str
+        Kind of score from which the threshold was computed.
     offset_ : float
         Threshold: ``decision_function = score_samples - offset_``.
     n_features_in_ : int
@@ -175,6 +181,7 @@ class StatClusterDetector(EmbeddingDetector):
         temperature: float = 0.1,
         margin: float = 0.7,
         network: MobileFaceNetOptions | None = None,
+        score_with: str = "auto",
         scorer: Any = None,
         frontend: Any = None,
         feature: str = "auto",
@@ -199,6 +206,7 @@ class StatClusterDetector(EmbeddingDetector):
         self.temperature = temperature
         self.margin = margin
         self.network = network
+        self.score_with = score_with
         self.scorer = scorer
         self.frontend = frontend
         self.feature = feature
@@ -270,6 +278,7 @@ class StatClusterDetector(EmbeddingDetector):
 
     def _checked_options(self) -> ClusterOptions:
         check_option("system", self.system, SYSTEMS)
+        self._check_score_with()
         check_clusterer(self.clusterer)
         if self.system == "metadata":
             idle = ["clusterer"] if self.contrast == "prototype" else ["clusterer", "statistics"]

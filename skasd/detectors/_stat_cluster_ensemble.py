@@ -33,8 +33,8 @@ def stat_cluster_ensemble(**params: Any) -> EnsembleDetector:
     ['clusters', 'metadata', 'self_supervised']
     """
     systems = [
-        ("clusters", StatClusterDetector("clusters")),
-        ("metadata", StatClusterDetector("metadata")),
-        ("self_supervised", SelfSupervisedDetector()),
+        ("clusters", StatClusterDetector("clusters", score_with="embedding")),
+        ("metadata", StatClusterDetector("metadata", score_with="embedding")),
+        ("self_supervised", SelfSupervisedDetector(score_with="embedding")),
     ]
     return EnsembleDetector(systems).set_params(**params)

@@ -40,7 +40,7 @@ class TFgramTransformer(ClipTransformer):
     detector : OSSCLDetector, FrozenEstimator of one, or None, default=None
         Detector that learns the image, with ``"tfgram"`` among its branches. The network of a fitted detector is used as it
         is; of an unfitted one, a clone is fitted. Cloning the transformer, as a grid search does, resets a fitted detector;
-        ``FrozenEstimator(detector)`` keeps it fitted. None trains an OSSCLDetector with its default parameters, 300 epochs.
+        ``FrozenEstimator(detector)`` keeps it fitted. None trains an OSSCLDetector with its default parameters.
     device : str, default="auto"
         Device that computes the images, and trains the network if `detector` is None: ``"cpu"``, a torch device such as
         ``"cuda"``, or ``"auto"`` for an accelerator (GPU) if there is one.

@@ -18,6 +18,7 @@ from skasd.networks._squeeze_excitation import SqueezeExcitation
 from skasd.networks._tagram import TAgramNet
 from skasd.networks._tfgram import TFgramNet
 from skasd.networks._tgram import TgramNet
+from skasd.networks._time_pooling import TimePooling
 
 __all__ = [
     "BYOLANet",
@@ -40,5 +41,6 @@ __all__ = [
     "TAgramNet",
     "TFgramNet",
     "TgramNet",
+    "TimePooling",
     "folded",
 ]

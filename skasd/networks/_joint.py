@@ -17,12 +17,13 @@ from skasd.networks._autoencoder import DenseAutoencoder
 from skasd.networks._dropout import Dropout
 from skasd.networks._efficientnet import EfficientNetB0
 from skasd.networks._mobilenet import MobileNetV2
+from skasd.networks._time_pooling import TIME_POOLINGS, TimePooling
 
 BACKBONES: dict[str, Callable[[int, float], MobileNetV2 | EfficientNetB0]] = {
     "mobilenet_v2": MobileNetV2,
     "efficientnet_b0": lambda n_channels, _: EfficientNetB0(n_channels),
 }
-POOLINGS = ("gamp", "mean")
+POOLINGS = ("gamp", "mean", *TIME_POOLINGS)
 _BOTTLENECK_DIM = 8
 _PROJECTION_DIM = 256
 
@@ -42,9 +43,9 @@ class JointNet(nn.Module):
         Width multiplier of MobileNetV2, dimensionless. EfficientNet-B0 ignores it.
     image_channels : int, default=1
         Number of image channels; each is a copy of the patch.
-    pooling : {"gamp", "mean"}, default="gamp"
+    pooling : {"gamp", "mean", "generalised_mean", "rank", "attention"}, default="gamp"
         Pooling of the feature map. ``"gamp"`` averages over frequency and adds the mean and the maximum over time;
-        ``"mean"`` averages over both.
+        ``"mean"`` averages over both; the others average over frequency and pool over time, see :class:`TimePooling`.
     dropout : float, default=0.5
         Dropout probability of the classifier's input features.
     has_autoencoder : bool, default=True
@@ -74,6 +75,7 @@ class JointNet(nn.Module):
         if channels_last:
             convert_conv2d_weight_memory_format(self.backbone, torch.channels_last)
         n_features = self.backbone.n_features
+        self.over_time = TimePooling(n_features, pooling) if pooling in TIME_POOLINGS else None
         self.dropout, self.to_logits = Dropout(dropout), nn.Linear(n_features, n_classes)
         nn.init.normal_(self.to_logits.weight, std=0.01)
         nn.init.zeros_(self.to_logits.bias)
@@ -90,6 +92,8 @@ class JointNet(nn.Module):
         """Pooled features of the backbone."""
         image = patch.transpose(1, 2)[:, None].expand(-1, self.image_channels, -1, -1)  # (B, C, F, P)
         x = self.backbone(image.contiguous(memory_format=self.memory_format))
+        if self.over_time is not None:
+            return self.over_time(x.mean(dim=2, keepdim=True)).flatten(1)
         return gamp(x) if self.pooling == "gamp" else x.mean(dim=(2, 3))
 
     def logits(self, features: Float[Tensor, "patches dim"]) -> Float[Tensor, "patches classes"]:

@@ -15,12 +15,14 @@ from torch import Tensor, nn
 from skasd._parameters import check_option
 from skasd._typing import Float
 from skasd.networks._cpu_layers import DepthwiseConv2d, GlobalDepthwiseConv2d, NormActivation
+from skasd.networks._time_pooling import TIME_POOLINGS, TimePooling
 
 # (expansion, channels, number of blocks, stride of the first block)
 BOTTLENECKS = {
     "2023": ((2, 128, 2, 2), (4, 128, 2, 2), (4, 128, 2, 2)),
     "2021": ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 128, 2, 1)),
 }
+POOLINGS = ("depthwise", *TIME_POOLINGS)
 _STEM_CHANNELS = 64
 _LAST_CHANNELS = 512
 
@@ -53,6 +55,9 @@ class MobileFaceNet(nn.Module):
     bottlenecks : {"2023", "2021"} or sequence of (int, int, int, int), default="2023"
         Stages as (expansion, channels, number of blocks, stride of the first block). ``"2023"`` are those of OS-SCL and the
         newer code of STgram-MFN, ``"2021"`` those of the older code of STgram-MFN and of CLP-SCF.
+    pooling : {"depthwise", "generalised_mean", "rank", "attention"}, default="depthwise"
+        Pooling of the last feature map. ``"depthwise"``, as published: a filter as large as the map for each channel. The
+        others pool over time first, see :class:`TimePooling`, and leave the filter to weight the bands.
 
     Notes
     -----
@@ -66,6 +71,7 @@ class MobileFaceNet(nn.Module):
         *,
         embedding_dim: int = 128,
         bottlenecks: str | Sequence[tuple[int, int, int, int]] = "2023",
+        pooling: str = "depthwise",
     ) -> None:
         super().__init__()
         stages = BOTTLENECKS[bottlenecks] if isinstance(bottlenecks, str) else tuple(bottlenecks)
@@ -78,8 +84,12 @@ class MobileFaceNet(nn.Module):
         self.stages = nn.Sequential(*_blocks(_STEM_CHANNELS, stages))
         n_out = stages[-1][1]
         self.widen = nn.Sequential(nn.Conv2d(n_out, _LAST_CHANNELS, 1, bias=False), NormActivation(_LAST_CHANNELS))
+        n_bands, n_frames = _map_size(size, stages)
+        over_time = [] if pooling == "depthwise" else [TimePooling(_LAST_CHANNELS, pooling)]
         self.pool = nn.Sequential(
-            GlobalDepthwiseConv2d(_LAST_CHANNELS, _map_size(size, stages)), nn.BatchNorm1d(_LAST_CHANNELS)
+            *over_time,
+            GlobalDepthwiseConv2d(_LAST_CHANNELS, (n_bands, 1 if over_time else n_frames)),
+            nn.BatchNorm1d(_LAST_CHANNELS),
         )
         self.project = nn.Sequential(
             nn.Linear(_LAST_CHANNELS, embedding_dim, bias=False), nn.BatchNorm1d(embedding_dim)

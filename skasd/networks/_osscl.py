@@ -48,6 +48,8 @@ class OSSCLNet(nn.Module):
         Whether a :class:`PerturbationHead` follows the encoder.
     bottlenecks : {"2023", "2021"} or sequence of tuple of int, default="2023"
         Stages of :class:`MobileFaceNet`.
+    pooling : {"depthwise", "generalised_mean", "rank", "attention"}, default="depthwise"
+        Pooling of the last feature map of :class:`MobileFaceNet`.
     channels_last : bool, default=True
         Whether the memory format is channels-last, which is faster on a CPU and on recent accelerators.
     augmenter : nn.Module or None, default=None
@@ -63,6 +65,7 @@ class OSSCLNet(nn.Module):
         embedding_dim: int = 128,
         perturbation_head: bool = True,
         bottlenecks: str | Sequence[tuple[int, int, int, int]] = "2023",
+        pooling: str = "depthwise",
         channels_last: bool = True,
         augmenter: nn.Module | None = None,
     ) -> None:
@@ -75,7 +78,9 @@ class OSSCLNet(nn.Module):
             "frequency_attention": lambda: FrequencyAttention(size[1]),
         }
         self.branches = nn.ModuleDict({name: makers[name]() for name in branches})
-        self.encoder = MobileFaceNet(len(branches), size, embedding_dim=embedding_dim, bottlenecks=bottlenecks)
+        self.encoder = MobileFaceNet(
+            len(branches), size, embedding_dim=embedding_dim, bottlenecks=bottlenecks, pooling=pooling
+        )
         self.augmenter = augmenter
         self.head = PerturbationHead(embedding_dim) if perturbation_head else nn.Identity()
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format

@@ -8,6 +8,7 @@ from skasd._parameter_group import ParameterGroup, check_flags, refuse_idle
 from skasd._parameters import check_integer, check_number, check_option
 from skasd.networks._dual_branch import FREQUENCY_ATTENTIONS
 from skasd.networks._joint import BACKBONES, POOLINGS
+from skasd.networks._mobilefacenet import POOLINGS as MAP_POOLINGS
 from skasd.networks._mobilefacenet import check_bottlenecks
 
 ENCODERS = ("mobilefacenet", "byol_a")
@@ -23,6 +24,10 @@ class MobileFaceNetOptions(ParameterGroup):
     bottlenecks : {"2023", "2021"} or sequence of tuple of int, default="2023"
         Stages of the MobileFaceNet, each (expansion, channels, blocks, stride): ``"2023"`` are those of Noisy-ArcMix,
         ``"2021"`` those of STgram-MFN.
+    pooling : {"depthwise", "generalised_mean", "rank", "attention"}, default="depthwise"
+        Pooling of the last feature map: a filter as large as the map for each channel, as published; or over time by a
+        generalised mean, by a rank-weighted mean or by attention, with a filter over the bands after it. See
+        :class:`skasd.networks.TimePooling`.
     embedding_dim : int, default=128
         Dimension of the embedding, at least 2.
     perturbation_head : bool or "auto", default="auto"
@@ -42,6 +47,7 @@ class MobileFaceNetOptions(ParameterGroup):
     """
 
     bottlenecks: Any = "2023"
+    pooling: str = "depthwise"
     embedding_dim: int = 128
     perturbation_head: bool | str = "auto"
     n_subcenters: int = 1
@@ -50,6 +56,7 @@ class MobileFaceNetOptions(ParameterGroup):
     def check(self) -> None:
         """Raise if an option is out of range."""
         check_bottlenecks(self.bottlenecks)
+        check_option("pooling", self.pooling, MAP_POOLINGS)
         check_integer("embedding_dim", self.embedding_dim, low=2)
         check_option("perturbation_head", self.perturbation_head, (True, False, "auto"))
         check_integer("n_subcenters", self.n_subcenters, low=1)
@@ -124,8 +131,9 @@ class JointNetOptions(ParameterGroup):
         Width multiplier of MobileNetV2, which scales its numbers of channels, dimensionless.
     image_channels : int, default=1
         Number of channels of the input image, all of them copies of the patch.
-    pooling : {"gamp", "mean"}, default="gamp"
-        Pooling of the features: the mean over frequency, then mean plus maximum over time; or the mean over both.
+    pooling : {"gamp", "mean", "generalised_mean", "rank", "attention"}, default="gamp"
+        Pooling of the features: the mean over frequency, then mean plus maximum over time; the mean over both; or the mean
+        over frequency, then one of :class:`skasd.networks.TimePooling`.
     dropout : float, default=0.5
         Dropout rate before the classifier, in [0, 0.99].
     autoencoder : bool, default=True

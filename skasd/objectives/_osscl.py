@@ -142,6 +142,7 @@ def train_osscl(
             embedding_dim=sizes.embedding_dim,
             perturbation_head=sizes.has_head(True),
             bottlenecks=sizes.bottlenecks,
+            pooling=sizes.pooling,
             channels_last=plan.channels_last,
             augmenter=augmenter,
         )

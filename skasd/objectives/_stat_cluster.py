@@ -218,6 +218,7 @@ def train_clusters(
             embedding_dim=sizes.embedding_dim,
             perturbation_head=sizes.has_head(False),
             bottlenecks=sizes.bottlenecks,
+            pooling=sizes.pooling,
             channels_last=plan.channels_last,
             augmenter=augmenter,
         )
