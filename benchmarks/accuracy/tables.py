@@ -35,6 +35,8 @@ FIRST_DETECTORS = ("statistics", "TWFR, auto", "Gaussian on the time mean", "MFC
 OTHERS = FIRST_DETECTORS[1:4]  # that StatisticsDetector should not be worse than
 INTERMITTENT = ("slider", "valve", "duty cycle")
 EXPERTS_OF = {regime: f"experts of {regime} machines" for regime in ("steady", "intermittent", "impulsive")}
+NETWORKS = ("statistics", "OS-SCL", "StatCluster", "contrastive spectrum", "joint AE-CNN", "self-supervised")
+BACK_ENDS = ("whitened nearest neighbours", "local density")
 LIMITS = {
     "spread": (0.0, 6.0, 7.0, 8.0, 8.5, 9.0, 10.0, 12.0, 100.0),
     "peak": (0.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 100.0),
@@ -380,6 +382,49 @@ def few_clips():
     return of_size.set_axis(["training clips", "faults found", "false alarms"], axis=1)
 
 
+def _networks(ways):
+    """AUC and pAUC of the networks suite, a mean over machines for each task, of results scored in these ways."""
+    rows = rows_of("networks")
+    rows = rows[rows["score"].isin(ways)]
+    rows["detector"] = [
+        name.removesuffix(f", {way}") for name, way in zip(rows["detector"], rows["score"], strict=True)
+    ]
+    columns = ["data", "detector", "score", "seed"]
+    return rows.groupby(columns, sort=False)[["auc", "pauc", "fit_seconds"]].mean().reset_index()
+
+
+def networks():
+    """A row for each default network and way to score: AUC and pAUC on either data set, and how long a fit takes."""
+    rows = _networks(("", "auto", "embedding"))
+    rows = rows[rows["detector"].isin(NETWORKS)]
+    table = []
+    for (detector, score), group in rows.groupby(["detector", "score"], sort=False):
+        row = {"detector": detector, "score": {"auto": "with statistics", "embedding": "alone"}.get(score, "")}
+        for data in ("valve", "toycar"):
+            of_data = group[group["data"] == data]
+            row |= {
+                f"{data}, AUC": mean_and_spread(of_data["auc"]),
+                f"{data}, pAUC": mean_and_spread(of_data["pauc"]),
+                f"{data}, s": "" if of_data.empty else round(of_data["fit_seconds"].mean()),
+            }
+        table.append(row)
+    return pd.DataFrame(table)
+
+
+def networks_parts():
+    """A row for each change of a network alone on the valve: AUC by three back ends, and the number of seeds."""
+    rows = _networks(("embedding", *(f"embedding, {name}" for name in BACK_ENDS)))
+    rows = rows[(rows["data"] == "valve") & ~rows["detector"].isin(NETWORKS[:-1])]
+    table = []
+    for detector, group in rows.groupby("detector", sort=False):
+        row = {"change": detector, "seeds": group["seed"].nunique()}
+        row["own back end"] = mean_and_spread(group.loc[group["score"] == "embedding", "auc"])
+        for name in BACK_ENDS:
+            row[name] = mean_and_spread(group.loc[group["score"] == f"embedding, {name}", "auc"])
+        table.append(row)
+    return pd.DataFrame(table)
+
+
 def norm_warmup():
     """A row for each network: AUC with the warm-up of batch normalisation and without, by steps, and their difference."""
     rows = pd.DataFrame(results_of("norm_warmup"))
@@ -411,6 +456,8 @@ def lengths():
 
 
 TABLES = {
+    "networks": (networks,),
+    "networks_parts": (networks_parts,),
     **{f"osscl_{data}": (osscl, data) for data in ("toycar", "search", "synthetic")},
     **{
         f"contrastive_spectrum_{name}_{data}": (table, data)

@@ -29,7 +29,8 @@ class StatisticsBeside:
 
     detector: StatisticsDetector
     held_out: np.ndarray
-    _usual: dict[str, Normal] = field(default_factory=dict)  # scores of the network, by machine and of all ("")
+    _learnt: dict[str, Normal] = field(default_factory=dict)  # scores of the network, by machine
+    _held_out: dict[str, Normal] = field(default_factory=dict)  # relative to those, by machine and of all ("")
 
     @classmethod
     def fitted(cls, clips: Clips, columns: Sequence[str], **params: Any) -> "StatisticsBeside | None":
@@ -52,12 +53,44 @@ class StatisticsBeside:
             scores = detector._fit(clips)
         return cls(detector, scores.held_out)
 
-    def learn_scale(self, network_score: np.ndarray, machines: np.ndarray) -> None:
-        """Learn what usual scores (n,) of the network are from clips of these machines (n,) that it was not trained on."""
-        self._usual = {"": Normal.of(network_score)}
+    def learn_scale(self, network_score: np.ndarray, machines: np.ndarray, held_out: np.ndarray) -> None:
+        """Learn what usual scores of the network are.
+
+        Scores of clips that it was trained on tell the machines apart, of which few clips are held out; scores of those tell
+        new clips from learnt ones.
+
+        Parameters
+        ----------
+        network_score : ndarray of shape (n_clips,)
+            Its scores of the training clips.
+        machines : ndarray of shape (n_clips,), str
+            Machine of each clip.
+        held_out : ndarray of shape (n_held_out,), int
+            Positions of the clips that it was not trained on.
+        """
+        is_learnt = np.ones(len(machines), dtype=bool)
+        is_learnt[held_out] = False
+        self._learnt = {
+            str(name): Normal.of(network_score[is_learnt & (machines == name)])
+            for name in np.unique(machines[is_learnt])
+        }
+        self._held_out = {}
+        relative, machines = self._relative(network_score[held_out], machines[held_out]), machines[held_out]
+        self._held_out = {"": Normal.of(relative)}
         for name, count in zip(*np.unique(machines, return_counts=True), strict=True):
             if count >= FEWEST_HELD_OUT:
-                self._usual[str(name)] = Normal.of(network_score[machines == name])
+                self._held_out[str(name)] = Normal.of(relative[machines == name])
+
+    def _relative(self, network_score: np.ndarray, machines: np.ndarray) -> np.ndarray:
+        """Scores (n,) of the network relative to its usual ones of these machines (n,)."""
+        relative = np.array(network_score, dtype=np.float64)
+        for name in np.unique(machines):
+            rows = machines == name
+            if name in self._learnt:
+                relative[rows] = self._learnt[name](relative[rows])
+            if self._held_out:
+                relative[rows] = self._held_out.get(name, self._held_out[""])(relative[rows])
+        return relative
 
     def of_clips(self, clips: Clips) -> np.ndarray:
         """Scores (n,) of clips by the statistics alone."""
@@ -66,12 +99,9 @@ class StatisticsBeside:
     def combined(self, network_score: np.ndarray, machines: np.ndarray, statistics_score: np.ndarray) -> np.ndarray:
         r"""Anomaly score (n,) of clips by both.
 
-        .. math:: A = \ln \frac{e^{A_s} + w e^{(A_n - \mu_n) / \sigma_n}}{1 + w}, \quad w = e^{-2}
+        .. math:: A = \ln \frac{e^{A_s} + w e^{z_n}}{1 + w}, \quad w = e^{-2}
 
         A network that tells nothing changes the order of the clips little; one that is certain of a fault raises the score.
         """
-        relative = np.empty(len(network_score))
-        for name in np.unique(machines):
-            rows = machines == name
-            relative[rows] = self._usual.get(str(name), self._usual[""])(network_score[rows])
+        relative = self._relative(network_score, machines)
         return np.logaddexp(statistics_score, relative + _WEIGHT) - np.logaddexp(0, _WEIGHT)

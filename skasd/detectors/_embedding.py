@@ -121,15 +121,8 @@ class EmbeddingDetector(_Transformer, NetworkDetector):
         with own_torch_state():
             self._scores = self._learn(clips)
         self._n_features_out = self._scores.clips.outputs.embedding.shape[1]
-        self._statistics = self._fitted_statistics(clips)
+        self._statistics = _fitted_statistics(self, clips)
         return self._as_asked(self._normal_scores())
-
-    def _fitted_statistics(self, clips: Clips) -> StatisticsBeside | None:
-        """Statistics to have beside the network, if it is asked for and clips were held out."""
-        if self.score_with != "auto" or len(self._scores.clips.held_out) < FEWEST_HELD_OUT:
-            return None
-        how: dict[str, Any] = {"frontend": self.frontend, "n_jobs": self.n_jobs, "verbose": self.verbose}
-        return StatisticsBeside.fitted(clips, self._scores.columns, **how)
 
     def _normal_scores(self) -> NormalScores:
         """Scores of the training clips with the current `score_with`."""
@@ -138,9 +131,10 @@ class EmbeddingDetector(_Transformer, NetworkDetector):
         if self.score_with != "auto" or self._statistics is None:
             return scores
         self.score_with_ += _AND_STATISTICS
-        judged, machines = self._scores.clips.judged, self._scores.clips.machines
-        self._statistics.learn_scale(scores.held_out, machines[judged])
-        both = self._statistics.combined(scores.held_out, machines[judged], self._statistics.held_out[judged])
+        learnt, mode = self._scores.clips, self._scores.mode_of_offset(self.score_with)
+        every, judged = self._scores.score(learnt.outputs, learnt.machines, mode), learnt.judged
+        self._statistics.learn_scale(every, learnt.machines, judged)
+        both = self._statistics.combined(every[judged], learnt.machines[judged], self._statistics.held_out[judged])
         return replace(scores, held_out=both)
 
     @final
@@ -148,15 +142,12 @@ class EmbeddingDetector(_Transformer, NetworkDetector):
         self._follow_score_with()
         names = self._scores.names(clips, self.score_with)
         mode = self._scores.settled(self.score_with, names)
-        statistics = self._statistics if self.score_with == "auto" and self._knows(names) else None
+        is_known = np.isin(names, self._scores.machines).all()  # and not without a name, where several were learnt
+        statistics = self._statistics if self.score_with == "auto" and is_known else None
         warn_of_threshold(mode if statistics is None else mode + _AND_STATISTICS, self.score_with_)
         with own_torch_state():
             score = self._scores.score(self._outputs(clips), names, mode)
         return score if statistics is None else statistics.combined(score, names, statistics.of_clips(clips))
-
-    def _knows(self, names: np.ndarray) -> bool:
-        """Whether clips of these machines (n_clips,) were learnt; not those that name none of several."""
-        return bool(np.isin(names, self._scores.machines).all())
 
     def _follow_score_with(self) -> None:
         """Recompute the threshold if `score_with` was changed after ``fit``."""
@@ -201,6 +192,14 @@ class EmbeddingDetector(_Transformer, NetworkDetector):
             if windows is None:
                 return self._outputs(clips).embedding
             return windows.mean(self._outputs(windows.clips).embedding)
+
+
+def _fitted_statistics(detector: EmbeddingDetector, clips: Clips) -> StatisticsBeside | None:
+    """Statistics to have beside a trained network, if they are asked for and clips were held out."""
+    if detector.score_with != "auto" or len(detector._scores.clips.held_out) < FEWEST_HELD_OUT:
+        return None
+    how: dict[str, Any] = {"frontend": detector.frontend, "n_jobs": detector.n_jobs, "verbose": detector.verbose}
+    return StatisticsBeside.fitted(clips, detector._scores.columns, **how)
 
 
 def embeddings_of(

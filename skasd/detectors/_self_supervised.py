@@ -296,6 +296,7 @@ class SelfSupervisedDetector(EmbeddingDetector):
             parameter=None,
             back_end=KMeansScorer() if self.scorer is None else self.scorer,
             seed=seed,
+            auto="embedding",
         )
 
     def _outputs(self, clips: Clips) -> ClipOutputs:

@@ -262,6 +262,7 @@ class StatClusterDetector(EmbeddingDetector):
             parameter=None,
             back_end=KMeansScorer() if self.scorer is None else self.scorer,
             seed=seed,
+            auto="embedding",
         )
 
     def _keep(self, training: Training, labels: Labels, plan: TrainingPlan) -> None:

@@ -1,0 +1,117 @@
+"""Networks with the statistics of StatisticsDetector beside them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from skasd.clips import as_clips
+from skasd.datasets import make_machine_clips
+from skasd.detectors import OSSCLDetector, StatClusterDetector, StatisticsDetector
+from skasd.detectors._beside import StatisticsBeside
+from skasd.features import LogMelTransformer
+from skasd.objectives import MobileFaceNetOptions
+
+SMALL = {
+    "branches": ("log_mel",),
+    "network": MobileFaceNetOptions(bottlenecks=((1, 8, 1, 2),), embedding_dim=8),
+    "max_epochs": 1,
+    "random_state": 0,
+    "device": "cpu",
+    "frontend": LogMelTransformer(n_fft=512, hop_length=256, n_mels=32),
+}
+
+
+@pytest.fixture(scope="module")
+def machines():
+    return make_machine_clips(("fan", "pump"), n_train=30, duration=0.5, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def train(machines):
+    return machines.data[machines.data["split"] == "train"].reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def test(machines):
+    return machines.data[machines.data["split"] == "test"].reset_index(drop=True)
+
+
+@pytest.fixture(scope="module", params=[OSSCLDetector, StatClusterDetector])
+def fitted(request, train):
+    return request.param(**SMALL).fit(train)
+
+
+def test_score_is_that_of_the_formula(train, test, fitted):
+    both = -fitted.set_params(score_with="auto").score_samples(test)
+    statistics = -StatisticsDetector(frontend=SMALL["frontend"]).fit(train).score_samples(test)
+    mode = fitted.score_with_.removesuffix(" and statistics")
+    fitted.set_params(score_with=mode)
+    alone, learnt = -fitted.score_samples(test), fitted._scores.clips
+    every, held_out = -fitted.score_samples(train), learnt.held_out
+    assert pd.Series(learnt.machines[held_out]).value_counts().max() < 8 <= len(held_out)
+    usual = np.empty(len(test)), np.empty(len(train))
+    for values, table, score in zip(usual, (test, train), (alone, every), strict=True):
+        for machine in ("fan", "pump"):
+            own = np.setdiff1d(np.flatnonzero(train["machine_type"] == machine), held_out)
+            rows = (table["machine_type"] == machine).to_numpy()
+            values[rows] = (score[rows] - every[own].mean()) / every[own].std()
+    relative = (usual[0] - usual[1][held_out].mean()) / usual[1][held_out].std()
+    expected = np.log((np.exp(statistics) + np.exp(relative - 2)) / (1 + np.exp(-2)))
+    np.testing.assert_allclose(both, expected, rtol=1e-4)
+
+
+def test_threshold_follows_the_way_to_score(fitted):
+    offsets = [
+        fitted.set_params(score_with=way)._follow_score_with() or fitted.offset_ for way in ("embedding", "auto")
+    ]
+    assert offsets[0] != offsets[1]
+    assert fitted.score_with_.endswith(" and statistics")
+
+
+def test_a_barely_trained_network_is_nearly_as_good_as_the_statistics(train, test, machines, fitted):
+    is_fault = machines.target[machines.data["split"] == "test"] == -1
+    alone = StatisticsDetector(frontend=SMALL["frontend"]).fit(train)
+    auc, best = (
+        roc_auc_score(is_fault, -detector.score_samples(test))
+        for detector in (fitted.set_params(score_with="auto"), alone)
+    )
+    assert auc > best - 0.03
+
+
+def test_nothing_is_beside_a_network_without_clips_that_are_held_out(train):
+    detector = OSSCLDetector(**SMALL).set_params(training__calibration_fraction=0).fit(train)
+    alone = OSSCLDetector(**SMALL, score_with="label").set_params(training__calibration_fraction=0).fit(train)
+    assert detector.score_with_ == "label"
+    np.testing.assert_array_equal(detector.score_samples(train), alone.score_samples(train))
+
+
+def test_clips_that_name_no_machine_are_scored_by_the_network_with_a_warning(test, fitted):
+    fitted.set_params(score_with="auto").score_samples(test)
+    with pytest.warns(UserWarning, match="scored by embedding, but the threshold offset_ was set by .* and statistics"):
+        nameless = fitted.score_samples(test[["waveform"]])
+    alone = fitted.set_params(score_with="embedding").score_samples(test[["waveform"]])
+    np.testing.assert_array_equal(nameless, alone)
+
+
+def test_machines_of_many_held_out_clips_have_a_scale_of_their_own():
+    clips = as_clips(np.random.default_rng(0).normal(size=(20, 400)).astype(np.float32))
+    beside = StatisticsBeside.fitted(clips, ())
+    machines, held_out = np.repeat(["a", "b"], [20, 12]), np.r_[10:20, 30:32]
+    score = np.r_[np.arange(10.0), np.arange(10.0) + 50, 100 * np.arange(10.0), 5.0, 6.0]
+    beside.learn_scale(score, machines, held_out)
+    for name, rows in (("a", slice(10, 20)), ("b", slice(30, 32))):
+        combined = beside.combined(score[rows], machines[rows], np.full(len(score[rows]), -np.inf))
+        relative = combined + 2 + np.log1p(np.exp(-2))
+        if name == "a":
+            np.testing.assert_allclose(relative, (np.arange(10) - 4.5) / np.arange(10).std())
+        else:  # two clips are held out, so the scale is that of both machines
+            spread, place = 100 * np.arange(10.0).std(), 450.0
+            of_a = (score[10:20] - 4.5) / np.arange(10.0).std()
+            together = np.r_[of_a, (score[30:] - place) / spread]
+            np.testing.assert_allclose(relative, (together[10:] - together.mean()) / together.std())
+
+
+def test_a_machine_of_one_clip_leaves_the_network_alone(train):
+    few = pd.concat([train[train["machine_type"] == "fan"], train[train["machine_type"] == "pump"].head(1)])
+    assert OSSCLDetector(**SMALL).fit(few).score_with_ == "label"
