@@ -113,9 +113,9 @@ class Residual:
         result = np.empty_like(near)
         for start in range(0, len(near), block):
             length = min(block, len(near) - start)
-            parts = [waveform[start : start + block + 2 * margin] for waveform in padded]
+            near_part, far_part = (waveform[start : start + block + 2 * margin] for waveform in padded)
             sounding = slice(_MARGIN - 1, _MARGIN + -(-length // hop))  # frames that overlap with the block
-            result[start : start + length] = self._of_block(*parts, hop, sounding)[margin:][:length]
+            result[start : start + length] = self._of_block(near_part, far_part, hop, sounding)[margin:][:length]
         return result
 
     def _of_block(self, near: np.ndarray, far: np.ndarray, hop: int, sounding: slice) -> np.ndarray:
@@ -194,7 +194,7 @@ def one_waveform(channels: np.ndarray, channel: Any, sample_rate: int) -> np.nda
                 f"far={residual.far}; channel=0 uses the first channel alone"
             )
         both, _ = checked_samples(channels[[residual.near, residual.far]])  # NaN would spread from frame to frame
-        return residual(*both, sample_rate)
+        return residual(both[0], both[1], sample_rate)
     if channel >= n_channels:
         raise ValueError(
             f"has {n_channels} channel(s), so there is no channel={channel}; "

@@ -175,18 +175,12 @@ def make_machine_clips(
     """
     check_flag("return_X_y", return_X_y)
     machine_types = check_machine_types(machine_types)
-    check_counts(
-        n_sections,
-        n_train=n_train,
-        n_test_normal=n_test_normal,
-        n_test_anomaly=n_test_anomaly,
-        n_noise=n_noise,
-        n_clean=n_clean,
-    )
+    counts = {"n_train": n_train, "n_test_normal": n_test_normal, "n_test_anomaly": n_test_anomaly}
+    check_counts(n_sections, **counts, n_noise=n_noise, n_clean=n_clean)
     check_sound(severity, duty_cycle)
     check_surroundings(event_db, far_db)
     n_timepoints = check_lengths(duration, sample_rate)
-    train_share, test_share = check_target_share(target_share)
+    shares = check_target_share(target_share)
     train, test = (Surroundings(snr, event_db, far_db) for snr in check_snr(snr_db))
     kinds = {name: check_anomalies(anomalies, name) for name in machine_types}
     root = check_seed(random_state)
@@ -194,22 +188,27 @@ def make_machine_clips(
     for machine_type, section in product(machine_types, range(n_sections)):
         site = make_site(machine_type, section, n_timepoints, int(sample_rate))
         groups = (
-            _Group("train", n_train, train_share, train),
-            _Group("test", n_test_normal, test_share, test),
-            _Group("test", n_test_anomaly, test_share, test, kinds[machine_type]),
-            _supplemental("noise", n_noise, train_share, train._replace(with_machine=False)),
-            _supplemental("machine", n_clean, train_share, train._replace(with_noise=False)),
+            _Group("train", n_train, shares[0], train),
+            _Group("test", n_test_normal, shares[1], test),
+            _Group("test", n_test_anomaly, shares[1], test, kinds[machine_type]),
+            _supplemental("noise", n_noise, shares[0], train._replace(with_machine=False)),
+            _supplemental("machine", n_clean, shares[0], train._replace(with_noise=False)),
         )
-        for number, group in enumerate(groups):
-            key = (crc32(machine_type.encode()), section, number)
-            for clip, domain, anomaly in _record_group(site, root, key, group, severity, duty_cycle):
-                labels = (machine_type, f"{section:02d}", domain, clip.attributes, group.split)
-                rows.append((clip.waveform, *labels, group.kind, anomaly))
+        rows += _record(site, machine_type, section, groups, root, severity, duty_cycle)
     return _bunch(rows, duration, sample_rate, severity, snr_db, return_X_y)
 
 
 def _supplemental(what, n_clips, target_share, surroundings):
     return _Group("supplemental", n_clips, target_share, surroundings, kind=f"supplemental_{what}")
+
+
+def _record(site, machine_type, section, groups, root, severity, duty_cycle):
+    """Yield the cells of the table, the kind of clip and the kind of anomaly of each clip of a section."""
+    for number, group in enumerate(groups):
+        key = (crc32(machine_type.encode()), section, number)
+        for clip, domain, anomaly in _record_group(site, root, key, group, severity, duty_cycle):
+            labels = (machine_type, f"{section:02d}", domain, clip.attributes, group.split)
+            yield (clip.waveform, *labels, group.kind, anomaly)
 
 
 def _record_group(site, root, key, group, severity, duty_cycle):

@@ -77,10 +77,10 @@ class Surroundings(NamedTuple):
 
 
 class Clip(NamedTuple):
-    """Waveform, float32 of shape (n_timepoints,) or (2, n_timepoints) in [-1, 1], and the text of the operating state."""
+    """Waveform, float32 of shape (n_timepoints,) or (2, n_timepoints) in [-1, 1], and the operating state as text, or None."""
 
     waveform: np.ndarray
-    attributes: str
+    attributes: str | None
 
 
 def make_site(machine_type, section, n_timepoints, sample_rate):
