@@ -201,3 +201,27 @@ def one_waveform(channels: np.ndarray, channel: Any, sample_rate: int) -> np.nda
             "channels are counted from 0, and channel='mean' averages them"
         )
     return channels[channel]
+
+
+def as_channels(waveform: np.ndarray, channel: Any) -> np.ndarray:
+    """The inverse of :func:`one_waveform`: channels from which `channel` reads this waveform, the others silent.
+
+    Parameters
+    ----------
+    waveform : ndarray of shape (n_timepoints,)
+        Waveform.
+    channel : int, {"mean", "residual"} or Residual
+        How it will be read.
+
+    Returns
+    -------
+    channels : ndarray of shape (n_timepoints,) or (n_channels, n_timepoints)
+        The waveform itself if any reader of one channel reads it.
+    """
+    if channel == "mean" or channel == 0:
+        return waveform
+    residual = Residual() if channel == "residual" else channel
+    used = (residual.near, residual.far) if isinstance(residual, Residual) else (int(residual),)
+    channels = np.zeros((max(used) + 1, len(waveform)), waveform.dtype)
+    channels[used[0]] = waveform
+    return channels

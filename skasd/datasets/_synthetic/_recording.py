@@ -77,7 +77,7 @@ class Surroundings(NamedTuple):
 
 
 class Clip(NamedTuple):
-    """Waveform, float32 of shape (n_timepoints,) or (2, n_timepoints) in [-1, 1], and the operating state as text, or None."""
+    """Waveform, float32 (n_timepoints,) or (2, n_timepoints) in [-1, 1], and the operating state as text; None of noise."""
 
     waveform: np.ndarray
     attributes: str | None
