@@ -37,6 +37,16 @@ INTERMITTENT = ("slider", "valve", "duty cycle")
 EXPERTS_OF = {regime: f"experts of {regime} machines" for regime in ("steady", "intermittent", "impulsive")}
 NETWORKS = ("statistics", "OS-SCL", "StatCluster", "contrastive spectrum", "joint AE-CNN", "self-supervised")
 BACK_ENDS = ("whitened nearest neighbours", "local density")
+WAYS_OF_TWO = (
+    "near",
+    "mean",
+    "near minus far in time",
+    "Wiener filter of the far one",
+    "mel powers, near minus far",
+    "log-mels, near minus half of far",
+    "residual",
+)
+WAYS_OF_SUPPLEMENTAL = ("near", "noise clips", "clean clips", "clean clips alone", "more noisy clips")
 LIMITS = {
     "spread": (0.0, 6.0, 7.0, 8.0, 8.5, 9.0, 10.0, 12.0, 100.0),
     "peak": (0.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 100.0),
@@ -455,6 +465,37 @@ def lengths():
     return pd.DataFrame(rows)
 
 
+def channels(ways):
+    """A row for each detector and way to hear the clips: AUC in each scene, mean over machines, ± over seeds."""
+    rows = rows_of("channels")
+    rows = rows[rows["way"].isin(ways)]
+    scenes = [data for data in rows["data"].unique() if set(rows.loc[rows["data"] == data, "way"]) != {"near"}]
+    by_seed = dict(list(rows.groupby(["of", "way", "data", "seed"])["auc"].mean().groupby(["of", "way", "data"])))
+    return pd.DataFrame(
+        [
+            {"detector": of, "heard": way}
+            | {data: mean_and_spread(by_seed[of, way, data]) if (of, way, data) in by_seed else "" for data in scenes}
+            for of, way in product(rows["of"].unique(), ways)
+        ]
+    )
+
+
+def channels_machines():
+    """A row for each detector and machine: AUC of the near microphone / of the residual in each scene, mean over seeds."""
+    rows = rows_of("channels")
+    areas = rows.groupby(["of", "machine_type", "data", "way"])["auc"].mean().map("{:.3f}".format).to_dict()
+    return pd.DataFrame(
+        [
+            {"detector": of, "near / residual": machine}
+            | {
+                data: f"{areas[of, machine, data, 'near']} / {areas[of, machine, data, 'residual']}"
+                for data in rows["data"].unique()
+            }
+            for of, machine in product(rows["of"].unique(), rows["machine_type"].unique())
+        ]
+    )
+
+
 TABLES = {
     "networks": (networks,),
     "networks_parts": (networks_parts,),
@@ -480,6 +521,9 @@ TABLES = {
     "few_clips": (few_clips,),
     "lengths": (lengths,),
     "norm_warmup": (norm_warmup,),
+    "channels": (channels, WAYS_OF_TWO),
+    "channels_machines": (channels_machines,),
+    "supplemental": (channels, WAYS_OF_SUPPLEMENTAL),
 }
 
 

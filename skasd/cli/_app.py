@@ -121,7 +121,9 @@ def score(
         Detector, typer.Option(help="Detector to fit with its default parameters.")
     ] = Detector.statistics,
     sample_rate: Annotated[int, typer.Option(help="Sample rate in Hz; other files are resampled to it.")] = 16000,
-    channel: Annotated[str, typer.Option(help="Channel of multichannel files: a number from 0, or mean.")] = "0",
+    channel: Annotated[
+        str, typer.Option(help="Channel of multichannel files: a number from 0, mean or residual.")
+    ] = "0",
     out: Annotated[Path | None, typer.Option(help="Folder for anomaly_score.csv, the table with a header.")] = None,
     contamination: Contamination = None,
     one_machine: Annotated[

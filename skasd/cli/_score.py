@@ -62,10 +62,10 @@ def run_score(
 
 
 def _channel(text: str) -> int | str:
-    if text == "mean":
+    if text in ("mean", "residual"):
         return text
     if not text.isdigit():
-        raise ValueError(f"--channel={text} is invalid; expected a number from 0, or mean.")
+        raise ValueError(f"--channel={text} is invalid; expected a number from 0, mean or residual.")
     return int(text)
 
 

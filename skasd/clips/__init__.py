@@ -11,6 +11,7 @@ from skasd.clips._coerce import as_clips, is_clip_table
 from skasd.clips._feature_column import ANY_FEATURE, note_feature, noted_feature
 from skasd.clips._machine_names import MACHINE_COLUMNS
 from skasd.clips._recordings import Recordings
+from skasd.clips._residual import Residual
 from skasd.clips._usable import unusable_clips
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ClipReader",
     "Clips",
     "Recordings",
+    "Residual",
     "as_clips",
     "check_clips",
     "clip_length",

@@ -12,6 +12,7 @@ from skasd._parameters import check_integer, check_number, check_option
 from skasd.clips._arrays import as_float, as_numpy, checked_samples, looks_unscaled
 from skasd.clips._file_window import FileWindow
 from skasd.clips._files import file_length, read_channels
+from skasd.clips._residual import Residual, check_channel, one_waveform
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,9 @@ class ClipReader:
     ----------
     sample_rate : int, default=16000
         Sample rate of the waveform, in Hz. Files with another sample rate are resampled.
-    channel : int or "mean", default=0
-        Channel to use, counted from 0. ``"mean"`` averages all channels.
+    channel : int, {"mean", "residual"} or Residual, default=0
+        Channel to use, counted from 0. ``"mean"`` averages all channels; ``"residual"`` is the near microphone (channel 0)
+        without what the far one (channel 1) hears too, see :class:`Residual`.
     duration : float or None, default=None
         Length in seconds. Longer clips are cut at the end; None leaves the length unchanged.
     short_clips : {"zero", "tile"}, default="zero"
@@ -33,7 +35,7 @@ class ClipReader:
     """
 
     sample_rate: int = 16000
-    channel: int | str = 0
+    channel: int | str | Residual = 0
     duration: float | None = None
     short_clips: str = "zero"
     resample: bool = True
@@ -42,8 +44,7 @@ class ClipReader:
         check_integer("sample_rate", self.sample_rate, low=1)
         if self.duration is not None:
             check_number("duration", self.duration, low=0, above=True)
-        if not (isinstance(self.channel, str) and self.channel == "mean"):
-            check_integer("channel", self.channel, low=0, other="'mean'")
+        check_channel(self.channel)
         check_option("short_clips", self.short_clips, ("zero", "tile"))
 
     def __call__(self, clip: str | os.PathLike | np.ndarray) -> np.ndarray:
@@ -87,21 +88,11 @@ class ClipReader:
             channels, sample_rate = read_channels(Path(clip), window)
         else:
             channels, sample_rate, window = _array_channels(np.asarray(as_numpy(clip))), self.sample_rate, None
-        waveform, peak = checked_samples(self._pick(channels))
+        waveform, peak = checked_samples(one_waveform(channels, self.channel, sample_rate))
         unscaled = peak if looks_unscaled(waveform, peak) else 0.0
         if sample_rate != self.sample_rate:
             waveform = self._resampled(waveform, sample_rate)
         return self._fitted(waveform if window is None else waveform[: window.n_timepoints]), unscaled
-
-    def _pick(self, channels: np.ndarray) -> np.ndarray:
-        if isinstance(self.channel, str):
-            return channels[0] if len(channels) == 1 else channels.mean(axis=0)
-        if self.channel >= len(channels):
-            raise ValueError(
-                f"has {len(channels)} channel(s), so there is no channel={self.channel}; "
-                "channels are counted from 0, and channel='mean' averages them"
-            )
-        return channels[self.channel]
 
     def _resampled(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
         if not self.resample:

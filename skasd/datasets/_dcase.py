@@ -70,8 +70,8 @@ def load_dcase(
     machine_types : str, sequence of str or None, default=None
         Machine types to load; case matters. None loads all of them.
     supplemental : bool, default=False
-        Whether to include the supplemental clips (2025 and later), with ``split="supplemental"`` and target 0. The
-        ``kind`` that :func:`parse_clip_name` returns tells noise from clean machine sound.
+        Whether to include the supplemental clips (2025 and later), with ``split="supplemental"`` and target 0, and the
+        column ``kind``: ``"supplemental_noise"``, ``"supplemental_machine"`` (the clean machine), or ``"clip"``.
     ground_truth : str, path-like or None, default=None
         Published csv file with the labels of the evaluation set, or a folder of such files: ``eval_data_list*.csv``, or
         ``ground_truth_data``, ``ground_truth_domain`` and ``ground_truth_attributes`` of the challenge's evaluator.
@@ -150,7 +150,8 @@ def load_dcase(
     if ground_truth is not None:
         truth = read_truth(ground_truth, year=year)
         label_test_clips(rows, truth, year=year, test_attributes=test_attributes)
-    return clip_bunch(rows, _heading(folder, year, subset), return_X_y=return_X_y)
+    more_columns = ("kind",) if supplemental else ()
+    return clip_bunch(rows, _heading(folder, year, subset), return_X_y=return_X_y, more_columns=more_columns)
 
 
 def _find_folders(root: Path, year: int, supplemental: bool) -> list[_SplitFolder]:
@@ -236,6 +237,7 @@ def _keyed_rows(folders: list[_SplitFolder], named: list, year: int) -> Iterator
             attributes = tables[folder.path.parent].get(clip_stem(file))
         row = {"path": str(folder.path / file), "machine_type": folder.machine_type, "section": clip.section}
         row |= {"domain": clip.domain, "attributes": attributes, "split": clip.split, "target": _TARGETS[clip.label]}
+        row["kind"] = clip.kind
         yield (folder.machine_type, folder.subset or "", _SPLIT_ORDER[clip.split], clip_stem(file)), row
 
 

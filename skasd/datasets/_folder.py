@@ -134,9 +134,12 @@ def load_clip_folder(
     return clip_bunch(rows, heading, return_X_y=return_X_y)
 
 
-def clip_bunch(rows: list[dict[str, Any]], heading: list[str], *, return_X_y: bool) -> Any:
+def clip_bunch(
+    rows: list[dict[str, Any]], heading: list[str], *, return_X_y: bool, more_columns: Sequence[str] = ()
+) -> Any:
     """Turn rows with the columns of a clip table and ``target`` into the return value of a loader."""
-    data = pd.DataFrame([[row[column] for column in COLUMNS] for row in rows], columns=list(COLUMNS), dtype=object)
+    columns = [*COLUMNS, *more_columns]
+    data = pd.DataFrame([[row[column] for column in columns] for row in rows], columns=columns, dtype=object)
     target = np.array([row["target"] for row in rows], dtype=int)
     check_flag("return_X_y", return_X_y)
     if return_X_y:

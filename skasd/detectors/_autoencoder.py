@@ -61,7 +61,7 @@ class AutoencoderDetector(NetworkDetector):
     group_columns : sequence of str, default=("machine_type",)
         Columns of the clip table that define a machine, each of which has its own autoencoder. The table may lack
         `machine_type` and `section`.
-    frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
+    frontend : LogMelTransformer, NoiseReducedLogMel, torch.nn.Module, callable or None, default=None
         Front end that computes spectrograms of waveforms and files, see :ref:`features_frontend`; features are used as they
         are. None uses the front end of the baselines until 2022: 128 Slaney bands, window 1024 and hop 512 samples, padded
         by reflection. Those since 2023 pad with zeros: ``LogMelTransformer(amin=2.22e-16, pad_mode="constant")``.

@@ -78,7 +78,7 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
         Factor that multiplies the cosines of the classification, dimensionless.
     network : SegmentNetOptions or None, default=None
         Encoder, and the segments that are its input; see :class:`skasd.objectives.SegmentNetOptions`.
-    frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
+    frontend : LogMelTransformer, NoiseReducedLogMel, torch.nn.Module, callable or None, default=None
         Front end that computes log-mels of waveforms and files, see :ref:`features_frontend`; if X contains features, it
         gives the frequencies of their bands. None uses 128 HTK bands without norm, window 1024 and hop 512 samples. Clips
         are cut or filled to its `duration`, or to the median length of the training clips if it has none.

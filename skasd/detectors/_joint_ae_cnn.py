@@ -80,7 +80,7 @@ class JointAECNNDetector(EmbeddingDetector):
         Parameter of the Beta distribution from which mixing ratios of patches are drawn. None disables mixup.
     augmentation : SpectrumAugmentation or None, default=None
         Augmentation of the patches, before mixup and masking; see :class:`skasd.augmentations.SpectrumAugmentation`.
-    frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
+    frontend : LogMelTransformer, NoiseReducedLogMel, torch.nn.Module, callable or None, default=None
         Front end that computes spectrograms of waveforms and files, see :ref:`features_frontend`; features are used as they
         are. None uses the front end of [1]_: 128 HTK bands without norm, window 1024 and hop 512 samples, frames not
         centred, dynamic range 120 dB.

@@ -78,7 +78,7 @@ class OSSCLDetector(EmbeddingDetector):
         Temperature :math:`\tau` of the contrastive loss, dimensionless.
     network : MobileFaceNetOptions or None, default=None
         Network and class centres; see :class:`skasd.objectives.MobileFaceNetOptions`.
-    frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
+    frontend : LogMelTransformer, NoiseReducedLogMel, torch.nn.Module, callable or None, default=None
         Front end that computes log-mels of waveforms and files, see :ref:`features_frontend`. None uses the front end of
         [1]_: 128 Slaney bands, window 2048 and hop 512 samples. Clips are cut or filled to its `duration`, or to the median
         length of the training clips if it has none.

@@ -72,7 +72,7 @@ class SelfSupervisedDetector(EmbeddingDetector):
         Back end on the embeddings: one of :mod:`skasd.scoring`, or an outlier detector or density model of scikit-learn. One
         is fitted for each machine with at least two clips, and one to all clips for the others. None uses
         :class:`skasd.scoring.KMeansScorer`.
-    frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
+    frontend : LogMelTransformer, NoiseReducedLogMel, torch.nn.Module, callable or None, default=None
         Front end that computes the spectrograms for the statistics, see :ref:`features_frontend`; its `sample_rate`,
         `duration` and `short_clips` also determine how clips are read. None uses the front end of :class:`TWFRDetector` for
         the statistics.

@@ -70,7 +70,7 @@ class StatClusterDetector(EmbeddingDetector):
         Back end on the embeddings: one of :mod:`skasd.scoring`, or an outlier detector or density model of scikit-learn. One
         is fitted for each machine with at least two clips, and one to all clips for the others. None uses
         :class:`skasd.scoring.KMeansScorer`.
-    frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
+    frontend : LogMelTransformer, NoiseReducedLogMel, torch.nn.Module, callable or None, default=None
         Front end that computes log-mels of waveforms and files, for the network and the statistics, see
         :ref:`features_frontend`. None uses the front end of :class:`OSSCLDetector` for the network, and that of
         :class:`TWFRDetector`, whose frames are half as long and blur impulses less, for the statistics.

@@ -39,7 +39,7 @@ class StatisticsDetector(BaseDetector):
         microphone or the gain differs between recordings.
     group_columns : sequence of str, default=("machine_type", "section")
         Columns of the clip table that define a machine. The table may lack these two, or have them empty.
-    frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
+    frontend : LogMelTransformer, NoiseReducedLogMel, torch.nn.Module, callable or None, default=None
         Front end that computes spectrograms of waveforms and files, see :ref:`features_frontend`; features are used as they
         are. None uses that of :class:`TWFRDetector`: 128 HTK bands without norm, window 1024 and hop 512 samples.
     feature : str, default="auto"

@@ -11,6 +11,7 @@ import numpy as np
 from skasd._parameters import check_integer, check_number
 from skasd.clips import ClipReader
 from skasd.features._log_mel import LogMelTransformer
+from skasd.features._noise_reduced import NoiseReducedLogMel
 from skasd.inputs._frontend import DECIBEL, Frontend
 
 _SAMPLE_RATE = 16000
@@ -31,7 +32,7 @@ def frontend_of(frontend: Any, default: LogMelTransformer) -> Frontend:
 
     Parameters
     ----------
-    frontend : LogMelTransformer, torch.nn.Module, callable or None
+    frontend : LogMelTransformer, NoiseReducedLogMel, torch.nn.Module, callable or None
         None uses the default. All are copied, so that later changes of the object have no effect. A module maps a tensor of
         shape (1, n_timepoints) to (1, n_bands, n_frames); it is put into evaluation mode and not trained. Any other callable
         maps an array (n_timepoints,) to (n_bands, n_frames). Its
@@ -50,7 +51,7 @@ def frontend_of(frontend: Any, default: LogMelTransformer) -> Frontend:
     """
     if frontend is None:
         frontend = default
-    if isinstance(frontend, LogMelTransformer):
+    if isinstance(frontend, LogMelTransformer | NoiseReducedLogMel):
         return frontend._as_frontend()  # takes the values of the parameters, not the object
     if isinstance(frontend, type) or not callable(frontend):
         what = f"the class {frontend.__name__}" if isinstance(frontend, type) else f"a {type(frontend).__name__}"

@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from skasd._device import check_device, torch_device
 from skasd._mel import PAD_MODES, MelDefinition
 from skasd._parameters import check_integer, check_n_jobs, check_number, check_option
-from skasd.clips import ClipReader, Clips
+from skasd.clips import ClipReader, Clips, Residual
+from skasd.clips._residual import check_channel
 from skasd.clips._usable import skips
 from skasd.features._base import ClipTransformer, equal_shapes, into_container, stacked
 from skasd.features._mel_cpu import log_mel
@@ -67,8 +68,9 @@ class LogMelTransformer(ClipTransformer):
     top_db : float or None, default=None
         Dynamic range in dB: values are clipped to at most this far below the maximum of the clip. Each value then depends
         on the loudest moment of its clip.
-    channel : int or "mean", default=0
-        Channel to use of multichannel clips; ``"mean"`` averages them.
+    channel : int, {"mean", "residual"} or Residual, default=0
+        Channel to use of multichannel clips; ``"mean"`` averages them, and ``"residual"`` is the near one of two
+        microphones without what the far one hears too, see :class:`skasd.clips.Residual`.
     duration : float or None, default=None
         Length in seconds, at most 100000. Longer clips are cut at the end, shorter ones extended according to
         `short_clips`; None keeps all lengths.
@@ -138,7 +140,7 @@ class LogMelTransformer(ClipTransformer):
         log: str = "db",
         amin: float = 1e-10,
         top_db: float | None = None,
-        channel: int | str = 0,
+        channel: int | str | Residual = 0,
         duration: float | None = None,
         short_clips: str = "zero",
         resample: bool = True,
@@ -288,8 +290,7 @@ class LogMelTransformer(ClipTransformer):
         check_option("pad_mode", self.pad_mode, PAD_MODES)
         check_option("log", self.log, ("db", "natural"))
         check_option("short_clips", self.short_clips, ("zero", "tile"))
-        if not (isinstance(self.channel, str) and self.channel == "mean"):
-            check_integer("channel", self.channel, low=0, other="'mean'")
+        check_channel(self.channel)
         for name in ("center", "resample", "flatten"):
             check_option(name, getattr(self, name), (True, False))
         check_n_jobs(self.n_jobs)

@@ -35,7 +35,7 @@ class StatisticsTransformer(ClipTransformer):
           16 Hz), averaged over sixteen groups of bands; natural logarithms;
         - ``"level"``: level of the whole clip, that of the mean power over time of all bands;
         - ``"spread"``: difference of the 98 % and the 25 % quantile of the level of eight groups of bands.
-    frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
+    frontend : LogMelTransformer, NoiseReducedLogMel, torch.nn.Module, callable or None, default=None
         Front end that computes spectrograms of waveforms and files, see :ref:`features_frontend`; features are used as they
         are. None uses that of :class:`TWFRTransformer`: 128 HTK bands without norm, window 1024 and hop 512 samples.
     feature : str, default="auto"

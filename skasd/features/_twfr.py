@@ -31,7 +31,7 @@ class TWFRTransformer(ClipTransformer):
     ----------
     r : float or sequence of float, default=(1.0, 0.9, 0.5)
         Decay of the weights, in [0, 1], dimensionless. The spectra of several values are concatenated.
-    frontend : LogMelTransformer, torch.nn.Module, callable or None, default=None
+    frontend : LogMelTransformer, NoiseReducedLogMel, torch.nn.Module, callable or None, default=None
         Front end that computes spectrograms of waveforms and files, see :ref:`features_frontend`; features are used as they
         are. None uses the front end of [1]_: 128 HTK bands without norm, window 1024 and hop 512 samples.
     feature : str, default="auto"

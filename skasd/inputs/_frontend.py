@@ -4,8 +4,8 @@ Axes: F bands, T frames.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -60,6 +60,11 @@ class Frontend:
         """Number of time points from one frame to the next in a clip with `n_timepoints` time points."""
         return self.hop_length or max(1, n_timepoints // max(1, self.size(n_timepoints)[1] - 1))
 
+    def then(self, function: Callable[[np.ndarray], np.ndarray]) -> Self:
+        """The same front end with `function` of the spectrogram (F, T) in its place, of the same shape."""
+        on_device = None if self.on_device is None else _OnDevice(self.on_device, function)
+        return replace(self, spectrogram=_Composed(self.spectrogram, function), on_device=on_device)
+
     def map(
         self, clips: Clips, function: Callable[[np.ndarray], Any], *, n_jobs: int | None, verbose: int
     ) -> Iterator[Any]:
@@ -87,6 +92,18 @@ class _Composed:
 
     def __call__(self, values: np.ndarray) -> Any:
         return self.second(self.first(values))
+
+
+@dataclass(frozen=True)
+class _OnDevice:
+    """Spectrograms from a device, and a function of each; None for None."""
+
+    spectrograms: Callable[[Iterable[Any]], Iterator[Any]]
+    function: Callable[[np.ndarray], np.ndarray]
+
+    def __call__(self, waveforms: Iterable[Any]) -> Iterator[Any]:
+        for spectrogram in self.spectrograms(waveforms):
+            yield None if spectrogram is None else self.function(spectrogram)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import pandas as pd
 from skasd._parameters import check_integer, check_number, check_option, naming
 from skasd._random import local_random_state
 from skasd._tables import as_pandas
-from skasd.clips import ClipReader, as_clips
+from skasd.clips import ClipReader, Residual, as_clips
+from skasd.clips._residual import as_channels
 from skasd.model_selection._faults import FAULTS, upside_down
 
 OTHER_MACHINE = "other_machine"
@@ -23,7 +24,7 @@ def make_proxy_anomalies(
     *,
     severity: float = 1.0,
     sample_rate: int = 16000,
-    channel: int | str = 0,
+    channel: int | str | Residual = 0,
     random_state: Any = None,
 ) -> Any:
     """Make synthetic anomalies out of normal clips.
@@ -45,8 +46,9 @@ def make_proxy_anomalies(
         "other_machine" ignores it.
     sample_rate : int, default=16000
         Sample rate at which files are read, in Hz; use that of the detector.
-    channel : int or "mean", default=0
-        Channel to use of multichannel clips; use that of the detector.
+    channel : int, {"mean", "residual"} or Residual, default=0
+        Channel to use of multichannel clips; use that of the detector. The clips that are made have as many channels as it
+        takes to read them with it, the others silent.
     random_state : int, RandomState instance or None, default=None
         Seeds the faults. NumPy's global generator is never used, not even with None.
 
@@ -91,6 +93,8 @@ def make_proxy_anomalies(
         )
         for value, other in zip(values, _others(machine, rng), strict=True)
     ]
+    if clips.kind == "waveform":
+        faulty = [as_channels(waveform, channel) for waveform in faulty]
     return _in_container(X, clips.kind, faulty)
 
 

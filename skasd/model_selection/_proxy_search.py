@@ -11,6 +11,8 @@ from sklearn.utils import check_consistent_length
 from skasd._parameters import check_integer, check_number, check_option, naming
 from skasd._random import local_random_state
 from skasd._tables import as_pandas
+from skasd.clips import Residual
+from skasd.clips._residual import check_channel
 from skasd.metrics import aggregate_score
 from skasd.metrics._estimator_scores import scores_of
 from skasd.model_selection._folds import folds_of_clips
@@ -117,7 +119,7 @@ class ProxyAnomalyScorer:
         Strength of the faults, dimensionless, in (0, 100]. Lower it if all settings score near 1.
     sample_rate : int, default=16000
         Sample rate at which files are read, in Hz; use that of the detector.
-    channel : int or "mean", default=0
+    channel : int, {"mean", "residual"} or Residual, default=0
         Channel to use of multichannel clips; use that of the detector.
     random_state : int, default=0
         Seeds the faults, so that a search tests all settings on the same faults.
@@ -156,7 +158,7 @@ class ProxyAnomalyScorer:
         metric: str = "auc",
         severity: float = 1.0,
         sample_rate: int = 16000,
-        channel: int | str = 0,
+        channel: int | str | Residual = 0,
         random_state: int = 0,
     ) -> None:
         if not isinstance(kinds, list | tuple) or not kinds:
@@ -167,8 +169,7 @@ class ProxyAnomalyScorer:
         check_integer("random_state", random_state, low=0)
         check_number("severity", severity, low=0, high=LARGEST_SEVERITY, above=True)
         check_integer("sample_rate", sample_rate, low=1)
-        if not (isinstance(channel, str) and channel == "mean"):
-            check_integer("channel", channel, low=0, other="'mean'")
+        check_channel(channel)
         self.kinds, self.metric = tuple(kinds), metric
         self.options: dict[str, Any] = {
             "severity": severity,

@@ -74,6 +74,21 @@ def test_score_takes_another_channel(tmp_path):
     assert table_of(tmp_path / "1").loc[0, ["path", "decision"]].tolist() == ["new, with comma.wav", "anomaly"]
 
 
+def test_score_takes_the_residual_of_two_microphones(tmp_path):
+    rng = np.random.default_rng(0)
+    tone = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)
+    for index in range(20):
+        write(tmp_path / "train" / f"{index}.wav", 0.1 * rng.standard_normal((16000, 2)) * (1.0, 0.1))
+    for name, far in {"near": 0.01, "both": 1.0}.items():
+        write(
+            tmp_path / "new" / f"{name}.wav",
+            0.1 * rng.standard_normal((16000, 2)) * (1.0, 0.1) + tone[:, None] * (1.0, far),
+        )
+    skasd("score", tmp_path / "new", "--train", tmp_path / "train", "--channel", "residual", "--out", tmp_path / "out")
+    score = table_of(tmp_path / "out").set_index("path")["anomaly_score"]
+    assert score["near.wav"] > score["both.wav"] + 5
+
+
 def test_channel_that_files_lack_is_named(folders):
     done = skasd("score", folders / "new" / "stereo.wav", "--train", folders / "normal", "--channel", "1")
     assert done.returncode == 2

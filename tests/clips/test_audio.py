@@ -154,7 +154,7 @@ def test_array_with_its_axes_swapped_is_refused():
 
 @pytest.mark.parametrize(("channel", "error"), [(-1, ValueError), ("left", TypeError)])
 def test_unknown_channel_is_refused(channel, error):
-    with pytest.raises(error, match="an integer of at least 0 or 'mean' is expected"):
+    with pytest.raises(error, match="an integer of at least 0 or 'mean', 'residual' or a Residual is expected"):
         ClipReader(channel=channel)
 
 

@@ -177,7 +177,9 @@ def test_supplemental_clips_are_left_out_unless_asked_for(tmp_path):
     assert column(load_dcase(tmp_path, year=2025), "split") == ["train"]
     clips = load_dcase(tmp_path, year=2025, supplemental=True)
     assert column(clips, "split") == ["train", "supplemental"]
+    assert column(clips, "kind") == ["clip", "supplemental_noise"]
     assert clips.target.tolist() == [1, 0]
+    assert "kind" not in load_dcase(tmp_path, year=2025).data
 
 
 def test_harmless_files_are_passed_over(tree2023):

@@ -6,7 +6,14 @@ import pytest
 from sklearn.utils.estimator_checks import check_estimator
 
 from skasd.detectors import OSSCLDetector
-from skasd.features import LogMelTransformer, MedianFilter, StatisticsTransformer, TFgramTransformer, TWFRTransformer
+from skasd.features import (
+    LogMelTransformer,
+    MedianFilter,
+    NoiseReducedLogMel,
+    StatisticsTransformer,
+    TFgramTransformer,
+    TWFRTransformer,
+)
 from skasd.objectives import MobileFaceNetOptions
 
 TRANSFORMERS = [
@@ -20,6 +27,7 @@ TRANSFORMERS = [
     ),
     LogMelTransformer(),
     LogMelTransformer(flatten=True),
+    NoiseReducedLogMel(np.random.default_rng(0).standard_normal((2, 3000))),
     MedianFilter(),
     MedianFilter(axis="frequency"),
     TWFRTransformer(),

@@ -2,10 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from numpy.testing import assert_allclose
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
+from skasd.clips import ClipReader
 from skasd.datasets import make_machine_clips
 from skasd.detectors import TWFRDetector
 from skasd.features import LogMelTransformer
@@ -248,3 +250,23 @@ class LevelDetector(BaseEstimator):
 def test_detectors_whose_high_score_is_an_outlier_have_the_right_sign(clips):
     fans = clips[clips["machine_type"] == "fan"]
     assert ProxyAnomalyScorer(("clicks",), severity=30.0)(LevelDetector().fit(fans), fans) > 0.8
+
+
+@pytest.mark.parametrize("channel", [0, 1, "mean", "residual"])
+def test_proxies_are_read_with_the_channel_that_they_were_made_of(channel):
+    X = make_machine_clips("fan", n_train=4, n_test_normal=0, n_test_anomaly=0, far_db=-10.0, random_state=0).data
+    for clips in (X, np.stack(X["waveform"].tolist())):
+        faulty = make_proxy_anomalies(clips, "band_gain", channel=channel, random_state=0)
+        assert_allclose(
+            LogMelTransformer(channel=channel).fit_transform(list(waveforms_of(faulty))),
+            LogMelTransformer().fit_transform(
+                make_proxy_anomalies(
+                    [ClipReader(channel=channel)(clip) for clip in X["waveform"]], "band_gain", random_state=0
+                )
+            ),
+            atol=0.01,
+        )
+
+
+def waveforms_of(clips):
+    return clips["waveform"] if isinstance(clips, pd.DataFrame) else clips

@@ -15,13 +15,16 @@ from skasd.datasets._synthetic._parameters import (
     check_lengths,
     check_machine_types,
     check_seed,
+    check_snr,
     check_sound,
+    check_surroundings,
     check_target_share,
 )
-from skasd.datasets._synthetic._recording import make_site, record
+from skasd.datasets._synthetic._recording import Surroundings, make_site, record
 
 SHUFFLE = 7  # last element of the seeds that shuffle kinds, so that they differ from the seeds of clips
 COLUMNS = ["waveform", "machine_type", "section", "domain", "attributes", "split"]
+KIND = "kind"  # column of a table with supplemental clips
 
 DESCRIPTION = """\
 Synthetic machine clips
@@ -29,18 +32,20 @@ Synthetic machine clips
 
 {n_normal} normal and {n_anomaly} anomalous clips of {duration:g} s at {sample_rate} Hz, made by
 skasd.datasets.make_machine_clips. Machine types: {machine_types};
-kinds of anomalies: {kinds}; severity: {severity:g}; machine above background: {snr_db:g} dB.
+kinds of anomalies: {kinds}; severity: {severity:g}; machine above background: {snr_db} dB.
 They contain no real recordings; the user guide describes how the sounds are made.
 """
 
 
 class _Group(NamedTuple):
-    """Clips of one section that share a split and a label."""
+    """Clips of one section that share a split, a label and surroundings; ``kind`` is as in names of DCASE clips."""
 
     split: str
     n_clips: int
     target_share: float
-    kinds: tuple[str, ...]
+    surroundings: Surroundings
+    kinds: tuple[str, ...] = ()
+    kind: str = "clip"
 
 
 def make_machine_clips(
@@ -57,10 +62,14 @@ def make_machine_clips(
     severity=1.0,
     duty_cycle=None,
     snr_db=6.0,
+    event_db=None,
+    far_db=None,
+    n_noise=0,
+    n_clean=0,
     return_X_y=False,
     random_state=None,
 ):
-    """Make normal and anomalous clips of synthetic machines.
+    r"""Make normal and anomalous clips of synthetic machines.
 
     The machines are fans, pumps, sliders, valves, gearboxes and compressors like those of [1]_ and [2]_: each is a source
     of sound (blades, vanes, strokes, clicks, teeth) in a housing with resonances, recorded in factory noise. The faults
@@ -92,8 +101,18 @@ def make_machine_clips(
     duty_cycle : float or None, default=None
         Share of the time in which the machine sounds, in (0, 1]; anomalies sound only then. ``None`` uses the usual
         share of each machine: 1 for fan, pump, gearbox and compressor, about 0.5 for slider, about 0.15 for valve.
-    snr_db : float, default=6.0
-        Level of the machine, while it sounds, above the background, in dB. ``inf`` gives clips without background.
+    snr_db : float or tuple of two floats, default=6.0
+        Level of the machine, while it sounds, above the background, in dB; a tuple gives the levels in the training clips
+        and in the test clips. ``inf`` gives clips without background.
+    event_db : float or None, default=None
+        Level of the loudest passing events above the background, in dB; ``None`` for none. Events are other sources in
+        the hall: hum and noise that swell and fade within 0.2 to 1.5 s, on average one every two seconds.
+    far_db : float or None, default=None
+        Level of the machine in a second, far microphone, relative to the near one, in dB, such as -10. Waveforms then have
+        the shape (2, n_timepoints): near, far. ``None`` records with one microphone, and the same near channel.
+    n_noise, n_clean : int, default=0
+        Number of supplemental clips per machine type and section, as in DCASE 2025: background (and events) without the
+        machine, and the machine without background.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
     random_state : int, RandomState instance or None, default=None
@@ -107,9 +126,11 @@ def make_machine_clips(
         data : DataFrame of shape (n_clips, 6)
             Clip table: ``waveform`` (float32 of shape (n_timepoints,), in [-1, 1]), ``machine_type``, ``section``
             (``"00"``, ``"01"``, ...), ``domain`` (``"source"`` or ``"target"``), ``attributes`` (operating state,
-            such as ``"speed_24_load_80"``) and ``split`` (``"train"`` or ``"test"``).
+            such as ``"speed_24_load_80"``) and ``split`` (``"train"`` or ``"test"``). With supplemental clips, whose
+            split is ``"supplemental"``, there is also ``kind``, as :func:`load_dcase` gives it: ``"clip"``,
+            ``"supplemental_noise"`` (whose attributes are None) or ``"supplemental_machine"``.
         target : ndarray of shape (n_clips,)
-            +1 for a normal clip, -1 for an anomaly.
+            +1 for a normal clip, -1 for an anomaly, 0 for a supplemental clip.
         anomaly_kind : ndarray of shape (n_clips,)
             Kind of the anomaly, ``""`` for a normal clip.
         DESCR : str
@@ -121,6 +142,11 @@ def make_machine_clips(
     -----
     The gain of every clip varies randomly within 10 dB, and the faults are weak in the sum over all frequencies, so
     loudness alone hardly reveals an anomaly.
+
+    The two microphones are 1.5 m apart. The far one hears the machine 4.4 ms later and with the echo of a room; the
+    diffuse background has the same spectrum at both and a coherence of :math:`|\mathrm{sinc}(2 f d / c)|`, so that above
+    some 100 Hz most of it is independent; events come from one place each, and reach both with the same level within
+    1 dB on average, but with delays and echoes of their own. The gains of the microphones agree within 0.5 dB.
 
     References
     ----------
@@ -143,38 +169,63 @@ def make_machine_clips(
     >>> X, y = make_machine_clips("fan", severity=2.0, return_X_y=True, random_state=0)
     >>> X.shape, y.shape
     ((40, 6), (40,))
+    >>> two = make_machine_clips("fan", far_db=-10.0, event_db=12.0, n_noise=5, random_state=0).data
+    >>> two["waveform"][0].shape, two["kind"].value_counts().to_dict()
+    ((2, 32000), {'clip': 40, 'supplemental_noise': 5})
     """
     check_flag("return_X_y", return_X_y)
     machine_types = check_machine_types(machine_types)
-    check_counts(n_sections, n_train, n_test_normal, n_test_anomaly)
-    check_sound(severity, duty_cycle, snr_db)
+    counts = {"n_train": n_train, "n_test_normal": n_test_normal, "n_test_anomaly": n_test_anomaly}
+    check_counts(n_sections, **counts, n_noise=n_noise, n_clean=n_clean)
+    check_sound(severity, duty_cycle)
+    check_surroundings(event_db, far_db)
     n_timepoints = check_lengths(duration, sample_rate)
-    train_share, test_share = check_target_share(target_share)
+    shares = check_target_share(target_share)
+    train, test = (Surroundings(snr, event_db, far_db) for snr in check_snr(snr_db))
     kinds = {name: check_anomalies(anomalies, name) for name in machine_types}
     root = check_seed(random_state)
     rows = []
     for machine_type, section in product(machine_types, range(n_sections)):
         site = make_site(machine_type, section, n_timepoints, int(sample_rate))
         groups = (
-            _Group("train", n_train, train_share, ()),
-            _Group("test", n_test_normal, test_share, ()),
-            _Group("test", n_test_anomaly, test_share, kinds[machine_type]),
+            _Group("train", n_train, shares[0], train),
+            _Group("test", n_test_normal, shares[1], test),
+            _Group("test", n_test_anomaly, shares[1], test, kinds[machine_type]),
+            _supplemental("noise", n_noise, shares[0], train._replace(with_machine=False)),
+            _supplemental("machine", n_clean, shares[0], train._replace(with_noise=False)),
         )
-        for number, group in enumerate(groups):
-            key = (crc32(machine_type.encode()), section, number)
-            for clip, domain, kind in _record_group(site, root, key, group, severity, duty_cycle, snr_db):
-                labels = (machine_type, f"{section:02d}", domain, clip.attributes, group.split)
-                rows.append((clip.waveform, *labels, kind))
+        rows += _record(site, machine_type, section, groups, root, severity, duty_cycle)
     return _bunch(rows, duration, sample_rate, severity, snr_db, return_X_y)
 
 
-def _record_group(site, root, key, group, severity, duty_cycle, snr_db):
+def _supplemental(what, n_clips, target_share, surroundings):
+    return _Group("supplemental", n_clips, target_share, surroundings, kind=f"supplemental_{what}")
+
+
+def _record(site, machine_type, section, groups, root, severity, duty_cycle):
+    """Yield the cells of the table, the kind of clip and the kind of anomaly of each clip of a section."""
+    for number, group in enumerate(groups):
+        key = (crc32(machine_type.encode()), section, number)
+        for clip, domain, anomaly in _record_group(site, root, key, group, severity, duty_cycle):
+            labels = (machine_type, f"{section:02d}", domain, clip.attributes, group.split)
+            yield (clip.waveform, *labels, group.kind, anomaly)
+
+
+def _record_group(site, root, key, group, severity, duty_cycle):
     """Yield the clips of a group, each with its domain and its kind of anomaly."""
     for index in range(group.n_clips):
         seed = np.random.SeedSequence(root, spawn_key=(*key, index))
         domain = "target" if _takes_turn(index, group.target_share) else "source"
         kind = _kind(root, key, index, group.kinds) if group.kinds else ""
-        clip = record(site, seed, domain, anomaly_kind=kind, severity=severity, duty_cycle=duty_cycle, snr_db=snr_db)
+        clip = record(
+            site,
+            seed,
+            domain,
+            anomaly_kind=kind,
+            severity=severity,
+            duty_cycle=duty_cycle,
+            surroundings=group.surroundings,
+        )
         yield clip, domain, kind
 
 
@@ -198,10 +249,13 @@ def _kind(root, key, index, kinds):
 
 
 def _bunch(rows, duration, sample_rate, severity, snr_db, return_X_y):
-    """Build the result from rows that hold the cells of the clip table and the kind of anomaly."""
-    data = pd.DataFrame([row[:-1] for row in rows], columns=COLUMNS)
+    """Build the result from rows that hold the cells of the clip table, the kind of clip and the kind of anomaly."""
+    data = pd.DataFrame([row[:-1] for row in rows], columns=[*COLUMNS, KIND])
+    is_supplemental = (data[KIND] != "clip").to_numpy()
+    if not is_supplemental.any():
+        data = data.drop(columns=KIND)
     kind = np.array([row[-1] for row in rows], dtype=str)
-    target = np.where(kind == "", 1, -1)
+    target = np.where(is_supplemental, 0, np.where(kind == "", 1, -1))
     if return_X_y:
         return data, target
     description = DESCRIPTION.format(
@@ -212,6 +266,8 @@ def _bunch(rows, duration, sample_rate, severity, snr_db, return_X_y):
         machine_types=", ".join(data["machine_type"].unique()),
         kinds=", ".join(np.unique(kind[kind != ""])) or "none",
         severity=severity,
-        snr_db=snr_db,
+        snr_db=" / ".join(f"{level:g}" for level in np.atleast_1d(snr_db)),
     )
+    if is_supplemental.any():
+        description += f"Supplemental clips, of noise or of the clean machine: {int(is_supplemental.sum())}.\n"
     return Bunch(data=data, target=target, anomaly_kind=kind, DESCR=description)

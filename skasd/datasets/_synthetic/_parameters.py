@@ -35,23 +35,36 @@ def check_lengths(duration, sample_rate):
     return round(duration * sample_rate)
 
 
-def check_counts(n_sections, n_train, n_test_normal, n_test_anomaly):
+def check_counts(n_sections, **n_clips):
     """Raise unless the numbers of clips are integers of at least 0, and that of sections is from 1 to 100."""
     check_number("n_sections", n_sections, kind=Integral, least=1, most=MOST_SECTIONS)
-    check_number("n_train", n_train, kind=Integral, least=0, most=MOST_CLIPS)
-    check_number("n_test_normal", n_test_normal, kind=Integral, least=0, most=MOST_CLIPS)
-    check_number("n_test_anomaly", n_test_anomaly, kind=Integral, least=0, most=MOST_CLIPS)
+    for name, value in n_clips.items():
+        check_number(name, value, kind=Integral, least=0, most=MOST_CLIPS)
 
 
-def check_sound(severity, duty_cycle, snr_db):
-    """Raise unless severity, duty cycle and signal-to-noise ratio are in their ranges."""
+def check_sound(severity, duty_cycle):
+    """Raise unless severity and duty cycle are in their ranges."""
     check_number("severity", severity, least=0, most=1000)
     if duty_cycle is not None:
         check_number("duty_cycle", duty_cycle, most=1)
         if duty_cycle <= 0:
             raise ValueError(f"duty_cycle={duty_cycle!r}: expected None or a number above 0 and at most 1.")
-    if not (isinstance(snr_db, Real) and snr_db == np.inf):
-        check_number("snr_db", snr_db, least=-200, most=200, unit=" dB")
+
+
+def check_snr(snr_db):
+    """Signal-to-noise ratio of the training clips and of the test clips, in dB."""
+    pair = _pair("snr_db", snr_db)
+    for level in pair:
+        if not (isinstance(level, Real) and level == np.inf):
+            check_number("snr_db", level, least=-200, most=200, unit=" dB")
+    return pair
+
+
+def check_surroundings(event_db, far_db):
+    """Raise unless the level of events, and that of the machine at the far microphone, are None or in their range."""
+    for name, level in {"event_db": event_db, "far_db": far_db}.items():
+        if level is not None:
+            check_number(name, level, least=-200, most=200, unit=" dB")
 
 
 def check_machine_types(machine_types):
@@ -98,13 +111,17 @@ def check_anomalies(anomalies, machine_type):
 
 def check_target_share(target_share):
     """Share of target-domain clips among the training clips and among the test clips."""
-    pair = target_share if isinstance(target_share, (tuple, list)) else (target_share, target_share)
-    if len(pair) != 2:
-        raise ValueError(
-            f"target_share={target_share!r}: expected a number, or two for the training and the test clips."
-        )
+    pair = _pair("target_share", target_share)
     for share in pair:
         check_number("target_share", share, least=0, most=1)
+    return pair
+
+
+def _pair(name, value):
+    """A value for the training clips and one for the test clips; a single value is for both."""
+    pair = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(pair) != 2:
+        raise ValueError(f"{name}={value!r}: expected a number, or two for the training and the test clips.")
     return tuple(pair)
 
 

@@ -6,6 +6,14 @@ from zlib import crc32
 import numpy as np
 
 from skasd.datasets._synthetic._faults import Scene, add_fault
+from skasd.datasets._synthetic._microphones import (
+    GAIN_MISMATCH,
+    SPACING,
+    SPEED_OF_SOUND,
+    diffuse_pair,
+    distant_response,
+    passing_events,
+)
 from skasd.datasets._synthetic._parts import Machine, draw_state, make_machine
 from skasd.datasets._synthetic._signals import (
     bin_frequencies,
@@ -33,7 +41,8 @@ DOMAINS = ("source", "target")
 class Site(NamedTuple):
     """One section in its surroundings: machine, response of the housing, and background spectrum of each domain.
 
-    ``housing`` and each ``background`` have the shape (n_timepoints // 2 + 1,), ``ripple`` has (N_RIPPLES, n_bins).
+    ``housing``, ``to_far`` (from the machine to the far microphone) and each ``background`` have the shape
+    (n_timepoints // 2 + 1,), ``ripple`` has (N_RIPPLES, n_bins).
     """
 
     machine: Machine
@@ -42,13 +51,36 @@ class Site(NamedTuple):
     housing: np.ndarray
     ripple: np.ndarray
     background: dict[str, np.ndarray]
+    to_far: np.ndarray
+
+
+class Surroundings(NamedTuple):
+    """What is heard beside the machine, and by how many microphones.
+
+    Parameters
+    ----------
+    snr_db : float
+        Level of the machine, while it sounds, above the background, in dB.
+    event_db : float or None
+        Level of the loudest passing events above the background, in dB; None for no events.
+    far_db : float or None
+        Level of the machine in a second, far microphone, relative to the near one, in dB; None for one microphone.
+    with_machine, with_noise : bool
+        Whether the machine sounds, and whether there is background noise.
+    """
+
+    snr_db: float = 6.0
+    event_db: float | None = None
+    far_db: float | None = None
+    with_machine: bool = True
+    with_noise: bool = True
 
 
 class Clip(NamedTuple):
-    """Waveform, float32 of shape (n_timepoints,) in [-1, 1], and the text of the operating state."""
+    """Waveform, float32 (n_timepoints,) or (2, n_timepoints) in [-1, 1], and the operating state as text; None of noise."""
 
     waveform: np.ndarray
-    attributes: str
+    attributes: str | None
 
 
 def make_site(machine_type, section, n_timepoints, sample_rate):
@@ -60,7 +92,10 @@ def make_site(machine_type, section, n_timepoints, sample_rate):
     housing = damping * resonance_response(frequency, sample_rate, *resonances)
     rng = np.random.default_rng([crc32(machine_type.encode()), section, 1])
     background = {domain: _background(rng, frequency, n_timepoints) for domain in DOMAINS}
-    return Site(machine, n_timepoints, sample_rate, housing.astype(np.complex64), _ripple(frequency), background)
+    far_rng = np.random.default_rng([crc32(machine_type.encode()), section, 2])
+    to_far = distant_response(far_rng, n_timepoints, sample_rate, SPACING / SPEED_OF_SOUND)
+    ripple = _ripple(frequency)
+    return Site(machine, n_timepoints, sample_rate, housing.astype(np.complex64), ripple, background, to_far)
 
 
 def _ripple(frequency):
@@ -83,7 +118,7 @@ def _high_pass(frequency):
     return frequency**2 / (frequency**2 + LOWEST_FREQUENCY**2)
 
 
-def record(site, seed, domain, *, anomaly_kind="", severity=1.0, duty_cycle=None, snr_db=6.0):
+def record(site, seed, domain, *, anomaly_kind="", severity=1.0, duty_cycle=None, surroundings=None):
     """Record one clip.
 
     Parameters
@@ -91,8 +126,8 @@ def record(site, seed, domain, *, anomaly_kind="", severity=1.0, duty_cycle=None
     site : Site
         The machine and its surroundings.
     seed : numpy.random.SeedSequence
-        Seeds the clip. Machine, fault and background have separate random streams, so that the healthy part of a clip
-        is the same with and without a fault.
+        Seeds the clip. Machine, fault, background, events and far microphone have separate random streams, so that the
+        healthy part of a clip is the same with and without a fault, and the near channel with and without a far one.
     domain : {"source", "target"}
         Domain of the operating state and the background.
     anomaly_kind : str, default=""
@@ -101,25 +136,37 @@ def record(site, seed, domain, *, anomaly_kind="", severity=1.0, duty_cycle=None
         Factor on the amplitude of the fault, dimensionless.
     duty_cycle : float or None, default=None
         Share of the time in which the machine sounds; ``None`` is the usual share of the machine.
-    snr_db : float, default=6.0
-        Level of the machine, while it sounds, above the background, in dB.
+    surroundings : Surroundings or None, default=None
+        Background and microphones; ``None`` is the default of each.
 
     Returns
     -------
     Clip
         Waveform and operating state.
     """
-    machine_rng, fault_rng, room_rng = (np.random.default_rng(child) for child in seed.spawn(3))
+    around = surroundings or Surroundings()
+    machine_rng, fault_rng, room_rng, event_rng, far_rng = (np.random.default_rng(child) for child in seed.spawn(5))
     state = draw_state(machine_rng, site.machine, domain)
     scene, sound = _run(machine_rng, site, state, duty_cycle)
     if anomaly_kind:
         sound = add_fault(fault_rng, anomaly_kind, scene, sound, severity)
-    noise = shaped_noise(room_rng, site.n_timepoints, site.background[domain])
-    noise *= (1.0 + SWELL * wandering(room_rng, site.n_timepoints, site.sample_rate)).astype(np.float32)
-    level = jitter_db(room_rng, SNR_SPREAD)
+    hiss = shaped_noise(room_rng, site.n_timepoints, site.background[domain])
+    swell = (1.0 + SWELL * wandering(room_rng, site.n_timepoints, site.sample_rate)).astype(np.float32)
+    level = jitter_db(room_rng, SNR_SPREAD) if around.with_machine else 0.0
     gain = decibel(site.machine.kind.level_db) * jitter_db(room_rng, GAIN_SPREAD)
-    mixture = np.float32(gain * level) * sound + np.float32(gain * decibel(-snr_db)) * noise
-    return Clip(np.clip(mixture, -1.0, 1.0, dtype=np.float32), state.attributes)
+    noise_gain = gain * decibel(-around.snr_db) if around.with_noise else 0.0
+    mixture = np.float32(gain * level) * sound + np.float32(noise_gain) * (hiss * swell)
+    if around.event_db is not None:
+        events = passing_events(event_rng, site.n_timepoints, site.sample_rate)
+        events = np.float32(noise_gain * decibel(around.event_db)) * np.stack(events)
+        mixture += events[0]
+    if around.far_db is not None:
+        other = diffuse_pair(far_rng, hiss, site.background[domain], site.sample_rate) * swell
+        far = np.float32(gain * level * decibel(around.far_db)) * filter_spectrum(sound, site.to_far)
+        far += np.float32(noise_gain) * other + (0.0 if around.event_db is None else events[1])
+        mixture = np.stack([mixture, far * np.float32(jitter_db(far_rng, GAIN_MISMATCH))])
+    attributes = state.attributes if around.with_machine else None
+    return Clip(np.clip(mixture, -1.0, 1.0, dtype=np.float32), attributes)
 
 
 def _run(rng, site, state, duty_cycle):
