@@ -31,8 +31,16 @@ OF_SYSTEMS = {
     "rand_index_source": "of source",
 }
 RULES = ("r=1", "r=0.9", "r=0.5", "auto")
-FIRST_DETECTORS = ("statistics", "TWFR, auto", "Gaussian on the time mean", "MFCC, kNN", "MFCC, isolation forest")
-OTHERS = FIRST_DETECTORS[1:4]  # that StatisticsDetector should not be worse than
+FIRST_DETECTORS = (
+    "statistics",
+    "TWFR, auto",
+    "Gaussian on the time mean",
+    "MFCC, kNN",
+    "MFCC, isolation forest",
+    "MFCC, PyOD kNN",
+    "MFCC, PyOD autoencoder",
+)
+OTHERS = FIRST_DETECTORS[1:]  # that StatisticsDetector should not be worse than
 INTERMITTENT = ("slider", "valve", "duty cycle")
 EXPERTS_OF = {regime: f"experts of {regime} machines" for regime in ("steady", "intermittent", "impulsive")}
 NETWORKS = ("statistics", "OS-SCL", "StatCluster", "contrastive spectrum", "joint AE-CNN", "self-supervised")

@@ -2,9 +2,12 @@
 
 import importlib.util
 import re
+import sys
 from pathlib import Path
 
 import pytest
+
+from skasd.benchmark import read_suite
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "docs" / "user_guide"
@@ -25,6 +28,14 @@ def test_the_readme_table_is_what_the_committed_results_make():
     table = tables.markdown(tables.zoo())
     assert table.count("\n") == 7
     assert f"-->\n{table}\n<!--" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_suite_of_the_readme_table_has_its_detectors_and_loads_without_pyod(monkeypatch):
+    pytest.importorskip("librosa")
+    monkeypatch.setitem(sys.modules, "pyod", None)  # an import of it fails
+    assert set(tables.FIRST_DETECTORS) <= set(
+        read_suite(ROOT / "benchmarks" / "accuracy" / "suites" / "zoo.py").entries
+    )
 
 
 def test_every_table_is_on_one_page_and_every_page_has_its_tables():
