@@ -55,6 +55,11 @@ WAYS_OF_TWO = (
     "residual",
 )
 WAYS_OF_SUPPLEMENTAL = ("near", "noise clips", "clean clips", "clean clips alone", "more noisy clips")
+PARTS_OF_STATISTICS = (
+    *(f"without {part}" for part in ("standardize", "dynamics", "modulation", "q0.25", "level")),
+    "one expert with all pairs",
+    *(EXPERTS_OF[regime] for regime in ("steady", "intermittent", "impulsive")),
+)
 LIMITS = {
     "spread": (0.0, 6.0, 7.0, 8.0, 8.5, 9.0, 10.0, 12.0, 100.0),
     "peak": (0.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 100.0),
@@ -328,6 +333,26 @@ def statistics_parts():
     return pd.DataFrame(sorted(lines, key=lambda line: line["experts"] != "auto"))
 
 
+def statistics_families():
+    """A row for each part of StatisticsDetector: what it adds to the pAUC of each family, and whether the others want it.
+
+    A family is left out in turn: the part is wanted if it adds something on average over the others.
+    """
+    rows = _zoo()
+    rows = rows[~rows["data"].str.contains("split")]  # the draws are of the same clips
+    families = rows["data"].str.extract(r"^(\w+)")[0]
+    means = rows.assign(family=families).pivot_table(index="detector", columns="family", values="pauc", sort=False)
+    lines = []
+    for name in PARTS_OF_STATISTICS:
+        gain = means.loc["statistics"] - means.loc[name]
+        wanted = [(gain.sum() - gain[family]) / (len(gain) - 1) >= 0 for family in gain.index]
+        cells = {family: f"{gain[family]:+.3f}" for family in gain.index}
+        lines.append(
+            {"part": name.removeprefix("without "), **cells, "wanted by the others": f"{sum(wanted)} of {len(wanted)}"}
+        )
+    return pd.DataFrame(lines)
+
+
 def regimes(limited):
     """A row for each limit of the spread or of the peak, the other as it is: AUC of the experts that it would choose."""
     measures = _lines("regimes")
@@ -524,6 +549,7 @@ TABLES = {
     "zoo": (zoo,),
     "zoo_machines": (zoo_machines,),
     "statistics_parts": (statistics_parts,),
+    "statistics_families": (statistics_families,),
     **{f"regimes_{limited}": (regimes, limited) for limited in LIMITS},
     "false_alarms": (false_alarms,),
     "few_clips": (few_clips,),
