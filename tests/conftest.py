@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
+settings.register_profile("skasd", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("skasd")
 torch.set_num_threads(1)  # on busy cores the common checks are many times slower with more
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell sets it for jobs in its background

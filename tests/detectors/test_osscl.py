@@ -251,9 +251,9 @@ def test_torch_generator_is_untouched(train):
 
 
 def test_held_out_clips_set_the_threshold(train):
-    detector = small(training__validation_fraction=0.2).fit(train)
+    detector = small(training__validation_fraction=0.2, score_with="label").fit(train)
     assert all("valid_loss" in epoch for epoch in detector.history_)
-    held_out = detector._scores.of_training("auto").held_out
+    held_out = detector._scores.of_training("label").held_out
     assert len(held_out) == 8
     assert detector.offset_ == -alarm_threshold(held_out, 0.1, "quantile")
 

@@ -67,6 +67,7 @@ FACES = {
     "network__embedding_dim": 8,
     "network__n_subcenters": 2,
     "network__scale": 10.0,
+    "network__pooling": "rank",
 }
 # a value for each parameter; or a pair of a value and the settings that it is tried with
 SWEEPS: dict[Any, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -105,6 +106,7 @@ SWEEPS: dict[Any, tuple[dict[str, Any], dict[str, Any]]] = {
             "temperature": 0.5,
             "margin": 0.2,
             "network__perturbation_head": True,
+            "score_with": "embedding",
             "scorer": GMMScorer(),
             "augmentation": SpectrumAugmentation(bank_size=4),
         },
@@ -129,6 +131,7 @@ SWEEPS: dict[Any, tuple[dict[str, Any], dict[str, Any]]] = {
             "statistics__r": ((0.0,), {"clusterer": CLUSTERS}),
             "statistics__moments": (("kurtosis",), {"clusterer": CLUSTERS}),
             "clusterer": StatisticalClusterer(n_clusters=2),
+            "score_with": "embedding",
             "scorer": KNNScorer(),
         },
     ),

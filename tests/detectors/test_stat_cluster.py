@@ -136,7 +136,7 @@ def test_a_machine_type_alone_a_class_of_one_clip_and_a_target_domain_of_one(sys
 
 
 def test_clips_held_out_set_the_threshold(train):
-    detector = small(training__validation_fraction=0.25).fit(train)
+    detector = small(training__validation_fraction=0.25, score_with="embedding").fit(train)
     held_out = detector._scores.clips.held_out
     assert 0 < len(held_out) < len(train) / 2
     threshold = alarm_threshold(-detector.score_samples(train.iloc[held_out]), 0.1, "quantile")
