@@ -15,6 +15,7 @@ from skasd._atomic import restored_on_failure
 from skasd._device import check_device, torch_device
 from skasd._parameters import check_integer, check_n_jobs
 from skasd._random import random_seed
+from skasd._threshold import threshold_unused
 from skasd.base import normals_only
 from skasd.clips import MACHINE_COLUMNS, Clips
 from skasd.clips._usable import UsablePart, skips
@@ -40,7 +41,7 @@ class TFgramTransformer(ClipTransformer):
     detector : OSSCLDetector, FrozenEstimator of one, or None, default=None
         Detector that learns the image, with ``"tfgram"`` among its branches. The network of a fitted detector is used as it
         is; of an unfitted one, a clone is fitted. Cloning the transformer, as a grid search does, resets a fitted detector;
-        ``FrozenEstimator(detector)`` keeps it fitted. None trains an OSSCLDetector with its default parameters.
+        ``FrozenEstimator(detector)`` keeps it fitted. None trains one as published, for 300 epochs.
     device : str, default="auto"
         Device that computes the images, and trains the network if `detector` is None: ``"cpu"``, a torch device such as
         ``"cuda"``, or ``"auto"`` for an accelerator (GPU) if there is one.
@@ -128,7 +129,8 @@ class TFgramTransformer(ClipTransformer):
             elif hasattr(detector, "network_"):
                 self._take_from(detector)
             else:
-                self._take_from(clone(detector).fit(X, y))
+                with threshold_unused():
+                    self._take_from(clone(detector).fit(X, y))
         return self
 
     def _checked_detector(self) -> Any:

@@ -203,7 +203,7 @@ def test_a_grid_reaches_the_augmentation(machines):
         ("same_domain", "yes", ValueError),
         ("classification_weight", -1.0, ValueError),
         ("contrastive_weight", 0.0, ValueError),
-        ("score_with", "auto", ValueError),
+        ("score_with", "reconstruction", ValueError),
         ("scorer", 3, TypeError),
         ("network__bottlenecks", "2020", ValueError),
     ],
