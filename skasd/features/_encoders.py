@@ -188,10 +188,8 @@ class FileEncoder(Encoder):
         self._function: Function | None = _LOADERS[path.suffix.lower()](self._path, self.device)
 
     def __call__(self, batch: torch.Tensor) -> list[torch.Tensor]:
-        if self._function is None:
-            self._refuse_changed()
-            self._function = _LOADERS[self._path.suffix.lower()](self._path, self.device)
-        return self.layers.frames(self._function(batch.to(self.device)), {})
+        function = self.to(self.device)._function
+        return self.layers.frames(function(batch.to(self.device)), {})  # type: ignore[misc]
 
     def fingerprint(self) -> str:
         """Digest of the file."""
@@ -199,10 +197,10 @@ class FileEncoder(Encoder):
 
     def to(self, device: torch.device) -> Self:
         """The encoder on a device: itself, or another that reads the file again."""
-        if device == self.device:
-            return self
-        other = copy.copy(self)
-        other.device, other._function = device, None
+        other = self if device == self.device else copy.copy(self)
+        if other is not self or self._function is None:
+            self._refuse_changed()
+            other.device, other._function = device, _LOADERS[self._path.suffix.lower()](self._path, device)
         return other
 
     def _read_digest(self) -> str:
@@ -239,12 +237,7 @@ class TransformersEncoder(Encoder):
         self._digest = self._model.fingerprint()
 
     def __call__(self, batch: torch.Tensor) -> list[torch.Tensor]:
-        if self._model is None:
-            model = _model_of(self._name, self.layers)
-            if model.fingerprint() != self._digest:
-                raise ValueError(f"encoder={self._name!r} has changed since fit; fit again to use the new model.")
-            self._model = model.to(self.device)
-        return self._model(batch)
+        return self.to(self.device)._model(batch)  # type: ignore[misc]
 
     def fingerprint(self) -> str:
         """Digest of the weights and settings of the model, as they were read."""
@@ -252,10 +245,12 @@ class TransformersEncoder(Encoder):
 
     def to(self, device: torch.device) -> Self:
         """The encoder on a device: itself, or another that reads the model again."""
-        if device == self.device:
-            return self
-        other = copy.copy(self)
-        other.device, other._model = device, None
+        other = self if device == self.device else copy.copy(self)
+        if other is not self or self._model is None:
+            model = _model_of(self._name, self.layers)
+            if model.fingerprint() != self._digest:
+                raise ValueError(f"encoder={self._name!r} has changed since fit; fit again to use the new model.")
+            other.device, other._model = device, model.to(device)
         return other
 
     def __getstate__(self) -> dict[str, Any]:
