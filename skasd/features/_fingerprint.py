@@ -1,7 +1,7 @@
 """Fingerprint of an encoder or a front end: a digest that changes whenever what it computes may change."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from functools import partial
 from pathlib import Path, PurePath
@@ -138,16 +138,8 @@ class _Feed:
                 for name, function in sorted(vars(ancestor).items()):
                     if isinstance(function, FunctionType):
                         self._text(name)
-                        self._code(function.__code__)
-
-    def _code(self, code: CodeType) -> None:
-        self._digest.update(code.co_code)
-        self._text(repr(code.co_names))
-        for constant in code.co_consts:
-            if isinstance(constant, CodeType):
-                self._code(constant)
-            elif not isinstance(constant, frozenset):  # whose order differs from process to process
-                self._text(repr(constant))
+                        for text in _code_texts(function.__code__):
+                            self._text(text)
 
     def _array(self, array: Any, where: str) -> None:
         self._text(f"{array.dtype}{tuple(array.shape)}")
@@ -159,6 +151,17 @@ class _Feed:
 
     def _text(self, text: str) -> None:
         self._digest.update(f"{len(text)}:{text};".encode())
+
+
+def _code_texts(code: CodeType) -> Iterator[str]:
+    """What the code of a function does, without the names of files and the numbers of lines."""
+    yield code.co_code.hex()
+    yield repr(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _code_texts(constant)
+        elif not isinstance(constant, frozenset):  # whose order differs from process to process
+            yield repr(constant)
 
 
 def _is_of_library(value: Any) -> bool:

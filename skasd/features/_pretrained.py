@@ -41,7 +41,7 @@ class PretrainedEmbedding(ClipTransformer):
         From waveforms, a float32 tensor of shape (n_windows, n_timepoints), to embeddings. One of
 
         - a torch module, which is copied and put into evaluation mode, or another callable;
-        - a file ``.pt2`` of :func:`torch.export.save`, or ``.onnx``, for which ``skasd[onnx]`` is needed;
+        - a file ``.pt2`` of ``torch.export.save``, or ``.onnx``, for which ``skasd[onnx]`` is needed;
         - a folder of a model of the transformers library, with ``config.json``, ``model.safetensors`` and, if there is one,
           its feature extractor; it needs ``skasd[transformers]``. No code of the model's author is run;
         - the name of such a model on the hub of Hugging Face, with `trust_hub`.

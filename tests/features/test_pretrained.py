@@ -12,8 +12,10 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from torch import nn
 
+from skasd.clips import ClipReader, as_clips
 from skasd.detectors import TWFRDetector
 from skasd.features import LogMelTransformer, PretrainedEmbedding, TWFRTransformer
+from skasd.features._fingerprint import fingerprint
 from skasd.features._time_pooling import TimePooling
 from skasd.scoring import KNNScorer, LocalDensityScorer
 
@@ -586,6 +588,22 @@ def test_settings_of_a_module_are_part_of_its_fingerprint(X, tmp_path):
     assert strided[0].shape != strided[1].shape
 
 
+def test_fingerprint_is_that_of_a_copy_and_not_that_of_other_code():
+    class Other(Convolution):
+        def forward(self, waveforms):
+            return 2 * super().forward(waveforms)
+
+    module = Convolution()
+    expected = fingerprint("encoder", module)
+    assert fingerprint("encoder", pickle.loads(pickle.dumps(module))) == expected
+    assert fingerprint("encoder", Convolution(seed=1)) != expected
+    Other.__module__, Other.__qualname__ = Convolution.__module__, Convolution.__qualname__
+    assert fingerprint("encoder", Other()) != expected
+    module.register_forward_hook(lambda module, args, output: 2 * output)
+    with pytest.raises(ValueError, match="content cannot be seen"):
+        fingerprint("encoder", module)
+
+
 # Parameters
 
 
@@ -670,6 +688,25 @@ def test_missing_extras_are_named(X, kind, package, request, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=r"pip install 'skasd\["):
         of(X, path)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", ["module", "callable", "exported_file", "folder"])
+def test_an_accelerator_gives_the_same_up_to_rounding(X, kind, request):
+    simple = {"module": Convolution(), "callable": squares}
+    encoder = simple[kind] if kind in simple else request.getfixturevalue(kind)
+    expected = of(X, encoder)
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(of(X, encoder, device="auto"), expected, rtol=0, atol=5e-3 * scale)
+
+
+def test_only_a_few_clips_are_read_ahead():
+    clips, read = as_clips(np.zeros((40, 5))), []
+    results = clips.map(lambda waveform: read.append(len(waveform)), ClipReader(), n_jobs=2, ahead=10)
+    next(results)
+    assert len(read) <= 10
+    assert len(list(results)) == 39
+    assert len(read) == 40
 
 
 # With back ends
