@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Literal, Self
 
 import joblib
@@ -192,6 +193,7 @@ class Clips:
         n_jobs: int | None = None,
         verbose: int = 0,
         title: str = "clips",
+        ahead: int | None = None,
     ) -> Iterator[Any]:
         """Read all clips in parallel, apply `function` to each, and yield the results in order.
 
@@ -207,6 +209,8 @@ class Clips:
             Shows a progress bar if 1 or larger.
         title : str, default="clips"
             Title of the progress bar.
+        ahead : int or None, default=None
+            Number of clips that are read at a time. None reads on while the caller is busy, for results that are small.
 
         Yields
         ------
@@ -220,7 +224,7 @@ class Clips:
         """
         failures: dict[int, str] = {}
         loud: dict[int, tuple[str, float]] = {}
-        attempts = self.attempts(function, reader, n_jobs=n_jobs, verbose=verbose, title=title)
+        attempts = self.attempts(function, reader, n_jobs=n_jobs, verbose=verbose, title=title, ahead=ahead)
         for position, (result, reason, unscaled) in enumerate(attempts):
             if reason is not None:  # one window of a clip is enough
                 failures.setdefault(self._number(position), f"{self.name(position)}: {reason}")
@@ -241,6 +245,7 @@ class Clips:
         n_jobs: int | None = None,
         verbose: int = 0,
         title: str = "clips",
+        ahead: int | None = None,
     ) -> Iterator[tuple[Any, str | None, float]]:
         """Read all clips in parallel as ``map`` does, and yield why a clip cannot be used instead of raising an error.
 
@@ -256,6 +261,8 @@ class Clips:
             Shows a progress bar if 1 or larger.
         title : str, default="clips"
             Title of the progress bar.
+        ahead : int or None, default=None
+            Number of clips that are read at a time. None reads on while the caller is busy, for results that are small.
 
         Yields
         ------
@@ -264,7 +271,10 @@ class Clips:
             :meth:`ClipReader.read` says of the scale.
         """
         read = _read_feature if self.kind == "feature" else reader.read
-        outcomes = _run([(_attempt, function, read, item) for item in self.items], n_jobs)
+        tasks = [(_attempt, function, read, item) for item in self.items]
+        step = ahead or max(1, len(tasks))
+        blocks = (tasks[start : start + step] for start in range(0, len(tasks), step))
+        outcomes = chain.from_iterable(_run(block, n_jobs) for block in blocks)
         yield from tqdm(outcomes, title, len(self), disable=verbose < 1, unit="clip")
 
 

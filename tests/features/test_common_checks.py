@@ -3,6 +3,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 from sklearn.utils.estimator_checks import check_estimator
 
 from skasd.detectors import OSSCLDetector
@@ -10,11 +11,19 @@ from skasd.features import (
     LogMelTransformer,
     MedianFilter,
     NoiseReducedLogMel,
+    PretrainedEmbedding,
     StatisticsTransformer,
     TFgramTransformer,
     TWFRTransformer,
 )
 from skasd.objectives import MobileFaceNetOptions
+
+
+def levels(waveforms):
+    """Levels of frames of up to 8 samples, and their squares: (n_windows, n_frames, 2)."""
+    frames = torch.nn.functional.pad(waveforms, (0, -waveforms.shape[1] % 8)).unfold(1, 8, 8).abs().mean(dim=2)
+    return torch.stack([frames, frames.square()], dim=2)
+
 
 TRANSFORMERS = [
     TFgramTransformer(
@@ -32,6 +41,10 @@ TRANSFORMERS = [
     MedianFilter(axis="frequency"),
     TWFRTransformer(),
     StatisticsTransformer(("r0.5", "q0.25", "dynamics", "modulation", "level", "spread")),
+    PretrainedEmbedding(
+        levels, device="cpu"
+    ),  # a function: scikit-learn compares parameters by hashes that modules lack
+    PretrainedEmbedding(levels, window=0.001, hop=0.0005, time_pooling="rank", r=0.5, batch_size=3, device="cpu"),
 ]
 
 
