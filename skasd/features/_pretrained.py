@@ -75,8 +75,9 @@ class PretrainedEmbedding(ClipTransformer):
     hop : float or None, default=None
         Time from the start of one window to the next, in seconds, at most `window`; None is `window`. The last window ends
         with the clip.
-    channel : int or "mean", default=0
-        Channel to use, counted from 0. ``"mean"`` averages all channels.
+    channel : int, {"mean", "residual"} or Residual, default=0
+        Channel to use, counted from 0. ``"mean"`` averages all channels, and ``"residual"`` is the near one of two
+        microphones without what the far one hears too, see :class:`skasd.clips.Residual`.
     duration : float or None, default=None
         Length in seconds that clips are cut or filled up to before anything else. None leaves the length unchanged.
     short_clips : {"zero", "tile"}, default="zero"
@@ -165,7 +166,7 @@ class PretrainedEmbedding(ClipTransformer):
         frontend: Any = None,
         window: float | None = None,
         hop: float | None = None,
-        channel: int | str = 0,
+        channel: Any = 0,
         duration: float | None = None,
         short_clips: str = "zero",
         resample: bool = True,
