@@ -46,10 +46,11 @@ TRANSFORMERS = [
     ),  # a function: scikit-learn compares parameters by hashes that modules lack
     PretrainedEmbedding(levels, window=0.001, hop=0.0005, time_pooling="rank", r=0.5, batch_size=3, device="cpu"),
 ]
+NAMES = [f"{type(transformer).__name__} {number}" for number, transformer in enumerate(TRANSFORMERS)]
 
 
 @pytest.mark.filterwarnings("ignore:.*training clips are equal to others:UserWarning")
-@pytest.mark.parametrize("transformer", TRANSFORMERS, ids=str)
+@pytest.mark.parametrize("transformer", TRANSFORMERS, ids=NAMES)
 @pytest.mark.filterwarnings("ignore:y contains labels other than")  # scikit-learn's checks use 0, 1 and 2
 def test_every_common_check_passes(transformer):
     counts = Counter(result["status"] for result in check_estimator(transformer, on_skip=None))
@@ -57,7 +58,7 @@ def test_every_common_check_passes(transformer):
     assert counts["skipped"] <= 1, counts  # the array API one
 
 
-@pytest.mark.parametrize("transformer", TRANSFORMERS, ids=str)
+@pytest.mark.parametrize("transformer", TRANSFORMERS, ids=NAMES)
 def test_pickled_transformer_gives_the_same(transformer):
     X = np.random.default_rng(0).standard_normal((2, 3000))
     fitted = transformer.fit(X)

@@ -304,7 +304,7 @@ def test_wrong_encoders_and_layers_are_refused_in_fit(X, encoder, layers, messag
         ({"time_pooling": "rank", "r": 0.7}, lambda frames: TWFRTransformer(0.7).fit_transform(frames.swapaxes(1, 2))),
         ({"time_pooling": "rank", "r": 0}, lambda frames: frames.max(axis=1)),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_pooling_by_the_formulas(X, parameters, expected):
     frames = X.reshape(5, 200, 10) ** 2
@@ -643,7 +643,7 @@ def test_fingerprint_is_that_of_a_copy_and_not_that_of_other_code():
         ({"encoder": lambda x: x, "time_pooling": "max"}, ValueError, "time_pooling='max' has no effect"),
         ({"encoder": lambda x: x, "time_axis": 2}, ValueError, "time_axis=2 has no effect"),
     ],
-    ids=lambda value: str(value) if isinstance(value, dict) else "",
+    ids=lambda value: " and ".join(value) if isinstance(value, dict) else "",
 )
 def test_bad_parameters_are_refused_by_name(X, parameters, error, message):
     with pytest.raises(error, match=message):
