@@ -443,6 +443,7 @@ def networks():
     table = []
     for (detector, score), group in rows.groupby(["detector", "score"], sort=False):
         row = {"detector": detector, "score": {"auto": "with statistics", "embedding": "alone"}.get(score, "")}
+        row["seeds"] = group["seed"].nunique()
         for data in ("valve", "toycar"):
             of_data = group[group["data"] == data]
             row |= {

@@ -56,7 +56,9 @@ class Recordings:
         return cls(_joined(twin, _named(clips)), machine, len(clips) - len(np.unique(twin)))
 
     @classmethod
-    def read(cls, clips: Clips, reader: ClipReader, machine: np.ndarray, n_jobs: int | None) -> "Recordings":
+    def read(
+        cls, clips: Clips, reader: ClipReader, machine: np.ndarray, n_jobs: int | None, verbose: int = 0
+    ) -> "Recordings":
         """Recordings of clips from which nothing was computed yet: each is read, and compared by its spectrum.
 
         Parameters
@@ -69,9 +71,11 @@ class Recordings:
             Machine of each clip.
         n_jobs : int or None
             Number of threads.
+        verbose : int, default=0
+            Shows a progress bar if 1 or larger.
         """
         summary = spectrum_levels if clips.kind == "waveform" else feature_levels
-        return cls.of(clips, np.stack(list(clips.map(summary, reader, n_jobs=n_jobs))), machine)
+        return cls.of(clips, np.stack(list(clips.map(summary, reader, n_jobs=n_jobs, verbose=verbose))), machine)
 
     @classmethod
     def alone(cls, n_clips: int) -> "Recordings":

@@ -174,7 +174,7 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         groups = clips.group_names(self._group_columns, MACHINE_COLUMNS)
         machines = clips.group_names(MACHINE_COLUMNS, MACHINE_COLUMNS)
         strata = np.array([" | ".join(names) for names in zip(groups, machines, clips.domains(), strict=True)])
-        recordings = Recordings.read(clips, readers_of(self)[0], machines, self.n_jobs)
+        recordings = Recordings.read(clips, readers_of(self)[0], machines, self.n_jobs, self.verbose)
         parts = _parts(_held_out(strata, recordings, self.held_out, generator), recordings, generator)
         kept = np.concatenate(parts)
         tasks = [joblib.delayed(_fitted_and_scored)(member, clips, parts) for member in members]

@@ -88,9 +88,8 @@ class OSSCLDetector(EmbeddingDetector):
     augmentation : SpectrumAugmentation or None, default=None
         Augmentation of the log-mels, before mixup; see :class:`skasd.augmentations.SpectrumAugmentation`.
     max_epochs : int or "auto", default="auto"
-        Number of passes over the training clips. ``"auto"`` is the number that gives 128 training steps, and at least 8; a
-        thousand clips of ten seconds take about ten minutes on two cores. The paper has 300, for 34 000 clips, see
-        :meth:`settings`.
+        Number of passes over the training clips. ``"auto"`` is the number that gives 128 training steps, and at least 8. The
+        paper has 300, for 34 000 clips, see :meth:`settings`.
     batch_size : int or "auto", default="auto"
         Clips per training step. ``"auto"`` is an eighth of the training clips, at least 8 and at most the published 64, so
         that 60 clips are not trained in one step an epoch.
