@@ -20,6 +20,7 @@ from skasd._threshold import THRESHOLDS, alarm_threshold, threshold_is_used, war
 from skasd.clips import MACHINE_COLUMNS, Clips, check_clips
 from skasd.clips._readers import readers_of
 from skasd.clips._training_clips import file_formats, warn_of_other_formats, warn_of_training_clips
+from skasd.clips._training_data import TrainingData
 from skasd.clips._usable import UsablePart, skips
 from skasd.clips._windows import TrainingLength
 
@@ -152,6 +153,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
             self._threshold_rule = share, self.threshold
             scores = _learnt(self, clips)
             self._set_threshold(scores)
+            self._training_data = TrainingData.of(clips)
             if threshold_is_used():
                 _warn_of_normal_scores(self, scores, clips)
         return self

@@ -18,7 +18,8 @@ from skasd.clips._audio import ClipReader, clip_length
 from skasd.clips._files import readable_name
 from skasd.clips._machine_names import joined
 
-_FEW_CLIPS = 4  # up to this many, starting threads costs more time than it saves
+_FEW_CLIPS = 4  # up to this many, starting threads costs more time than it saves,
+_FEW_VALUES = 300_000  # and up to this many values in all, where the clips are arrays
 _CLIPS_PER_TASK = 8
 _DOMAINS = ("source", "target")
 
@@ -313,12 +314,17 @@ def _attempt(function: Callable, read: Callable, item: Any) -> tuple[Any, str | 
 
 def _run(tasks: list[tuple], n_jobs: int | None) -> Iterator[Any]:
     """Results of the tasks in order; they run in threads if there are enough of them."""
-    if len(tasks) <= _FEW_CLIPS or joblib.effective_n_jobs(n_jobs) == 1:
+    if len(tasks) <= _FEW_CLIPS or _n_values(tasks) <= _FEW_VALUES or joblib.effective_n_jobs(n_jobs) == 1:
         return (task[0](*task[1:]) for task in tasks)
     parallel = joblib.Parallel(
         return_as="generator", batch_size=_CLIPS_PER_TASK, pre_dispatch="all", **_workers(n_jobs)
     )
     return parallel(joblib.delayed(task[0])(*task[1:]) for task in tasks)
+
+
+def _n_values(tasks: list[tuple]) -> float:
+    """Number of values that the clips of the tasks hold; infinite if one is not an array, such as a file."""
+    return sum(item.size if isinstance(item, np.ndarray) else np.inf for *_, item in tasks)
 
 
 def _workers(n_jobs: int | None) -> dict[str, Any]:

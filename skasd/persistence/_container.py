@@ -1,0 +1,156 @@
+"""The container of a model file: arrays in a safetensors file, whose metadata hold a description and the tree of objects.
+
+Safetensors checks that the arrays lie one behind the other, within the file, and are as large as their shapes say. What it
+lacks is a digest: ours covers every byte of the file, with the digest itself taken as zeros.
+"""
+
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as safetensors_bytes
+
+FORMAT = 1
+_EMPTY = "0" * 64  # digest of a file that has none yet
+_DIGEST = re.compile(rb'"sha256":"([0-9a-f]{64})"')
+_LONGEST_HEADER = 32 * 2**20  # bytes
+_BLOCK = 2**20  # bytes that are read at once
+_SIZE = 8  # bytes at the start of the file, the length of its header
+
+
+@contextmanager
+def refused(path: Path) -> Iterator[None]:
+    """Name the file in whatever is found wrong with it, as a ValueError.
+
+    Parameters
+    ----------
+    path : Path
+        Model file that the ``with`` block reads.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # what a damaged file leads to has no list
+        what = str(error) if isinstance(error, ValueError) else f"its content does not fit together ({error!r})"
+        raise ValueError(f"{path} cannot be used as a model file: {what}.") from error
+
+
+def write_file(path: Path, about: dict[str, Any], tree: Any, arrays: dict[str, np.ndarray]) -> None:
+    """Write a model file under another name and rename it, so that the old file or none is left if this is interrupted.
+
+    Parameters
+    ----------
+    path : Path
+        File to write; one that exists is replaced.
+    about : dict
+        Description, of what JSON can hold.
+    tree : Any
+        Objects, of what JSON can hold.
+    arrays : dict of str to ndarray
+        Arrays of numbers that the tree refers to.
+    """
+    texts = {"about": _json(about), "tree": _json(tree), "format": str(FORMAT), "sha256": _EMPTY}
+    content = safetensors_bytes(arrays, metadata=texts)
+    header = bytearray(content[: _SIZE + int.from_bytes(content[:_SIZE], "little")])
+    if len(header) > _LONGEST_HEADER:
+        raise ValueError(
+            f"The model has {len(header) / 2**20:.0f} MiB of names and texts, more than a model file holds."
+        )
+    body = memoryview(content)[len(header) :]
+    (found,) = _DIGEST.finditer(header)
+    digest = hashlib.sha256(header)
+    digest.update(body)
+    header[slice(*found.span(1))] = digest.hexdigest().encode()
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with part.open("xb") as stream:
+            stream.write(header)
+            stream.write(body)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_texts(path: Path) -> dict[str, Any]:
+    """Description and tree of a model file, after a look at its every byte.
+
+    Parameters
+    ----------
+    path : Path
+        Model file.
+
+    Returns
+    -------
+    texts : dict
+        ``"about"`` and ``"tree"``.
+
+    Raises
+    ------
+    ValueError
+        If it is not a model file, was damaged, or has a newer format.
+    """
+    with path.open("rb") as stream:
+        header = _header(stream, os.fstat(stream.fileno()).st_size)
+        _check_digest(header, stream)
+    texts = json.loads(header[_SIZE:])["__metadata__"]
+    return {"about": json.loads(texts["about"]), "tree": json.loads(texts["tree"])}
+
+
+@contextmanager
+def opened_arrays(path: Path) -> Iterator[Any]:
+    """Open the arrays of a model file, of which ``get_tensor`` reads one.
+
+    Parameters
+    ----------
+    path : Path
+        Model file.
+    """
+    try:
+        with safe_open(path, framework="np") as arrays:
+            yield arrays
+    except SafetensorError as error:
+        raise ValueError(f"its arrays do not fit together ({error})") from error
+
+
+def _header(stream: BinaryIO, size: int) -> bytes:
+    """Header of a file of `size` bytes, with its length before it."""
+    length = stream.read(_SIZE)
+    n_bytes = int.from_bytes(length, "little")
+    if len(length) < _SIZE or not 2 <= n_bytes <= min(size - _SIZE, _LONGEST_HEADER):
+        raise ValueError("it was not written by skasd.save, or it is not complete")
+    header = length + stream.read(n_bytes)
+    if header[_SIZE : _SIZE + 1] != b"{":
+        raise ValueError("it was not written by skasd.save")
+    return header
+
+
+def _check_digest(header: bytes, stream: BinaryIO) -> None:
+    """Raise unless the file is as it was written, in a format that is known."""
+    found = list(_DIGEST.finditer(header))
+    if len(found) != 1:
+        raise ValueError("it was not written by skasd.save")
+    digest = hashlib.sha256(header[: found[0].start(1)] + _EMPTY.encode() + header[found[0].end(1) :])
+    while block := stream.read(_BLOCK):
+        digest.update(block)
+    if digest.hexdigest().encode() != found[0].group(1):
+        raise ValueError("it was changed or cut after it was written, since its checksum is another")
+    written = json.loads(header[_SIZE:])["__metadata__"]["format"]
+    if not written.isdigit() or int(written) > FORMAT:
+        raise ValueError(
+            f"it has format {written} where this version of skasd knows up to {FORMAT}; install a newer version of skasd"
+        )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))

@@ -1,0 +1,142 @@
+"""Save and load what was fitted."""
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from skasd._device import torch_device
+from skasd._parameters import check_path
+from skasd.persistence._container import opened_arrays, read_texts, refused, write_file
+from skasd.persistence._description import description, warn_of_versions
+from skasd.persistence._tree import Reader, Writer
+
+
+def save(estimator: Any, path: str | os.PathLike[str]) -> None:
+    """Save a fitted estimator as a model file.
+
+    The file holds arrays, numbers and texts, and names of classes from a closed list: nothing in it is ever run, unlike in a
+    pickle. It is written under another name and renamed, so that an interrupt leaves the old file or none.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted detector, transformer or back end of skasd, a ``Pipeline`` of them, or one of the estimators of scikit-learn
+        that are used with them, such as mixtures, scalers, PCA, nearest neighbours, ``IsolationForest``, ``OneClassSVM`` and
+        ``LocalOutlierFactor``.
+    path : str or path-like
+        File to write, usually ``*.skasd``; one that exists is replaced.
+
+    Raises
+    ------
+    TypeError
+        If the estimator holds something that a model file cannot keep, such as a function or a network of your own. The
+        message names the attribute. ``pickle`` and ``joblib`` keep those.
+    NotFittedError
+        If the estimator is not fitted.
+    OSError
+        If the file cannot be written.
+
+    See Also
+    --------
+    load : Load a model file.
+    describe : Say what is in a model file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import skasd
+    >>> from skasd.datasets import make_machine_clips
+    >>> from skasd.detectors import TWFRDetector
+    >>> clips = make_machine_clips("fan", n_train=20, duration=1.0, random_state=0)
+    >>> train, test = (clips.data[clips.data["split"] == split] for split in ("train", "test"))
+    >>> detector = TWFRDetector(contamination=0.1).fit(train)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     skasd.save(detector, Path(folder) / "fan.skasd")
+    ...     loaded = skasd.load(Path(folder) / "fan.skasd")
+    >>> bool((loaded.score_samples(test) == detector.score_samples(test)).all())
+    True
+    """
+    check_path("path", path)
+    if not isinstance(estimator, BaseEstimator):
+        raise TypeError(f"estimator is a {type(estimator).__name__}; a fitted estimator is expected.")
+    check_is_fitted(estimator)
+    path = Path(path)
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"{path} cannot be written: {path.absolute().parent} is not a folder.")
+    writer = Writer()
+    tree = writer.node(estimator, type(estimator).__name__)
+    write_file(path, description(estimator), tree, writer.arrays)
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Load a fitted estimator from a model file.
+
+    Its scores on the same machine are those of the estimator that was saved, bit for bit. Nothing that the file says is run:
+    it can name only classes from a closed list, and every byte is checked before anything is made of it.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File that :func:`save` wrote.
+
+    Returns
+    -------
+    estimator : estimator
+        The fitted estimator. Where it was fitted on a device that this machine lacks, its parameter `device` is set to
+        ``"cpu"``, with a warning.
+
+    Raises
+    ------
+    ValueError
+        If the file is no model file, was damaged or changed, has a newer format, or names a class that is not in the list.
+    OSError
+        If the file cannot be read.
+
+    See Also
+    --------
+    save : Save a fitted estimator.
+    """
+    check_path("path", path)
+    path = Path(path)
+    with refused(path):
+        texts = read_texts(path)
+        with opened_arrays(path) as arrays:
+            estimator = Reader(arrays.get_tensor).value(texts["tree"])
+        if not isinstance(estimator, BaseEstimator):
+            raise ValueError(f"it holds a {type(estimator).__name__} in place of an estimator")
+    warn_of_versions(texts["about"], path)
+    _leave_missing_device(estimator, path)
+    return estimator
+
+
+def _leave_missing_device(estimator: Any, path: Path) -> None:
+    """Set parameters `device` that name a device which this machine lacks to the CPU, and say so."""
+    wanted = {
+        name: value
+        for name, value in estimator.get_params(deep=True).items()
+        if name.rpartition("__")[2] == "device" and value not in ("auto", "cpu", None)
+    }
+    if not wanted:
+        return
+    missing = {name: "cpu" for name, value in wanted.items() if not _is_here(value)}
+    if missing:
+        warnings.warn(
+            f"{path} was fitted on a device that this machine lacks; it computes on the CPU now ("
+            + ", ".join(f"{name}={wanted[name]!r} became 'cpu'" for name in missing)
+            + ").",
+            stacklevel=3,
+        )
+        estimator.set_params(**missing)
+
+
+def _is_here(device: str) -> bool:
+    try:
+        torch_device(device)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,67 @@
+"""Estimators and other objects of the classes in the closed list."""
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from skasd.persistence._classes import class_named, function_named, name_of
+
+if TYPE_CHECKING:
+    from skasd.persistence._tree import Node, Reader, Writer
+
+
+def written(value: Any, writer: "Writer", where: str) -> "Node":
+    """Node of an object, a class or a function that is in the list; None for others."""
+    if type(value) is functools.partial:
+        parts = {"args": list(value.args), "keywords": value.keywords}
+        return {
+            "partial": writer.node(value.func, where),
+            **{key: writer.node(part, where) for key, part in parts.items()},
+        }
+    name = name_of(value) if callable(value) and hasattr(value, "__qualname__") else None
+    if name is not None:
+        return {"class" if isinstance(value, type) else "function": name}
+    name = name_of(type(value))
+    return None if name is None else {"object": name, "state": written_state(_state(value), writer, where)}
+
+
+def written_state(state: dict[str, Any], writer: "Writer", where: str) -> dict[str, "Node"]:
+    """Nodes of the attributes of an object."""
+    return {name: writer.node(part, f"{where}.{name}") for name, part in state.items()}
+
+
+def read_state(node: "Node", reader: "Reader") -> dict[str, Any]:
+    """Attributes of an object."""
+    if not all(name.isidentifier() and not name.startswith("__") for name in node["state"]):
+        raise ValueError("it has an attribute with a name that is none")
+    return {name: reader.value(part) for name, part in node["state"].items()}
+
+
+def _state(value: Any) -> dict[str, Any]:
+    if "__getstate__" in vars(type(value)) and type(value).__module__.startswith("skasd."):
+        return value.__getstate__()
+    return vars(value)
+
+
+def _read_object(node: "Node", reader: "Reader") -> Any:
+    cls = class_named(node["object"])
+    value = cls.__new__(cls)
+    reader.know(node, value)
+    vars(value).update(read_state(node, reader))
+    if hasattr(value, "_check_loaded"):
+        value._check_loaded()
+    return value
+
+
+def _read_partial(node: "Node", reader: "Reader") -> Any:
+    function = reader.value(node["partial"])
+    if function is not function_named(name_of(function)):
+        raise ValueError("it has something in place of a function")
+    return functools.partial(function, *reader.value(node["args"]), **reader.value(node["keywords"]))
+
+
+READERS = {
+    "class": lambda node, _: class_named(node["class"]),
+    "function": lambda node, _: function_named(node["function"]),
+    "object": _read_object,
+    "partial": _read_partial,
+}
