@@ -130,7 +130,7 @@ class TFgramTransformer(ClipTransformer):
                 self._take_from(detector)
             else:
                 with threshold_unused():
-                    self._take_from(clone(detector).fit(X, y))
+                    self._take_from(clone(detector).set_params(score_with="embedding").fit(X, y))
         return self
 
     def _checked_detector(self) -> Any:

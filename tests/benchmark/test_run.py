@@ -358,7 +358,7 @@ from skasd.benchmark import Suite, run_suite
 from skasd.detectors import TWFRDetector
 shared = {"kind": "synthetic", "n_train": 8, "duration": 1.0, "random_state": 0}
 data = {name: {**shared, "machine_types": name} for name in ("fan", "pump", "valve")}
-detectors = {f"r={r}": TWFRDetector(r=r) for r in (0.2, 0.4, 0.6, 0.8, 1.0)}
+detectors = {f"r={r}": TWFRDetector(r=r) for r in (0.2, 0.6, 1.0)}
 table = run_suite(Suite("killed", data, detectors, seeds=(0, 1, 2)), sys.argv[1], n_jobs=int(sys.argv[2]))
 times = ["feature_seconds", "fit_seconds", "score_seconds", "peak_bytes", "date"]
 print(table.drop(columns=times).to_json())
@@ -389,10 +389,15 @@ def run_script(folder, n_jobs=1):
     )
 
 
+@pytest.fixture(scope="module")
+def whole_table(tmp_path_factory):
+    """The table of the suite when nothing interrupts it."""
+    return run_script(tmp_path_factory.mktemp("whole")).communicate()[0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("n_jobs", "n_kills"), [(1, 2), (2, 2)])  # each start takes seconds
-def test_killed_at_random_moments_and_resumed_it_gives_the_same_table(tmp_path, n_jobs, n_kills):
-    expected, _ = run_script(tmp_path / "whole", n_jobs).communicate()
+def test_killed_at_random_moments_and_resumed_it_gives_the_same_table(tmp_path, whole_table, n_jobs, n_kills):
     folder, rng, kills = tmp_path / "killed", random.Random(n_jobs), 0
     while kills < n_kills:
         process, n_before = run_script(folder, n_jobs), len(Results(folder).rows())
@@ -407,5 +412,5 @@ def test_killed_at_random_moments_and_resumed_it_gives_the_same_table(tmp_path, 
         kills += 1
     assert kills == n_kills
     result, _ = run_script(folder, n_jobs).communicate()
-    assert result == expected
-    assert len(Results(folder).rows()) == 45
+    assert result == whole_table
+    assert len(Results(folder).rows()) == 27

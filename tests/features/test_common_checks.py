@@ -31,6 +31,7 @@ TRANSFORMERS = [
             network=MobileFaceNetOptions(bottlenecks=((1, 8, 1, 2),), embedding_dim=8),
             frontend=LogMelTransformer(n_fft=32, hop_length=16, n_mels=8, short_clips="tile"),
             max_epochs=1,
+            batch_size=64,
             random_state=0,
         )
     ),
