@@ -2,7 +2,6 @@
 
 import sys
 import warnings
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -38,14 +37,26 @@ app = typer.Typer(
 )
 
 
-class Detector(StrEnum):
-    """Detector names on the command line."""
-
-    statistics = "statistics"
-    twfr = "twfr"
-
-
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bars and no warnings.")]
+Jobs = Annotated[int | None, typer.Option(help="Number of threads; -1 uses all cores. Scores do not depend on it.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")]
+DetectorName = Annotated[
+    str | None,
+    typer.Option("--detector", help="Detector by name, such as statistics (the default), twfr, osscl or autoencoder."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Parameter of the detector as key=value, such as max_epochs=20; repeatable."),
+]
+SampleRate = Annotated[
+    int | None, typer.Option(help="Sample rate in Hz, 16000 by default; other files are resampled to it.")
+]
+Channel = Annotated[
+    str | None, typer.Option(help="Channel of multichannel files: a number from 0 (the default), mean or residual.")
+]
+OneMachine = Annotated[
+    bool, typer.Option("--one-machine", help="Subfolders of the training folder are not machines; fit one detector.")
+]
 Contamination = Annotated[
     float | None,
     typer.Option(
@@ -77,12 +88,119 @@ def demo(
 
 
 @app.command()
+def fit(
+    folder: Annotated[Path, typer.Argument(help="Folder with recordings of normal operation.")],
+    out: Annotated[Path, typer.Option(help="Model file to write, such as model.skasd; one that exists is replaced.")],
+    detector: DetectorName = None,
+    settings: Settings = None,
+    sample_rate: SampleRate = None,
+    channel: Channel = None,
+    contamination: Contamination = None,
+    one_machine: OneMachine = False,
+    jobs: Jobs = None,
+    strict: Strict = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit on a folder of normal recordings and keep the result in a model file, for skasd score --model.
+
+    Subfolders are machines. Each has a detector and a threshold of its own; detectors that learn to tell machines apart,
+    such as osscl, are fitted to all of them at once. Subfolders whose names indicate anomalies (anomaly, abnormal, faulty
+    ...) are not used.
+
+    Recordings that cannot be used are named and left out. Exit status: 0, or 2 if a recording could not be used.
+    """
+    from skasd.cli._fit import run_fit
+
+    report, status = run_fit(
+        folder,
+        out,
+        detector=detector,
+        set=settings,
+        sample_rate=sample_rate,
+        channel=channel,
+        contamination=contamination,
+        one_machine=one_machine,
+        jobs=jobs,
+        strict=strict,
+        verbose=_verbose(quiet),
+    )
+    typer.echo(report)
+    raise typer.Exit(status)
+
+
+@app.command()
+def score(
+    files: Annotated[list[Path], typer.Argument(help="Recordings to score, or folders of them.")],
+    model: Annotated[Path | None, typer.Option(help="Model file that skasd fit or skasd.save wrote.")] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(help="Folder with recordings of normal operation to fit on, in place of a model file."),
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Table to write: a csv file with a header.")] = None,
+    detector: DetectorName = None,
+    settings: Settings = None,
+    sample_rate: SampleRate = None,
+    channel: Channel = None,
+    contamination: Contamination = None,
+    one_machine: OneMachine = False,
+    jobs: Jobs = None,
+    strict: Strict = False,
+    exit_status: Annotated[bool, typer.Option("--exit-status", help="Exit with 1 if there is an anomaly.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score recordings by a model file, or fit on a folder of normal recordings first.
+
+    Prints one line per file: anomaly score (high is anomalous), decision and path, the most anomalous first. A recording is
+    scored as the machine whose folder it is in. With --train, the options of skasd fit apply.
+
+    Recordings that cannot be used are listed with the reason, and the others are scored. Exit status: 0, or 2 if a recording
+    could not be used; with --exit-status, 1 if all could be used and one is an anomaly.
+    """
+    from skasd.cli._score import run_score
+
+    report, status = run_score(
+        files,
+        model=model,
+        train=train,
+        fitting={
+            "detector": detector,
+            "set": settings,
+            "sample_rate": sample_rate,
+            "channel": channel,
+            "contamination": contamination,
+            "one_machine": one_machine,
+        },
+        jobs=jobs,
+        csv=csv,
+        exit_status=exit_status,
+        strict=strict,
+        verbose=_verbose(quiet),
+    )
+    typer.echo(report)
+    raise typer.Exit(status)
+
+
+@app.command()
+def show(
+    model: Annotated[Path, typer.Argument(help="Model file that skasd fit or skasd.save wrote.")],
+    quiet: Quiet = False,
+) -> None:
+    """Say what is in a model file: the detector, its parameters, what it was fitted on and when, and the versions.
+
+    Nothing of the model itself is loaded, and nothing in the file is run.
+    """
+    from skasd.cli._show import run_show
+
+    _verbose(quiet)
+    typer.echo(run_show(model))
+
+
+@app.command()
 def evaluate(
     root: Annotated[Path, typer.Argument(help="Folder of a DCASE Task 2 data set, with dev_data or eval_data inside.")],
     year: Annotated[int, typer.Option(help="Year of the challenge, 2020 to 2026; sets the file names and the score.")],
-    detector: Annotated[
-        Detector, typer.Option(help="Detector to fit with its default parameters.")
-    ] = Detector.statistics,
+    detector: DetectorName = None,
+    settings: Settings = None,
     subset: Annotated[str, typer.Option(help="Subset: dev, eval or both.")] = "dev",
     machine_type: Annotated[list[str] | None, typer.Option(help="Use only this machine type; repeatable.")] = None,
     ground_truth: Annotated[Path | None, typer.Option(help="File or folder with published eval labels.")] = None,
@@ -90,6 +208,7 @@ def evaluate(
         Path | None, typer.Option(help="Folder for score and decision files in the challenge format.")
     ] = None,
     contamination: Contamination = None,
+    jobs: Jobs = None,
     quiet: Quiet = False,
 ) -> None:
     """Fit on the training clips of a DCASE data set, score its test clips and print the official metrics.
@@ -102,7 +221,9 @@ def evaluate(
     report = run_evaluate(
         root,
         year=year,
-        detector=detector.value,
+        detector=detector,
+        settings=settings or (),
+        jobs=jobs,
         subset=subset,
         machine_types=machine_type,
         ground_truth=ground_truth,
@@ -111,56 +232,6 @@ def evaluate(
         verbose=_verbose(quiet),
     )
     typer.echo(report)
-
-
-@app.command()
-def score(
-    files: Annotated[list[Path], typer.Argument(help="Recordings to score, or folders of them.")],
-    train: Annotated[Path, typer.Option(help="Folder with recordings of normal operation.")],
-    detector: Annotated[
-        Detector, typer.Option(help="Detector to fit with its default parameters.")
-    ] = Detector.statistics,
-    sample_rate: Annotated[int, typer.Option(help="Sample rate in Hz; other files are resampled to it.")] = 16000,
-    channel: Annotated[
-        str, typer.Option(help="Channel of multichannel files: a number from 0, mean or residual.")
-    ] = "0",
-    out: Annotated[Path | None, typer.Option(help="Folder for anomaly_score.csv, the table with a header.")] = None,
-    contamination: Contamination = None,
-    one_machine: Annotated[
-        bool,
-        typer.Option("--one-machine", help="Subfolders of the training folder are not machines; fit one detector."),
-    ] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")] = False,
-    exit_status: Annotated[bool, typer.Option("--exit-status", help="Exit with 1 if there is an anomaly.")] = False,
-    quiet: Quiet = False,
-) -> None:
-    """Fit on a folder of normal recordings and score other recordings.
-
-    Prints one line per file: anomaly score (high is anomalous), decision and path, the most anomalous first. Subfolders of
-    the training folder are machines, each with a detector and a threshold of its own, and a recording is scored as the
-    machine whose folder it is in. Subfolders whose names indicate anomalies (anomaly, abnormal, faulty ...) are not used for
-    training.
-
-    Recordings that cannot be used are listed with the reason, and the others are scored. Exit status: 0, or 2 if a recording
-    could not be used; with --exit-status, 1 if all could be used and one is an anomaly.
-    """
-    from skasd.cli._score import run_score
-
-    report, status = run_score(
-        files,
-        train,
-        detector=detector.value,
-        sample_rate=sample_rate,
-        channel=channel,
-        out=out,
-        contamination=contamination,
-        one_machine=one_machine,
-        strict=strict,
-        exit_status=exit_status,
-        verbose=_verbose(quiet),
-    )
-    typer.echo(report)
-    raise typer.Exit(status)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.utils import Bunch
 
-from skasd.cli._fit import make_detector
+from skasd.cli._detectors import make_detector
 from skasd.datasets import make_machine_clips
 from skasd.features import LogMelTransformer
 from skasd.metrics import score_table

@@ -1,12 +1,14 @@
 """`skasd evaluate`: official metrics of a detector on a DCASE data set."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from skasd.cli._fit import check_out_folder, make_detector
+from skasd.cli._detectors import DEFAULT, checked_name, make_detector
 from skasd.clips._machine_names import machine_names
 from skasd.datasets import load_dcase, save_dcase_scores
 from skasd.metrics import score_table, summary_table
@@ -18,7 +20,9 @@ def run_evaluate(
     root: Path,
     *,
     year: int,
-    detector: str,
+    detector: str | None,
+    settings: Sequence[str],
+    jobs: int | None,
     subset: str,
     machine_types: list[str] | None,
     ground_truth: Path | None,
@@ -27,7 +31,11 @@ def run_evaluate(
     verbose: int,
 ) -> str:
     """Fit and score a detector; return the report of its metrics per section and their aggregates."""
-    check_out_folder(out)
+    if out is not None and out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"--out={out} is a file; it must be a folder.")
+    name = checked_name(detector or DEFAULT)
+    options: dict[str, Any] = {"settings": settings, "contamination": contamination, "n_jobs": jobs, "verbose": verbose}
+    unfitted = make_detector(name, **options)
     clips = load_dcase(root, year=year, subset=subset, machine_types=machine_types, ground_truth=ground_truth)
     is_train = (clips.data["split"] == "train").to_numpy()
     if is_train.all() or not is_train.any():
@@ -37,7 +45,7 @@ def run_evaluate(
         )
     kept = _of_trained_sections(clips.data, is_train)
     train, is_test = clips.data[is_train & kept], ~is_train & kept
-    model = make_detector(detector, contamination=contamination, verbose=verbose).fit(train)
+    model = unfitted.fit(train)
     test, y_true = clips.data[is_test], clips.target[is_test]
     score_samples = model.score_samples(test)
     written = ""

@@ -1,25 +1,65 @@
-"""Detectors by name, with the settings that the commands use."""
+"""`skasd fit`: fit detectors to a folder of normal recordings and keep them in a model file."""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from skasd.base import BaseDetector
-from skasd.detectors import StatisticsDetector, TWFRDetector
-from skasd.features import LogMelTransformer
+from skasd.cli._detectors import DEFAULT, checked_name, learns_alone, make_detector
+from skasd.cli._models import save_models
+from skasd.cli._training import Training, fit_folder
 
-
-def check_out_folder(out: Path | None) -> None:
-    """Raise early if `out` cannot be a folder."""
-    if out is not None and out.exists() and not out.is_dir():
-        raise NotADirectoryError(f"--out={out} is a file; it must be a folder.")
+_USUAL_RATE = 16000
+_BAD_RECORDINGS = 2  # exit status
 
 
-def make_detector(
-    name: str, *, contamination: float | None = None, verbose: int, sample_rate: int = 16000, channel: int | str = 0
-) -> BaseDetector:
-    """Detector `name` with its default parameters."""
-    # the default of both detectors, that of the TWFR paper
-    frontend = LogMelTransformer(sample_rate, norm=None, mel_scale="htk", channel=channel, verbose=verbose)
-    share = "auto" if contamination is None else contamination
-    detectors: dict[str, Any] = {"statistics": StatisticsDetector, "twfr": TWFRDetector}
-    return detectors[name](frontend=frontend, contamination=share, random_state=0)
+def run_fit(folder: Path, out: Path, *, strict: bool, verbose: int, **fitting: object) -> tuple[str, int]:
+    """Fit and save; return what was done, and the exit status."""
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise ValueError(f"--out={out} must name a file, such as model.skasd, in a folder that exists.")
+    training = fit_detectors(folder, **fitting, strict=strict, verbose=verbose)  # type: ignore[arg-type]
+    models = {machine: model for machine, model in training.models.items() if not isinstance(model, str)}
+    save_models(models, out)
+    names = [name for name in models if name]
+    what = f"{type(next(iter(models.values()))).__name__}, {training.n_recordings} normal recordings"
+    machines = f" of {len(names)} machines ({', '.join(names)})" if names else ""
+    return f"{out} was written: {what}{machines}.", 0 if training.is_whole else _BAD_RECORDINGS
+
+
+def fit_detectors(
+    folder: Path | None,
+    *,
+    detector: str | None,
+    set: Sequence[str] | None,
+    contamination: float | None,
+    sample_rate: int | None,
+    channel: str | None,
+    one_machine: bool,
+    jobs: int | None,
+    strict: bool,
+    verbose: int,
+) -> Training:
+    """Fit detectors to a folder by the options of the command line; an option that is None or empty was not given."""
+    if folder is None:
+        raise ValueError("A folder of normal recordings is needed.")
+    name = checked_name(detector or DEFAULT)
+    make = partial(
+        make_detector,
+        name,
+        settings=set or (),
+        contamination=contamination,
+        sample_rate=_USUAL_RATE if sample_rate is None else sample_rate,
+        channel=_channel(channel or "0"),
+        n_jobs=jobs,
+        verbose=verbose,
+    )
+    make()  # a wrong setting is told of before anything is read
+    alone = learns_alone(name)
+    return fit_folder(folder, make, alone=alone, one_machine=one_machine, strict=strict, verbose=verbose)
+
+
+def _channel(text: str) -> int | str:
+    if text in ("mean", "residual"):
+        return text
+    if not text.isdigit():
+        raise ValueError(f"--channel={text} is invalid; expected a number from 0, mean or residual.")
+    return int(text)

@@ -2,7 +2,9 @@
 
 import os
 import unicodedata
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,6 +93,15 @@ def _why_unreadable(file: str, reader: ClipReader) -> str:
     except (ValueError, TypeError, RuntimeError, OSError, MemoryError) as error:
         return str(error) or type(error).__name__
     return ""
+
+
+@contextmanager
+def told_if_done() -> Iterator[None]:
+    """Hold warnings back until the ``with`` block is done; those of one that fails and is tried again are not told."""
+    with warnings.catch_warnings(record=True) as caught:
+        yield
+    for warning in caught:
+        warnings.warn(warning.message, stacklevel=3)
 
 
 def listed(reasons: dict[str, str]) -> str:

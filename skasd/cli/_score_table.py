@@ -9,7 +9,6 @@ from skasd.clips._files import readable_name
 
 UNSCORED = "unscored"
 _COLUMNS = ("path", "machine", "anomaly_score", "threshold", "decision", "reason")
-_FILE = "anomaly_score.csv"
 
 
 @dataclass(frozen=True)
@@ -65,17 +64,34 @@ def report(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def write_csv(folder: Path, rows: list[Row], top: str | None) -> Path:
-    """Write the rows with a header into a folder, with paths relative to the folder `top` unless it is None."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _FILE).open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        for row in rows:
-            path = Path(os.path.relpath(row.file, top) if top else row.file).as_posix()
-            numbers = ["" if value is None else repr(value) for value in (row.anomaly_score, row.threshold)]
-            writer.writerow([readable_name(path), row.machine, *numbers, row.decision, _one_line(row.reason)])
-    return folder / _FILE
+def check_csv(path: Path | None) -> None:
+    """Raise early if the table cannot be written to `path`."""
+    if path is not None and path.is_dir():
+        raise IsADirectoryError(f"--csv={path} is a folder; it must name a file, such as {path / 'scores.csv'}.")
+
+
+def write_csv(path: Path, rows: list[Row], top: str | None) -> Path:
+    """Write the rows with a header, with paths relative to the folder `top` unless it is None.
+
+    The file is written under another name and renamed, so that a reader never sees half of it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with part.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(_COLUMNS)
+            writer.writerows(_cells(row, top) for row in rows)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def _cells(row: Row, top: str | None) -> list[str]:
+    path = Path(os.path.relpath(row.file, top) if top else row.file).as_posix()
+    numbers = ["" if value is None else repr(value) for value in (row.anomaly_score, row.threshold)]
+    return [readable_name(path), row.machine, *numbers, row.decision, _one_line(row.reason)]
 
 
 def _one_line(text: str) -> str:

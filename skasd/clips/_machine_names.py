@@ -1,10 +1,12 @@
 r"""Names of machines: the cells of several columns joined by "/", so that different cells never give the same name."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
+_SEPARATOR, _ESCAPED = re.compile(r"(?<!\\)/"), re.compile(r"\\([/\\])")
 MACHINE_COLUMNS = ("machine_type", "section")  # usual columns that define a machine; a clip table may lack them
 
 
@@ -29,6 +31,27 @@ def joined(cells: Sequence[np.ndarray], n_rows: int) -> np.ndarray:
     for position, column in enumerate(cells):
         names = names + ("/" if position else "") + _as_names(column, escape=len(cells) > 1)
     return names
+
+
+def split_names(names: Iterable[str]) -> list[tuple[str, ...]]:
+    r"""Cells of names that were joined.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names of machines of several columns.
+
+    Returns
+    -------
+    cells : list of tuple of str
+        Cells of each name.
+
+    Examples
+    --------
+    >>> split_names(["fan/00", "hall\\/fan/01", "pump"])
+    [('fan', '00'), ('hall/fan', '01'), ('pump',)]
+    """
+    return [tuple(_ESCAPED.sub(r"\1", cell) for cell in _SEPARATOR.split(name)) for name in names]
 
 
 def machine_names(table: pd.DataFrame) -> pd.Series:

@@ -32,7 +32,7 @@ class TrainingData:
     fitted : str
         Date and time of the fit in UTC, such as ``"2026-05-04T06:30:00+00:00"``.
     machines : dict of str to int
-        Number of clips of each machine of a clip table.
+        Number of clips of each machine of a clip table, named by machine type and section, such as ``"fan/00"``.
     """
 
     n_clips: int
@@ -54,14 +54,16 @@ class TrainingData:
 
 
 def _machines(clips: Clips) -> dict[str, int]:
-    present = [column for column in MACHINE_COLUMNS if clips.table is not None and column in clips.table]
-    if clips.table is None or not present:
+    table = clips.table
+    if table is None or not any(column in table for column in MACHINE_COLUMNS):
         return {}
-    cells = [clips.table[column].fillna("").to_numpy(dtype=object) for column in present]
-    return dict(sorted(Counter(joined(cells, len(clips)).tolist()).items()))
+    empty = np.full(len(clips), "", dtype=object)
+    cells = [table[name].fillna("").to_numpy(dtype=object) if name in table else empty for name in MACHINE_COLUMNS]
+    names = [name.removesuffix("/") for name in joined(cells, len(clips))]
+    return dict(sorted(Counter(names).items()))
 
 
-def _fingerprint(items: Sequence[Any]) -> str:
+def _fingerprint(items: Sequence[Any] | np.ndarray) -> str:
     digest = hashlib.sha256()
     for item in items:
         digest.update(_of_file(item) if isinstance(item, (str, os.PathLike)) else _of_array(item))

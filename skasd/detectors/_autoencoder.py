@@ -198,6 +198,10 @@ class AutoencoderDetector(NetworkDetector):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @staticmethod
+    def _default_frontend() -> LogMelTransformer:
+        return LogMelTransformer(amin=_FLOOR)
+
     def _fit(self, clips: Clips) -> NormalScores:
         self._check_parameters()
         self.training_ = self._plan()
@@ -206,7 +210,7 @@ class AutoencoderDetector(NetworkDetector):
         self._columns, self._length = tuple(self.group_columns), self.n_context
         self._form = (self.score_by, self.residual)
         self._seed = random_seed(self.random_state)
-        self._frontend = frontend_of(self.frontend, LogMelTransformer(amin=_FLOOR))
+        self._frontend = frontend_of(self.frontend, self._default_frontend())
         names, is_target = clips.group_names(self._columns, MACHINE_COLUMNS), clips.domains() == "target"
         self._names, number = np.unique(names, return_inverse=True)
         memory = self.training_.memory_budget

@@ -236,11 +236,14 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @staticmethod
+    def _default_frontend() -> LogMelTransformer:
+        return LogMelTransformer(n_fft=1024, norm=None, mel_scale="htk", short_clips="tile")
+
     def _learn(self, clips: Clips) -> MachineScores:
         options, seed = self._checked_options(), random_seed(self.random_state)
         plan = self._plan(**_AMOUNT.chosen(self.batch_size, self.max_epochs, len(clips)))
-        default = LogMelTransformer(n_fft=1024, norm=None, mel_scale="htk", short_clips="tile")
-        frontend = frontend_of(self.frontend, default)
+        frontend = frontend_of(self.frontend, self._default_frontend())
         check_bands(self._views(), frontend)
         fit = self._network_fit = NetworkFit.learn(
             clips,

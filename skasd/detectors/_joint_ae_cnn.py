@@ -311,14 +311,17 @@ class JointAECNNDetector(EmbeddingDetector):
         check_integer("max_epochs", self.max_epochs, low=1, other="'auto'")
         return self.max_epochs
 
+    @staticmethod
+    def _default_frontend() -> LogMelTransformer:
+        return LogMelTransformer(norm=None, mel_scale="htk", center=False, top_db=_TOP_DB)
+
     def _remember(self, options: JointOptions) -> None:
         """Store what scoring needs, so that changing parameters after ``fit`` has no effect on it."""
         patches = options.patches
         self._label_columns = () if self.label_columns is None else tuple(self.label_columns)
         self._median, self._length = options.clip_median, patches.length
         self._step = patches.step if patches.score_step is None else patches.score_step
-        default = LogMelTransformer(norm=None, mel_scale="htk", center=False, top_db=_TOP_DB)
-        self._frontend = frontend_of(self.frontend, default)
+        self._frontend = frontend_of(self.frontend, self._default_frontend())
 
     def _keep(self, training: Training, classes: ClipClasses, plan: TrainingPlan) -> None:
         self.network_ = training.objective.network

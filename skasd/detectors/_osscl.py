@@ -275,11 +275,15 @@ class OSSCLDetector(EmbeddingDetector):
             "training": TrainingOptions(validation_fraction=0.05, precision="float32"),
         }
 
+    @staticmethod
+    def _default_frontend() -> LogMelTransformer:
+        return osscl_frontend()
+
     def _learn(self, clips: Clips) -> MachineScores:
         options = self._checked_options()
         plan = self._plan(**_AMOUNT.chosen(self.batch_size, self.max_epochs, len(clips)))
         seed = random_seed(self.random_state)
-        frontend = frontend_of(self.frontend, osscl_frontend())
+        frontend = frontend_of(self.frontend, self._default_frontend())
         fit = self._network_fit = NetworkFit.learn(
             clips, self.branches, frontend, precision=plan.precision, label_columns=self.label_columns
         )

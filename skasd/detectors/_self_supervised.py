@@ -251,6 +251,10 @@ class SelfSupervisedDetector(EmbeddingDetector):
         check_option("name", name, _SETTINGS)
         return _SETTINGS[name]()
 
+    @staticmethod
+    def _default_frontend() -> LogMelTransformer:
+        return osscl_frontend()
+
     def _learn(self, clips: Clips) -> MachineScores:
         if (column := noted_feature(clips.table)) is not None:
             warnings.warn(
@@ -267,7 +271,7 @@ class SelfSupervisedDetector(EmbeddingDetector):
         fit = self._attribute_fit = AttributeFit.learn(
             clips,
             ("waveform",),
-            frontend_of(self.frontend, osscl_frontend()),
+            frontend_of(self.frontend, self._default_frontend()),
             statistics=self._group("statistics"),
             statistics_frontend=frontend_of(None, twfr_frontend()) if self.frontend is None else None,
             precision=plan.precision,

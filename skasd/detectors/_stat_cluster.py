@@ -15,6 +15,7 @@ from skasd.clustering import ClipStatistics, StatisticalClusterer
 from skasd.detectors._amount import TrainingAmount
 from skasd.detectors._embedding import EmbeddingDetector, embeddings_of
 from skasd.detectors._machine_scores import ClipOutputs, LearntClips, MachineScores
+from skasd.features import LogMelTransformer
 from skasd.features._frontend import frontend_of, osscl_frontend, twfr_frontend
 from skasd.inputs._attribute_classes import Labels
 from skasd.inputs._attribute_fit import AttributeFit, check_clusterer
@@ -222,6 +223,10 @@ class StatClusterDetector(EmbeddingDetector):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @staticmethod
+    def _default_frontend() -> LogMelTransformer:
+        return osscl_frontend()
+
     def _learn(self, clips: Clips) -> MachineScores:
         options = self._checked_options()
         plan = self._plan(**_AMOUNT.chosen(self.batch_size, self.max_epochs, len(clips)))
@@ -230,7 +235,7 @@ class StatClusterDetector(EmbeddingDetector):
         fit = self._attribute_fit = AttributeFit.learn(
             clips,
             branch_inputs(branches),
-            frontend_of(self.frontend, osscl_frontend()),
+            frontend_of(self.frontend, self._default_frontend()),
             statistics=self._group("statistics"),
             statistics_frontend=frontend_of(None, twfr_frontend()) if self.frontend is None else None,
             precision=plan.precision,

@@ -15,6 +15,7 @@ from skasd.clips import MACHINE_COLUMNS, Clips, Recordings
 from skasd.detectors._experts import EXPERTS, LEVEL, Expert, FittedExperts, checked_experts, statistics_of
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.detectors._regime import NEEDED, regime, spread_and_peak
+from skasd.features import LogMelTransformer
 from skasd.features._frontend import frontend_of, twfr_frontend
 from skasd.features._pooled import Pooling
 
@@ -146,9 +147,13 @@ class StatisticsDetector(BaseDetector):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @staticmethod
+    def _default_frontend() -> LogMelTransformer:
+        return twfr_frontend()
+
     def _fit(self, clips: Clips) -> NormalScores:
         given = self._check_parameters()
-        self._frontend = frontend_of(self.frontend, twfr_frontend())
+        self._frontend = frontend_of(self.frontend, self._default_frontend())
         self._group_columns, self._with_level = tuple(self.group_columns), self.level
         names = clips.group_names(self._group_columns, MACHINE_COLUMNS)
         _refuse_too_few(names)

@@ -19,6 +19,7 @@ from skasd.clustering._clip_statistics import IMPULSIVE_SKEWNESS, mean_skewness
 from skasd.detectors._gaussian import SCORES
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.detectors._spectrum_models import Mixtures, Scorers, SpectrumModels
+from skasd.features import LogMelTransformer
 from skasd.features._frontend import frontend_of, twfr_frontend
 from skasd.scoring import check_scorer
 
@@ -157,9 +158,13 @@ class TWFRDetector(BaseDetector):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @staticmethod
+    def _default_frontend() -> LogMelTransformer:
+        return twfr_frontend()
+
     def _fit(self, clips: Clips) -> NormalScores:
         values = self._values = self._check_parameters()
-        self._frontend = frontend_of(self.frontend, twfr_frontend())
+        self._frontend = frontend_of(self.frontend, self._default_frontend())
         self._group_columns, self._models = tuple(self.group_columns), _models_of(self)
         names = clips.group_names(self._group_columns, MACHINE_COLUMNS)
         spectra, skewness = self._spectra(clips, values)

@@ -137,7 +137,7 @@ def name_of(thing: Any) -> str | None:
     return name if is_listed and _found(name) is thing else None
 
 
-def class_named(name: Any) -> type:
+def class_named(name: Any) -> Any:
     """Class of a name in a model file; raises ValueError if it is not in the list.
 
     Parameters

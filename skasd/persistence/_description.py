@@ -30,7 +30,8 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
         ``"estimator"``, the name of its class; ``"parameters"``, their values as text; ``"threshold"``, on
         ``score_samples``; ``"training"``, a dict with `n_clips`, `fingerprint` (SHA-256 of samples of the training clips),
         `fitted` (date and time in UTC) and `machines` (number of clips of each); ``"saved"``, date and time in UTC;
-        ``"versions"`` of Python and the libraries; ``"format"`` of the file. Those that the estimator lacks are None.
+        ``"versions"`` of Python and the libraries; ``"format"`` of the file. Those that the estimator lacks are None. If the
+        file holds a dict of estimators, ``"machines"`` has the first four for each.
 
     Raises
     ------
@@ -47,22 +48,29 @@ def description(estimator: Any) -> dict[str, Any]:
 
     Parameters
     ----------
-    estimator : estimator
+    estimator : estimator or dict of str to estimator
         What is saved.
     """
+    parts = {name: _part(part) for name, part in estimator.items()} if isinstance(estimator, dict) else None
+    return {
+        "format": FORMAT,
+        **(_part(estimator) if parts is None else {"machines": parts}),
+        "saved": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version(), "skasd": __version__, **_versions()},
+    }
+
+
+def _part(estimator: Any) -> dict[str, Any]:
     detector = _detector_in(estimator)
     training = getattr(detector, "_training_data", None)
     offset = getattr(detector, "offset_", None)
     return {
-        "format": FORMAT,
         "estimator": type(estimator).__name__,
         "parameters": {
             name: _shortened(repr(value)) for name, value in sorted(estimator.get_params(deep=False).items())
         },
         "threshold": None if offset is None else float(offset),
         "training": None if training is None else dict(vars(training)),
-        "saved": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"python": platform.python_version(), "skasd": __version__, **_versions()},
     }
 
 

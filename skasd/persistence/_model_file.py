@@ -23,10 +23,10 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    estimator : estimator
+    estimator : estimator or dict of str to estimator
         A fitted detector, transformer or back end of skasd, a ``Pipeline`` of them, or one of the estimators of scikit-learn
         that are used with them, such as mixtures, scalers, PCA, nearest neighbours, ``IsolationForest``, ``OneClassSVM`` and
-        ``LocalOutlierFactor``.
+        ``LocalOutlierFactor``. A dict holds one for each machine.
     path : str or path-like
         File to write, usually ``*.skasd``; one that exists is replaced.
 
@@ -62,14 +62,15 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     True
     """
     check_path("path", path)
-    if not isinstance(estimator, BaseEstimator):
-        raise TypeError(f"estimator is a {type(estimator).__name__}; a fitted estimator is expected.")
-    check_is_fitted(estimator)
+    for name, part in _named(estimator).items():
+        if not isinstance(part, BaseEstimator) or not isinstance(name, str):
+            raise TypeError(f"estimator{_key(name)} is a {type(part).__name__}; a fitted estimator is expected.")
+        check_is_fitted(part)
     path = Path(path)
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"{path} cannot be written: {path.absolute().parent} is not a folder.")
     writer = Writer()
-    tree = writer.node(estimator, type(estimator).__name__)
+    tree = writer.node(estimator, type(estimator).__name__ if isinstance(estimator, BaseEstimator) else "estimator")
     write_file(path, description(estimator), tree, writer.arrays)
 
 
@@ -86,8 +87,8 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    estimator : estimator
-        The fitted estimator. Where it was fitted on a device that this machine lacks, its parameter `device` is set to
+    estimator : estimator or dict of str to estimator
+        What was saved. Where it was fitted on a device that this machine lacks, its parameter `device` is set to
         ``"cpu"``, with a warning.
 
     Raises
@@ -107,11 +108,24 @@ def load(path: str | os.PathLike[str]) -> Any:
         texts = read_texts(path)
         with opened_arrays(path) as arrays:
             estimator = Reader(arrays.get_tensor).value(texts["tree"])
-        if not isinstance(estimator, BaseEstimator):
-            raise ValueError(f"it holds a {type(estimator).__name__} in place of an estimator")
+        for name, part in _named(estimator).items():
+            if not isinstance(part, BaseEstimator) or not isinstance(name, str):
+                raise ValueError(f"it holds a {type(part).__name__} in place of an estimator")
     warn_of_versions(texts["about"], path)
-    _leave_missing_device(estimator, path)
+    for part in _named(estimator).values():
+        _leave_missing_device(part, path)
     return estimator
+
+
+def _named(estimator: Any) -> dict[Any, Any]:
+    """Estimators by machine; a single one is called ""."""
+    if isinstance(estimator, dict) and not estimator:
+        raise ValueError("estimator is an empty dict; a fitted estimator for each machine is expected.")
+    return estimator if isinstance(estimator, dict) else {"": estimator}
+
+
+def _key(name: Any) -> str:
+    return f"[{name!r}]" if name else ""
 
 
 def _leave_missing_device(estimator: Any, path: Path) -> None:

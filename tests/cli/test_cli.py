@@ -108,8 +108,8 @@ def test_evaluate_leaves_sections_without_training_clips_out(tree, tmp_path):
     [
         (("score", "nowhere.wav", "--train", "{folders}/normal"), "1 of 1 files to score do not exist: nowhere.wav"),
         (
-            ("score", "{folders}/new", "--train", "{folders}/normal", "--out", "{folders}/new/odd.wav"),
-            "it must be a folder",
+            ("score", "{folders}/new", "--train", "{folders}/normal", "--csv", "{folders}/new"),
+            "it must name a file",
         ),
         (("evaluate",), "Missing argument"),
         (("evaluate", "{folders}", "--year", "soon"), "--year"),

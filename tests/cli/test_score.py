@@ -39,22 +39,22 @@ def hall(tmp_path_factory):
     return root
 
 
-def table_of(folder):
-    return pd.read_csv(folder / "anomaly_score.csv", keep_default_na=False)
+def table_of(file):
+    return pd.read_csv(file, keep_default_na=False)
 
 
 def test_score_tells_an_odd_recording_from_normal_ones(folders, tmp_path):
     normal = folders / "normal" / "3.wav"
-    done = skasd("score", normal, folders / "new", "--train", folders / "normal", "--out", tmp_path / "out")
+    done = skasd("score", normal, folders / "new", "--train", folders / "normal", "--csv", tmp_path / "out.csv")
     assert done.returncode == 0, done.stderr
     header, *rows, empty, written = done.stdout.splitlines()
-    assert (empty, written) == ("", f"{tmp_path / 'out' / 'anomaly_score.csv'} was written.")
+    assert (empty, written) == ("", f"{tmp_path / 'out.csv'} was written.")
     assert header.split() == ["score", "decision", "file"]
     scores, decisions, files = zip(*(row.split() for row in rows), strict=True)
     assert decisions == ("anomaly", "anomaly", "normal")
     assert list(map(float, scores)) == sorted(map(float, scores), reverse=True)
     assert files[-1] == str(normal)
-    table = table_of(tmp_path / "out")
+    table = table_of(tmp_path / "out.csv")
     assert list(table.columns) == COLUMNS
     assert set(table["path"]) == {"normal/3.wav", "new/odd.wav", "new/stereo.wav"}
     assert table["anomaly_score"].tolist() == pytest.approx(list(map(float, scores)), abs=1e-3)
@@ -69,9 +69,11 @@ def test_score_takes_another_channel(tmp_path):
     new = tmp_path / "new, with comma.wav"
     write(new, np.stack([0.1 * rng.standard_normal(16000), tone], axis=1))
     for channel, decision in (("0", "normal"), ("1", "anomaly")):
-        done = skasd("score", new, "--train", tmp_path / "train", "--channel", channel, "--out", tmp_path / channel)
+        done = skasd(
+            "score", new, "--train", tmp_path / "train", "--channel", channel, "--csv", tmp_path / f"{channel}.csv"
+        )
         assert done.stdout.splitlines()[1].split()[1] == decision
-    assert table_of(tmp_path / "1").loc[0, ["path", "decision"]].tolist() == ["new, with comma.wav", "anomaly"]
+    assert table_of(tmp_path / "1.csv").loc[0, ["path", "decision"]].tolist() == ["new, with comma.wav", "anomaly"]
 
 
 def test_score_takes_the_residual_of_two_microphones(tmp_path):
@@ -84,8 +86,10 @@ def test_score_takes_the_residual_of_two_microphones(tmp_path):
             tmp_path / "new" / f"{name}.wav",
             0.1 * rng.standard_normal((16000, 2)) * (1.0, 0.1) + tone[:, None] * (1.0, far),
         )
-    skasd("score", tmp_path / "new", "--train", tmp_path / "train", "--channel", "residual", "--out", tmp_path / "out")
-    score = table_of(tmp_path / "out").set_index("path")["anomaly_score"]
+    skasd(
+        "score", tmp_path / "new", "--train", tmp_path / "train", "--channel", "residual", "--csv", tmp_path / "out.csv"
+    )
+    score = table_of(tmp_path / "out.csv").set_index("path")["anomaly_score"]
     assert score["near.wav"] > score["both.wav"] + 5
 
 
@@ -97,10 +101,10 @@ def test_channel_that_files_lack_is_named(folders):
 
 
 def test_subfolders_are_machines_with_thresholds_of_their_own(hall, tmp_path):
-    done = skasd("score", hall / "new", "--train", hall / "normal", "--out", tmp_path)
+    done = skasd("score", hall / "new", "--train", hall / "normal", "--csv", tmp_path / "out.csv")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[0].split() == ["score", "decision", "machine", "file"]
-    table = table_of(tmp_path)
+    table = table_of(tmp_path / "out.csv")
     assert table.loc[0, ["path", "machine", "decision"]].tolist() == [f"{PUMP}/sounds/as_a_fan.wav", PUMP, "anomaly"]
     assert set(zip(table["machine"], table["path"], strict=True)) == {
         (PUMP, f"{PUMP}/sounds/as_a_fan.wav"),
@@ -113,9 +117,9 @@ def test_subfolders_are_machines_with_thresholds_of_their_own(hall, tmp_path):
 
 
 def test_one_machine_is_one_detector(hall, tmp_path):
-    options = ("--train", hall / "normal", "--one-machine", "--out", tmp_path)
+    options = ("--train", hall / "normal", "--one-machine", "--csv", tmp_path / "out.csv")
     assert skasd("score", hall / "new", *options).returncode == 0
-    table = table_of(tmp_path)
+    table = table_of(tmp_path / "out.csv")
     assert set(table["machine"]) == {""}
     assert len(set(table["threshold"])) == 1
     assert table.set_index("path").loc[f"{PUMP}/sounds/as_a_fan.wav", "decision"] == "normal"
@@ -125,8 +129,11 @@ def test_one_machine_is_one_detector(hall, tmp_path):
 @pytest.mark.parametrize("name", [FAN, unicodedata.normalize("NFD", FAN), FAN.upper()])
 def test_a_recording_is_of_the_machine_whose_folder_it_is_in(hall, tmp_path, name, file):
     shutil.copytree(hall / "new" / FAN, tmp_path / name)
-    assert skasd("score", tmp_path / name / file, "--train", hall / "normal", "--out", tmp_path / "out").returncode == 0
-    assert set(table_of(tmp_path / "out")["machine"]) == {FAN}
+    assert (
+        skasd("score", tmp_path / name / file, "--train", hall / "normal", "--csv", tmp_path / "out.csv").returncode
+        == 0
+    )
+    assert set(table_of(tmp_path / "out.csv")["machine"]) == {FAN}
 
 
 def test_a_recording_of_an_unknown_machine_is_a_row_with_the_reason(hall, tmp_path):
@@ -134,12 +141,12 @@ def test_a_recording_of_an_unknown_machine_is_a_row_with_the_reason(hall, tmp_pa
     shutil.copy(hall / "new" / PUMP / "0.wav", tmp_path / "new" / "loose.wav")
     (tmp_path / "new" / PUMP / "Press").mkdir()  # a folder below that of a machine is still of that machine
     shutil.copy(hall / "new" / PUMP / "0.wav", tmp_path / "new" / PUMP / "Press" / "x.wav")
-    done = skasd("score", tmp_path / "new", "--train", hall / "normal", "--out", tmp_path / "out")
+    done = skasd("score", tmp_path / "new", "--train", hall / "normal", "--csv", tmp_path / "out.csv")
     assert done.returncode == 2
-    last = table_of(tmp_path / "out").iloc[-1]
+    last = table_of(tmp_path / "out.csv").iloc[-1]
     assert last[["path", "machine", "decision", "anomaly_score"]].tolist() == ["loose.wav", "", "unscored", ""]
     assert f"none of the machines that were learnt ({FAN}, {PUMP})" in last["reason"]
-    assert (table_of(tmp_path / "out")["decision"] == "unscored").sum() == 1
+    assert (table_of(tmp_path / "out.csv")["decision"] == "unscored").sum() == 1
 
 
 def test_recordings_beside_the_folders_of_machines_are_refused(hall, tmp_path):
@@ -155,17 +162,19 @@ def test_sections_of_mimii_are_machines(hall, tmp_path):
     for section, machine in (("id_00", PUMP), ("id_02", FAN)):
         shutil.copytree(hall / "normal" / machine, tmp_path / "fan" / section / "normal")
         shutil.copytree(hall / "new" / machine, tmp_path / "new" / section)
-    done = skasd("score", tmp_path / "new", "--train", tmp_path / "fan", "--out", tmp_path / "out")
+    done = skasd("score", tmp_path / "new", "--train", tmp_path / "fan", "--csv", tmp_path / "out.csv")
     assert done.returncode == 0, done.stderr
-    assert sorted(set(table_of(tmp_path / "out")["machine"])) == ["fan/00", "fan/02"]
+    assert sorted(set(table_of(tmp_path / "out.csv")["machine"])) == ["fan/00", "fan/02"]
 
 
 def test_one_bad_recording_is_a_row_with_its_reason(folders, tmp_path):
     shutil.copytree(folders / "new", tmp_path / "new")
     (tmp_path / "new" / "bad.wav").write_bytes(b"RIFF")
-    done = skasd("score", tmp_path / "new", "--train", folders / "normal", "--out", tmp_path / "out", "--exit-status")
+    done = skasd(
+        "score", tmp_path / "new", "--train", folders / "normal", "--csv", tmp_path / "out.csv", "--exit-status"
+    )
     assert done.returncode == 2
-    table = table_of(tmp_path / "out")
+    table = table_of(tmp_path / "out.csv")
     assert table["decision"].tolist() == ["anomaly", "anomaly", "unscored"]
     assert table["path"].tolist()[-1] == "bad.wav"
     assert "is not audio that can be read" in table["reason"].tolist()[-1]
@@ -198,12 +207,12 @@ def test_a_machine_with_too_few_recordings_leaves_the_others(hall, tmp_path):
     write(tmp_path / "normal" / "Presse" / "only.wav", hum(1000, np.random.default_rng(1)))
     shutil.copytree(tmp_path / "normal" / "Presse", tmp_path / "new" / "Presse")
     shutil.copytree(hall / "new" / FAN, tmp_path / "new" / FAN)
-    done = skasd("score", tmp_path / "new", "--train", tmp_path / "normal", "--out", tmp_path / "out")
+    done = skasd("score", tmp_path / "new", "--train", tmp_path / "normal", "--csv", tmp_path / "out.csv")
     assert done.returncode == 2
     assert (
         "1 of 3 machines are not scored:\n  Presse: no detector could be fitted: fit was given 1 sample" in done.stderr
     )
-    table = table_of(tmp_path / "out")
+    table = table_of(tmp_path / "out.csv")
     assert table["machine"].tolist() == [FAN] * 3 + ["Presse"]
     assert table["decision"].tolist()[-1] == "unscored"
 
@@ -225,9 +234,9 @@ def test_a_recording_given_twice_is_one_row(folders, monkeypatch):
 def test_a_name_that_is_not_utf8_is_printed_and_written(folders, tmp_path):
     (tmp_path / "new").mkdir()
     shutil.copy(os.fsencode(folders / "new" / "odd.wav"), os.fsencode(tmp_path / "new") + b"/L\xfcfter.wav")
-    done = skasd("score", tmp_path / "new", "--train", folders / "normal", "--out", tmp_path / "out")
+    done = skasd("score", tmp_path / "new", "--train", folders / "normal", "--csv", tmp_path / "out.csv")
     assert f"{tmp_path / 'new'}/L\\xfcfter.wav" in done.stdout.splitlines()[1]
-    assert table_of(tmp_path / "out").loc[0, "path"] == "L\\xfcfter.wav"
+    assert table_of(tmp_path / "out.csv").loc[0, "path"] == "L\\xfcfter.wav"
 
 
 def test_a_message_of_several_lines_keeps_them(folders, tmp_path):

@@ -1,0 +1,34 @@
+"""`skasd show`: what is in a model file."""
+
+from pathlib import Path
+from typing import Any
+
+from skasd.persistence import describe
+
+
+def run_show(path: Path) -> str:
+    """Return the description of a model file as lines of text."""
+    about = describe(path)
+    machines = about.get("machines")
+    if machines is None:
+        return "\n".join([f"{path}: {about['estimator']}", *_lines(about), *_ends(about)])
+    lines = [f"{path}: {len(machines)} detectors by machine"]
+    for name, part in machines.items():
+        lines += ["", f"{name}: {part['estimator']}", *_lines(part)]
+    return "\n".join([*lines, "", *_ends(about)])
+
+
+def _lines(about: dict[str, Any]) -> list[str]:
+    lines = []
+    if (training := about["training"]) is not None:
+        of = ", ".join(f"{name or 'without a name'}: {count}" for name, count in training["machines"].items())
+        lines.append(f"  fitted       {training['fitted']} on {training['n_clips']} clips{f' ({of})' if of else ''}")
+        lines.append(f"  fingerprint  {training['fingerprint']}")
+    if about["threshold"] is not None:
+        lines.append(f"  threshold    {-about['threshold']:.6g} (anomaly score; higher is an anomaly)")
+    return [*lines, "  parameters", *(f"    {name} = {value}" for name, value in about["parameters"].items())]
+
+
+def _ends(about: dict[str, Any]) -> list[str]:
+    versions = ", ".join(f"{library} {version}" for library, version in about["versions"].items() if version)
+    return [f"  saved        {about['saved']}", f"  written by   {versions}", f"  file format  {about['format']}"]
