@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+import skasd.datasets
 import skasd.detectors
 import skasd.features
 
@@ -21,13 +22,17 @@ sys.meta_path.insert(0, Hidden)
 
 DETECTORS = """
 import pickle
+import sys
 import numpy as np
+import skasd
 from skasd.detectors import EnsembleDetector, StatisticsDetector, TWFRDetector
 waveforms = np.random.default_rng(0).normal(size=(40, 4000)).astype(np.float32)
 ensemble = EnsembleDetector([("statistics", StatisticsDetector()), ("twfr", TWFRDetector())], random_state=0)
 for detector in (StatisticsDetector(), TWFRDetector(), ensemble):
     scores = detector.fit(waveforms).score_samples(waveforms)
     assert np.array_equal(pickle.loads(pickle.dumps(detector)).score_samples(waveforms), scores)
+    skasd.save(detector, sys.argv[1] + "/model.skasd")
+    assert np.array_equal(skasd.load(sys.argv[1] + "/model.skasd").score_samples(waveforms), scores)
 """
 
 SUITE = """
@@ -44,7 +49,7 @@ def test_statistical_detectors_work_without_torch(script, tmp_path):
     subprocess.run([sys.executable, "-c", HIDDEN + script, str(tmp_path)], check=True)
 
 
-@pytest.mark.parametrize("package", [skasd.detectors, skasd.features])
+@pytest.mark.parametrize("package", [skasd.datasets, skasd.detectors, skasd.features])
 def test_all_public_names_can_be_imported_and_listed(package):
     assert dir(package) == package.__all__
     assert [getattr(package, name).__name__ for name in package.__all__] == package.__all__

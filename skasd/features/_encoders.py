@@ -256,6 +256,13 @@ class TransformersEncoder(Encoder):
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_model": None}
 
+    def check_kept(self) -> None:
+        """Raise unless the model is in a folder: a model file must not lead to a download."""
+        if not Path(self._name).is_dir():
+            raise ValueError(
+                f"the encoder {self._name!r} is no folder on this machine; save it in one, and fit with that"
+            )
+
 
 def _model_of(name: str, layers: Layers) -> ModuleEncoder:
     loaded = load_transformers(name, is_folder=Path(name).is_dir(), hidden_states=layers.has_numbers)

@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from skasd._parameters import check_path
 from skasd._version import __version__
 from skasd.persistence._container import FORMAT, read_texts, refused
@@ -69,7 +71,7 @@ def _part(estimator: Any) -> dict[str, Any]:
         "parameters": {
             name: _shortened(repr(value)) for name, value in sorted(estimator.get_params(deep=False).items())
         },
-        "threshold": None if offset is None else float(offset),
+        "threshold": None if offset is None else float(np.asarray(offset).item()),
         "training": None if training is None else dict(vars(training)),
     }
 

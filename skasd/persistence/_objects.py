@@ -21,7 +21,10 @@ def written(value: Any, writer: "Writer", where: str) -> "Node":
     if name is not None:
         return {"class" if isinstance(value, type) else "function": name}
     name = name_of(type(value))
-    return None if name is None else {"object": name, "state": written_state(_state(value), writer, where)}
+    if name is None:
+        return None
+    _check_kept(value)
+    return {"object": name, "state": written_state(_state(value), writer, where)}
 
 
 def written_state(state: dict[str, Any], writer: "Writer", where: str) -> dict[str, "Node"]:
@@ -36,6 +39,12 @@ def read_state(node: "Node", reader: "Reader") -> dict[str, Any]:
     return {name: reader.value(part) for name, part in node["state"].items()}
 
 
+def _check_kept(value: Any) -> None:
+    """Have an object say whether it may be in a model file, where its class alone does not."""
+    if hasattr(type(value), "check_kept"):
+        value.check_kept()
+
+
 def _state(value: Any) -> dict[str, Any]:
     if "__getstate__" in vars(type(value)) and type(value).__module__.startswith("skasd."):
         return value.__getstate__()
@@ -47,8 +56,7 @@ def _read_object(node: "Node", reader: "Reader") -> Any:
     value = cls.__new__(cls)
     reader.know(node, value)
     vars(value).update(read_state(node, reader))
-    if hasattr(value, "_check_loaded"):
-        value._check_loaded()
+    _check_kept(value)
     return value
 
 

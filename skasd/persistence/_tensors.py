@@ -78,9 +78,9 @@ def _is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
 
 
 def _read_module(node: "Node", reader: "Reader") -> Any:
+    cls = class_named(node["module"])
     import torch
 
-    cls = class_named(node["module"])
     if not issubclass(cls, torch.nn.Module):
         raise ValueError(f"it has {node['module']} in place of a module of torch")
     value = cls.__new__(cls)

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from torch import nn
 
+import skasd
 from skasd.clips import ClipReader, as_clips
 from skasd.detectors import TWFRDetector
 from skasd.features import LogMelTransformer, PretrainedEmbedding, TWFRTransformer
@@ -199,6 +200,17 @@ def test_weights_that_are_pickles_are_not_read(X, folder, tmp_path):
     torch.save({}, path / "pytorch_model.bin")
     with pytest.raises(ValueError, match=r"cannot be read by transformers .*safetensors"):
         of(X, path)
+
+
+def test_a_model_file_names_the_file_of_the_encoder(X, exported_file, tmp_path):
+    fitted = PretrainedEmbedding(exported_file, device="cpu").fit(X)
+    skasd.save(fitted, tmp_path / "model.skasd")
+    np.testing.assert_array_equal(skasd.load(tmp_path / "model.skasd").transform(X), fitted.transform(X))
+
+
+def test_a_network_in_memory_is_not_for_model_files(X, tmp_path):
+    with pytest.raises(TypeError, match=r"PretrainedEmbedding.*Convolution, which a model file cannot keep"):
+        skasd.save(PretrainedEmbedding(Convolution(), device="cpu").fit(X), tmp_path / "model.skasd")
 
 
 @pytest.mark.parametrize("kind", ["module", "exported_file", "onnx_file"])
