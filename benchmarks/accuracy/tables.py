@@ -1,9 +1,8 @@
-"""Tables of the documentation, from the committed results: CSV files of the user guide and the table of the README.
+"""Tables of the documentation, from the committed results: CSV files of the user guide.
 
     python benchmarks/accuracy/tables.py
 
-writes docs/user_guide/results/*.csv, which the pages include, and the table of README.md between its marks. A test compares
-what is committed with what this makes.
+writes docs/user_guide/results/*.csv, which the pages include. A test compares what is committed with what this makes.
 """
 
 import json
@@ -568,22 +567,10 @@ def csv_of(name):
     return function(*arguments).to_csv(index=False, lineterminator="\n")
 
 
-def markdown(table):
-    """Text of a table of the README."""
-    lines = [table.columns, ["---"] * len(table.columns), *table.itertuples(index=False)]
-    return "\n".join("|---" * len(cells) + "|" if cells[0] == "---" else f"| {' | '.join(cells)} |" for cells in lines)
-
-
 def main():
     RESULTS.mkdir(exist_ok=True)
     for name in TABLES:
         (RESULTS / f"{name}.csv").write_text(csv_of(name), encoding="utf-8")
-    readme = ROOT / "README.md"
-    before, start, rest = readme.read_text(encoding="utf-8").partition("tables.py -->\n")
-    _, end, after = rest.partition("\n<!-- end of table -->")
-    if not start or not end:
-        raise SystemExit(f"{readme} has no marks around its table.")
-    readme.write_text(before + start + markdown(zoo()) + end + after, encoding="utf-8")
 
 
 if __name__ == "__main__":
