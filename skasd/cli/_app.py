@@ -38,7 +38,7 @@ app = typer.Typer(
 
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bars and no warnings.")]
-Jobs = Annotated[int | None, typer.Option(help="Number of threads; -1 uses all cores. Scores do not depend on it.")]
+Jobs = Annotated[int, typer.Option(help="Number of threads; all cores by default. Scores do not depend on it.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")]
 DetectorName = Annotated[
     str | None,
@@ -97,7 +97,7 @@ def fit(
     channel: Channel = None,
     contamination: Contamination = None,
     one_machine: OneMachine = False,
-    jobs: Jobs = None,
+    jobs: Jobs = -1,
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
@@ -143,7 +143,7 @@ def score(
     channel: Channel = None,
     contamination: Contamination = None,
     one_machine: OneMachine = False,
-    jobs: Jobs = None,
+    jobs: Jobs = -1,
     strict: Strict = False,
     exit_status: Annotated[bool, typer.Option("--exit-status", help="Exit with 1 if there is an anomaly.")] = False,
     quiet: Quiet = False,
@@ -208,7 +208,7 @@ def evaluate(
         Path | None, typer.Option(help="Folder for score and decision files in the challenge format.")
     ] = None,
     contamination: Contamination = None,
-    jobs: Jobs = None,
+    jobs: Jobs = -1,
     quiet: Quiet = False,
 ) -> None:
     """Fit on the training clips of a DCASE data set, score its test clips and print the official metrics.

@@ -22,7 +22,7 @@ def run_evaluate(
     year: int,
     detector: str | None,
     settings: Sequence[str],
-    jobs: int | None,
+    jobs: int,
     subset: str,
     machine_types: list[str] | None,
     ground_truth: Path | None,

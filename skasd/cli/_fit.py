@@ -34,7 +34,7 @@ def fit_detectors(
     sample_rate: int | None,
     channel: str | None,
     one_machine: bool,
-    jobs: int | None,
+    jobs: int,
     strict: bool,
     verbose: int,
 ) -> Training:

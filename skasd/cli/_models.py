@@ -41,7 +41,7 @@ def save_models(models: Mapping[str, BaseDetector], path: Path) -> None:
     save(only if only is not None and len(models) == 1 else dict(models), path)
 
 
-def load_models(path: Path, n_jobs: int | None) -> dict[str, Scored]:
+def load_models(path: Path, n_jobs: int) -> dict[str, Scored]:
     """Detectors of a model file by machine, which compute in `n_jobs` threads."""
     machines = scored_machines(load(path), path)
     for scored in machines.values():

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import joblib
@@ -14,8 +15,8 @@ from tqdm import tqdm
 
 from skasd.clips import ClipReader
 from skasd.clips._files import readable_name
-from skasd.datasets import load_clip_folder
 from skasd.datasets._folder import existing_folder, names_a_machine
+from skasd.datasets._folder_files import audio_names
 
 _MOST_LISTED = 5
 
@@ -48,7 +49,7 @@ def list_recordings(given: Iterable[Path]) -> list[Recording]:
     found: dict[str, Recording] = {}
     for path in given:
         for recording in _below(existing_folder(path, "recordings")) if path.is_dir() else [_recording(str(path))]:
-            found.setdefault(os.path.realpath(recording.file), recording)
+            found.setdefault(_real(recording.file), recording)
     return list(found.values())
 
 
@@ -62,13 +63,30 @@ def common_folder(given: Iterable[Path]) -> str | None:
 
 
 def _below(folder: Path) -> list[Recording]:
-    files = load_clip_folder(folder, labels=None).data["path"]
-    return [_recording(file, Path(file).parent.relative_to(folder).parts) for file in files]
+    names, _ = audio_names(folder, None)
+    return [_recording(os.path.join(folder, name), os.path.dirname(name)) for name in names]  # noqa: PTH118, PTH120
 
 
-def _recording(file: str, below: tuple[str, ...] = ()) -> Recording:
-    folders = tuple(filter(names_a_machine, below))
-    return Recording(file, folders or tuple(filter(names_a_machine, Path(file).absolute().parent.parts)), bool(folders))
+def _recording(file: str, below: str = "") -> Recording:
+    folders = _machine_folders(below)
+    above = _machine_folders(os.path.dirname(os.path.abspath(file)))  # noqa: PTH100, PTH120 - Path is slow for many files
+    return Recording(file, folders or above, bool(folders))
+
+
+@cache
+def _machine_folders(folder: str) -> tuple[str, ...]:
+    return tuple(filter(names_a_machine, Path(folder).parts))
+
+
+def _real(file: str) -> str:
+    """Path of a file without symbolic links."""
+    folder, name = os.path.split(os.path.abspath(file))  # noqa: PTH100
+    return os.path.realpath(file) if os.path.islink(file) else os.path.join(_real_folder(folder), name)  # noqa: PTH114, PTH118
+
+
+@cache
+def _real_folder(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 def why_unreadable(files: Sequence[str], reader: ClipReader, *, strict: bool, verbose: int) -> dict[str, str]:

@@ -16,7 +16,7 @@ def run_score(
     model: Path | None,
     train: Path | None,
     fitting: dict[str, Any],
-    jobs: int | None,
+    jobs: int,
     csv: Path | None,
     exit_status: bool,
     strict: bool,

@@ -21,6 +21,7 @@ from skasd.clips._machine_names import joined
 _FEW_CLIPS = 4  # up to this many, starting threads costs more time than it saves,
 _FEW_VALUES = 300_000  # and up to this many values in all, where the clips are arrays
 _CLIPS_PER_TASK = 8
+_MANY_HEADERS = 100  # more of them are read in threads
 _DOMAINS = ("source", "target")
 
 
@@ -116,7 +117,8 @@ class Clips:
             elif self.kind == "feature":
                 found = [np.shape(item)[1] if np.ndim(item) == 2 else 0 for item in self.items]
             else:
-                found = [clip_length(item, sample_rate) or 0 for item in self.items]
+                tasks = [(clip_length, item, sample_rate) for item in self.items]
+                found = [length or 0 for length in _run(tasks, -1 if len(tasks) > _MANY_HEADERS else 1)]
             self._lengths[sample_rate] = np.array(found, dtype=np.int64)
         return self._lengths[sample_rate]
 
@@ -324,7 +326,7 @@ def _run(tasks: list[tuple], n_jobs: int | None) -> Iterator[Any]:
 
 def _n_values(tasks: list[tuple]) -> float:
     """Number of values that the clips of the tasks hold; infinite if one is not an array, such as a file."""
-    return sum(item.size if isinstance(item, np.ndarray) else np.inf for *_, item in tasks)
+    return sum(next((part.size for part in task if isinstance(part, np.ndarray)), np.inf) for task in tasks)
 
 
 def _workers(n_jobs: int | None) -> dict[str, Any]:

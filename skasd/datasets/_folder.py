@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -188,6 +189,7 @@ def _machine_of_folders(root: str, folders: tuple[str, ...]) -> tuple[str | None
     return unicodedata.normalize("NFC", "/".join(filter(names_a_machine, folders))) or None, None
 
 
+@cache
 def names_a_machine(folder: str) -> bool:
     """Whether the name of a folder may be that of a machine: it is no state, no split and no word such as audio."""
     words = _words(folder)
