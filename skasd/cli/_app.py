@@ -196,6 +196,23 @@ def show(
 
 
 @app.command()
+def export(
+    model: Annotated[Path, typer.Argument(help="Model file that skasd fit or skasd.save wrote.")],
+    out: Annotated[Path, typer.Option(help="ONNX file to write, or a folder that gets one for each machine.")],
+    machine: Annotated[str | None, typer.Option(help="Machine to export, if the model has several.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Export a model file to ONNX: one graph from the waveform to the anomaly score and the decision, without Python.
+
+    The file is run in ONNX Runtime on synthetic clips before it is put in place. One whose scores or decisions differ from
+    those of the model is not written. Needs the extra skasd[onnx].
+    """
+    from skasd.cli._export import run_export
+
+    typer.echo(run_export(model, out, machine, verbose=_verbose(quiet)))
+
+
+@app.command()
 def evaluate(
     root: Annotated[Path, typer.Argument(help="Folder of a DCASE Task 2 data set, with dev_data or eval_data inside.")],
     year: Annotated[int, typer.Option(help="Year of the challenge, 2020 to 2026; sets the file names and the score.")],

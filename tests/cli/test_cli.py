@@ -133,7 +133,9 @@ def test_bad_input_gives_one_line_and_exit_code_two(folders, arguments, message)
     assert message.format(folders=folders) in done.stderr
 
 
-@pytest.mark.parametrize("command", ["benchmark", "demo", "evaluate", "fetch", "report", "score"])
+@pytest.mark.parametrize(
+    "command", ["benchmark", "demo", "evaluate", "export", "fetch", "fit", "report", "score", "show"]
+)
 def test_help_explains(command):
     done = skasd(command, "--help")
     assert done.returncode == 0
