@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -157,6 +158,8 @@ class AutoencoderDetector(NetworkDetector):
     }
     _idle_training: ClassVar = ("channels_last",)
 
+    _default_frontend = staticmethod(partial(LogMelTransformer, amin=_FLOOR))
+
     def __init__(
         self,
         score_by: str = "mse",
@@ -197,10 +200,6 @@ class AutoencoderDetector(NetworkDetector):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
-
-    @staticmethod
-    def _default_frontend() -> LogMelTransformer:
-        return LogMelTransformer(amin=_FLOOR)
 
     def _fit(self, clips: Clips) -> NormalScores:
         self._check_parameters()

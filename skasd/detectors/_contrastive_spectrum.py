@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -181,6 +182,10 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
     _usual_training: ClassVar = {"ema_decay": 0.999, "sampling": "class_and_domain"}
     _samplings: ClassVar = ("class_and_domain", "balanced", "shuffled")
 
+    _default_frontend = staticmethod(
+        partial(LogMelTransformer, n_fft=1024, norm=None, mel_scale="htk", short_clips="tile")
+    )
+
     def __init__(
         self,
         augmentation: Any = None,
@@ -235,10 +240,6 @@ class ContrastiveSpectrumDetector(EmbeddingDetector):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
-
-    @staticmethod
-    def _default_frontend() -> LogMelTransformer:
-        return LogMelTransformer(n_fft=1024, norm=None, mel_scale="htk", short_clips="tile")
 
     def _learn(self, clips: Clips) -> MachineScores:
         options, seed = self._checked_options(), random_seed(self.random_state)

@@ -187,6 +187,10 @@ class JointAECNNDetector(EmbeddingDetector):
     _parameter_groups: ClassVar = {"patches": PatchOptions, "network": JointNetOptions, "training": TrainingOptions}
     _usual_training: ClassVar = {"schedule": "halved_epochs", "weight_decay": 0.0, "ema_decay": None}
 
+    _default_frontend = staticmethod(
+        partial(LogMelTransformer, norm=None, mel_scale="htk", center=False, top_db=_TOP_DB)
+    )
+
     def __init__(
         self,
         label_columns: Sequence[str] | None = ("machine_type", "section"),
@@ -310,10 +314,6 @@ class JointAECNNDetector(EmbeddingDetector):
             return max(1, -(-_LEAST_CLIPS // n_clips))
         check_integer("max_epochs", self.max_epochs, low=1, other="'auto'")
         return self.max_epochs
-
-    @staticmethod
-    def _default_frontend() -> LogMelTransformer:
-        return LogMelTransformer(norm=None, mel_scale="htk", center=False, top_db=_TOP_DB)
 
     def _remember(self, options: JointOptions) -> None:
         """Store what scoring needs, so that changing parameters after ``fit`` has no effect on it."""

@@ -189,6 +189,8 @@ class OSSCLDetector(EmbeddingDetector):
     _score_withs: ClassVar = ("auto", "label", "predicted", "embedding")
     _parameter_groups: ClassVar = {"network": MobileFaceNetOptions, "training": TrainingOptions}
 
+    _default_frontend = staticmethod(osscl_frontend)
+
     def __init__(
         self,
         branches: Sequence[str] = ("log_mel", "tgram", "tfgram"),
@@ -274,10 +276,6 @@ class OSSCLDetector(EmbeddingDetector):
             "learning_rate": 1e-4,
             "training": TrainingOptions(validation_fraction=0.05, precision="float32"),
         }
-
-    @staticmethod
-    def _default_frontend() -> LogMelTransformer:
-        return osscl_frontend()
 
     def _learn(self, clips: Clips) -> MachineScores:
         options = self._checked_options()

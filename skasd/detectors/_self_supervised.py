@@ -169,6 +169,8 @@ class SelfSupervisedDetector(EmbeddingDetector):
     _usual_training: ClassVar = {"ema_decay": None}
     _idle_training: ClassVar = ("channels_last",)
 
+    _default_frontend = staticmethod(osscl_frontend)
+
     def __init__(
         self,
         head: str = "sub_cluster_adacos",
@@ -250,10 +252,6 @@ class SelfSupervisedDetector(EmbeddingDetector):
         """
         check_option("name", name, _SETTINGS)
         return _SETTINGS[name]()
-
-    @staticmethod
-    def _default_frontend() -> LogMelTransformer:
-        return osscl_frontend()
 
     def _learn(self, clips: Clips) -> MachineScores:
         if (column := noted_feature(clips.table)) is not None:

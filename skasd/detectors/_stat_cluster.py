@@ -15,7 +15,6 @@ from skasd.clustering import ClipStatistics, StatisticalClusterer
 from skasd.detectors._amount import TrainingAmount
 from skasd.detectors._embedding import EmbeddingDetector, embeddings_of
 from skasd.detectors._machine_scores import ClipOutputs, LearntClips, MachineScores
-from skasd.features import LogMelTransformer
 from skasd.features._frontend import frontend_of, osscl_frontend, twfr_frontend
 from skasd.inputs._attribute_classes import Labels
 from skasd.inputs._attribute_fit import AttributeFit, check_clusterer
@@ -170,6 +169,8 @@ class StatClusterDetector(EmbeddingDetector):
     }
     _usual_training: ClassVar = {"ema_decay": None}
 
+    _default_frontend = staticmethod(osscl_frontend)
+
     def __init__(
         self,
         system: str = "auto",
@@ -222,10 +223,6 @@ class StatClusterDetector(EmbeddingDetector):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
-
-    @staticmethod
-    def _default_frontend() -> LogMelTransformer:
-        return osscl_frontend()
 
     def _learn(self, clips: Clips) -> MachineScores:
         options = self._checked_options()

@@ -15,7 +15,6 @@ from skasd.clips import MACHINE_COLUMNS, Clips, Recordings
 from skasd.detectors._experts import EXPERTS, LEVEL, Expert, FittedExperts, checked_experts, statistics_of
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.detectors._regime import NEEDED, regime, spread_and_peak
-from skasd.features import LogMelTransformer
 from skasd.features._frontend import frontend_of, twfr_frontend
 from skasd.features._pooled import Pooling
 
@@ -122,6 +121,8 @@ class StatisticsDetector(BaseDetector):
     array([-1])
     """
 
+    _default_frontend = staticmethod(twfr_frontend)
+
     def __init__(
         self,
         experts: Sequence[Sequence[tuple[str, str]]] | str = "auto",
@@ -146,10 +147,6 @@ class StatisticsDetector(BaseDetector):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
-
-    @staticmethod
-    def _default_frontend() -> LogMelTransformer:
-        return twfr_frontend()
 
     def _fit(self, clips: Clips) -> NormalScores:
         given = self._check_parameters()

@@ -19,7 +19,6 @@ from skasd.clustering._clip_statistics import IMPULSIVE_SKEWNESS, mean_skewness
 from skasd.detectors._gaussian import SCORES
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.detectors._spectrum_models import Mixtures, Scorers, SpectrumModels
-from skasd.features import LogMelTransformer
 from skasd.features._frontend import frontend_of, twfr_frontend
 from skasd.scoring import check_scorer
 
@@ -127,6 +126,8 @@ class TWFRDetector(BaseDetector):
     array([-1])
     """
 
+    _default_frontend = staticmethod(twfr_frontend)
+
     def __init__(
         self,
         r: float | Sequence[float] | str = "auto",
@@ -157,10 +158,6 @@ class TWFRDetector(BaseDetector):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
-
-    @staticmethod
-    def _default_frontend() -> LogMelTransformer:
-        return twfr_frontend()
 
     def _fit(self, clips: Clips) -> NormalScores:
         values = self._values = self._check_parameters()
