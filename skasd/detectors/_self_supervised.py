@@ -20,9 +20,10 @@ from skasd.inputs._attribute_fit import AttributeFit, check_clusterer
 from skasd.networks import folded
 from skasd.objectives._network_options import DualBranchNetOptions
 from skasd.objectives._self_supervised import SelfSupervisedOptions, train_self_supervised
-from skasd.scoring import KMeansScorer, check_scorer
+from skasd.scoring import KMeansScorer, LocalDensityScorer, check_scorer
 from skasd.training import ClipStore, TrainingOptions
 
+_RESOLUTIONS = (256, 1024, 4096)  # window lengths, in samples
 _REPORT_RATE, _NYQUIST = 19_200, 8_000.0  # Hz; the recordings of the challenge have nothing above 8 kHz
 _AMOUNT = TrainingAmount(batch_size=64, max_epochs=16, least_steps=320)
 
@@ -232,11 +233,14 @@ class SelfSupervisedDetector(EmbeddingDetector):
 
         Parameters
         ----------
-        name : {"report", "toolkit"}
+        name : {"report", "toolkit", "multi_resolution"}
             ``"report"`` has the parts of system 3 of the DCASE 2024 report that are off by default: attention over
             frequency, the names of the classes as text, and clips at 19.2 kHz. Files are resampled to that rate; arrays and
             waveforms in a table must have it. ``"toolkit"`` is the training of ASDKit: batches of 64 clips, 16 epochs, and a
-            constant learning rate.
+            constant learning rate. ``"multi_resolution"`` has the spectrum of the whole clip beside spectrograms of three
+            window lengths (256, 1024 and 4096 samples), and scores by the distance to the nearest normal clips relative to
+            the density around them, :class:`skasd.scoring.LocalDensityScorer`, so that source and target domains share one
+            scale; without statistics beside the network.
 
         Returns
         -------
@@ -320,4 +324,12 @@ def _of_toolkit() -> dict[str, Any]:
     return {"batch_size": 64, "max_epochs": 16, "training": TrainingOptions(schedule="constant")}
 
 
-_SETTINGS = {"report": _of_report, "toolkit": _of_toolkit}
+def _of_multi_resolution() -> dict[str, Any]:
+    return {
+        "network": DualBranchNetOptions(n_ffts=_RESOLUTIONS),
+        "scorer": LocalDensityScorer(),
+        "score_with": "embedding",
+    }
+
+
+_SETTINGS = {"report": _of_report, "toolkit": _of_toolkit, "multi_resolution": _of_multi_resolution}

@@ -10,7 +10,7 @@ from skasd.features import LogMelTransformer
 from skasd.networks import SpectrumNet
 from skasd.networks._frequency_attention import FrequencyAttention
 from skasd.objectives import DualBranchNetOptions
-from skasd.scoring import KMeansScorer, KNNScorer
+from skasd.scoring import KMeansScorer, KNNScorer, LocalDensityScorer
 
 FRONT_END = LogMelTransformer(n_fft=256, hop_length=128, n_mels=16, pad_mode="constant", short_clips="tile")
 
@@ -146,6 +146,17 @@ def test_each_part_of_the_report_changes_scores(without, train):
 def test_toolkit_trains_as_published():
     plan = SelfSupervisedDetector(**SelfSupervisedDetector.settings("toolkit"))._plan()
     assert (plan.batch_size, plan.max_epochs, plan.learning_rate, plan.schedule) == (64, 16, 1e-3, "constant")
+
+
+def test_the_setting_of_several_resolutions_has_a_branch_for_each(train):
+    detector = SelfSupervisedDetector(**SelfSupervisedDetector.settings("multi_resolution"))
+    detector.set_params(n_subclusters=2, max_epochs=1, batch_size=64, random_state=0, network__embedding_dim=4).fit(
+        train
+    )
+    assert len(detector.network_.branches) == 4  # the spectrum of the clip, and three spectrograms
+    assert isinstance(detector.scorer_[""].model, LocalDensityScorer)
+    assert detector.score_with_ == "embedding"
+    assert np.isfinite(detector.score_samples(train)).all()
 
 
 def test_unknown_settings_are_refused():

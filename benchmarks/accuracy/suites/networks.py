@@ -64,6 +64,9 @@ suite = Suite(
             score_with=BOTH,
             back_ends={"local density": LocalDensityScorer()},
         ),
+        "self-supervised, three resolutions": Entry(
+            SelfSupervisedDetector(**SelfSupervisedDetector.settings("multi_resolution")), data=("valve",)
+        ),
         **{
             name: Entry(detector, data=("valve",), score_with=ALONE, back_ends=BACK_ENDS, tags={"part": name})
             for name, detector in ABLATIONS.items()
