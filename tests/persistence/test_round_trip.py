@@ -206,12 +206,14 @@ def test_a_fit_on_an_accelerator_scores_on_the_cpu(train, tmp_path):
     np.testing.assert_array_equal(again.score_samples(train), detector.set_params(device="cpu").score_samples(train))
 
 
-def test_real_valves_have_the_same_scores(real_data, tmp_path):
+@pytest.mark.slow
+@each("is_first")
+def test_scores_of_real_valves_are_the_same(case, real_data, tmp_path):
     clips = pd.read_csv(real_data / "clips.csv", dtype=str)
-    clips = clips[clips["dataset"] == "valve2023"]
-    paths = [str(real_data / path) for path in clips["path"][:24]]
-    detector = TWFRDetector().fit(paths[:16])
-    np.testing.assert_array_equal(loaded(detector, tmp_path).score_samples(paths), detector.score_samples(paths))
+    clips = clips[clips["dataset"] == "valve2023"].assign(path=lambda table: f"{real_data}/" + table["path"])
+    train, test = (clips[clips["split"] == split].iloc[::8] for split in ("train", "test"))
+    detector = case.new().fit(train)
+    np.testing.assert_array_equal(loaded(detector, tmp_path).score_samples(test), detector.score_samples(test))
 
 
 def test_weights_in_other_memory_orders_are_kept(train, tmp_path):
