@@ -82,7 +82,9 @@ plt.show()
 forms = {
     "squared error": AutoencoderDetector("mse", **settings).fit(train),
     "Mahalanobis, mean of the clip": detector,
-    "Mahalanobis, every frame": AutoencoderDetector("mahalanobis", shrinkage=1e-3, residual="frame", **settings).fit(train),
+    "Mahalanobis, every frame": AutoencoderDetector("mahalanobis", shrinkage=1e-3, residual="frame", **settings).fit(
+        train
+    ),
 }
 areas = {}
 figure, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")

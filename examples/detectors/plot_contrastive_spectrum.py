@@ -34,7 +34,7 @@ from skasd.objectives import SegmentNetOptions
 from skasd.training import TrainingOptions
 
 front_end = LogMelTransformer(hop_length=512, n_mels=64, norm=None, mel_scale="htk")
-clips = make_machine_clips(("fan", "gearbox"), n_train=40, duration=2.0, severity=2.0, snr_db=5.0, random_state=0)
+clips = make_machine_clips(("fan", "gearbox"), n_train=40, duration=2.0, severity=5.0, snr_db=5.0, random_state=0)
 table = front_end.fit_transform(clips.data)
 is_train = (table["split"] == "train").to_numpy()
 log_mel = torch.tensor(np.stack(table["log_mel"]))  # (n_clips, 64, 63)
@@ -92,7 +92,7 @@ plt.show()
 # A detector that learns from views
 # ---------------------------------
 #
-# The detector makes its views in this way, two of each of 16 clips per step, from segments of 48 frames at random positions.
+# The detector makes its views in this way, two of each of 16 clips per step, from segments of 32 frames at random positions.
 # It learns which views come from one clip, and which from one machine. The score of a clip is the distance of its
 # embedding, the mean over five segments, from normal clips of its machine. A small network and few epochs are enough for
 # machines that differ as much as these. Crops are not stretched in frequency here.
@@ -101,9 +101,9 @@ augmentation = SpectrumAugmentation(split_frequency=2000.0, resize_crop=True, fr
 detector = ContrastiveSpectrumDetector(
     augmentation,
     feature="log_mel",
-    network=SegmentNetOptions(bottlenecks=((2, 32, 1, 2), (2, 32, 1, 2)), embedding_dim=32, segment_length=48),
+    network=SegmentNetOptions(bottlenecks=((2, 32, 1, 2), (2, 32, 1, 2)), embedding_dim=32, segment_length=32),
     frontend=front_end,
-    max_epochs=14,
+    max_epochs=6,
     batch_size=16,
     training=TrainingOptions(ema_decay=None, precision="float32"),
     score_with="embedding",
