@@ -10,7 +10,8 @@ This example shows its reconstruction of a gearbox with a fault, and why it matt
 # One autoencoder, trained on normal sound
 # ----------------------------------------
 #
-# Thirty-six normal recordings of a gearbox, a quarter of which are the validation set. A coarse spectrogram and eight epochs keep this page fast.
+# Thirty-six normal recordings of a gearbox, a quarter of which are the validation set. A coarse spectrogram and eight epochs
+# keep this page fast.
 
 import matplotlib.pyplot as plt
 import numpy as np
