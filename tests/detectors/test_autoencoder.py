@@ -186,7 +186,7 @@ def test_one_clip_is_refused():
     "settings", [{}, {"score_by": "mahalanobis"}, {"score_by": "mahalanobis", "residual": "frame"}]
 )
 def test_faults_of_a_gearbox_are_found(settings):
-    clips = make_machine_clips(("gearbox",), n_train=40, severity=3.0, duration=2.0, random_state=0)
+    clips = make_machine_clips(("gearbox",), n_train=40, severity=3.0, duration=1.0, random_state=0)
     is_test = (clips.data["split"] == "test").to_numpy()
     score = small(max_epochs=10, **settings).fit(clips.data[~is_test]).score_samples(clips.data[is_test])
     assert roc_auc_score(clips.target[is_test], score) > 0.85

@@ -21,7 +21,7 @@ SMALL = {
     "patches__length": 16,
     "patches__step": 16,
     "median_filter": 3,
-    "max_epochs": 2,
+    "max_epochs": 1,
     "learning_rate": 0.003,
     "device": "cpu",
     "random_state": 0,

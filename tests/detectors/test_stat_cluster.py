@@ -24,7 +24,7 @@ def small(system="auto", **settings):
     sizes = {
         "network__bottlenecks": ((1, 16, 1, 2),),
         "network__embedding_dim": 16,
-        "max_epochs": 2,
+        "max_epochs": 1,
         "training__calibration_fraction": "auto" if "training__validation_fraction" in settings else 0,
     }
     detector = StatClusterDetector(system, branches=("log_mel",), frontend=FRONT_END, device="cpu", random_state=0)
