@@ -3,7 +3,7 @@ How do I detect anomalous machine sounds?
 =========================================
 
 Fit a detector on recordings of normal operation, then score new recordings. This example uses five synthetic machines
-with 100 normal training clips each; half of the test clips are normal, half are anomalous. The detector sees no
+with 50 normal training clips each; half of the test clips are normal, half are anomalous. The detector sees no
 anomaly before the test.
 """
 
@@ -22,7 +22,9 @@ from skasd.datasets import make_machine_clips
 from skasd.detectors import StatisticsDetector
 from skasd.metrics import score_table
 
-clips = make_machine_clips(n_train=100, n_test_normal=40, n_test_anomaly=40, target_share=0.0, random_state=0)
+clips = make_machine_clips(
+    n_train=50, n_test_normal=30, n_test_anomaly=30, duration=4.0, target_share=0.0, random_state=0
+)
 train = clips.data["split"] == "train"
 test, y_test = clips.data[~train], clips.target[~train]
 

@@ -24,7 +24,7 @@ from skasd.metrics import auc_score
 from skasd.objectives import JointNetOptions, PatchOptions
 
 clips = make_machine_clips(
-    "fan", n_sections=3, n_train=40, n_test_normal=30, n_test_anomaly=30, duration=2.0, severity=2.0, random_state=0
+    "fan", n_sections=3, n_train=40, n_test_normal=20, n_test_anomaly=20, duration=2.0, severity=2.0, random_state=0
 )
 table = LogMelTransformer(n_mels=32, norm=None, mel_scale="htk", top_db=120.0).fit_transform(clips.data)
 table = table.drop(columns="waveform")
@@ -32,8 +32,9 @@ is_test = (table["split"] == "test").to_numpy()
 train, test, y_test = table[~is_test], table[is_test], clips.target[is_test]
 settings = {
     "network": JointNetOptions(width=0.25),
-    "patches": PatchOptions(length=32, step=16),
+    "patches": PatchOptions(length=32, step=32),
     "max_epochs": 8,
+    "score_with": "embedding",
     "batch_size": 16,
     "learning_rate": 3e-3,
     "random_state": 0,

@@ -44,8 +44,9 @@ def make_transformer(**settings):
     """Transformer with the TFgram of a detector that is trained with these settings."""
     detector = OSSCLDetector(
         ("log_mel", "tfgram"),
-        network=MobileFaceNetOptions(bottlenecks=((2, 64, 1, 2), (2, 64, 1, 2))),
+        network=MobileFaceNetOptions(bottlenecks=((2, 32, 1, 2), (2, 32, 1, 2))),
         frontend=front_end,
+        score_with="embedding",
         batch_size=8,
         device="cpu",
         random_state=0,
@@ -54,7 +55,7 @@ def make_transformer(**settings):
     return TFgramTransformer(detector, device="cpu").fit(train)
 
 
-learnt = make_transformer(max_epochs=24, learning_rate=5e-3)
+learnt = make_transformer(max_epochs=12, learning_rate=5e-3)
 both = learnt.transform(front_end.fit_transform(test))  # adds a column to the table
 both[["log_mel", "tfgram"]].map(np.shape).head(2)
 

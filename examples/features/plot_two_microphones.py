@@ -25,10 +25,10 @@ from skasd.metrics import auc_score
 
 DURATION = 4.0
 clips = make_machine_clips(
-    ("fan", "gearbox"), n_train=40, n_test_normal=30, n_test_anomaly=30, duration=DURATION, snr_db=6.0, event_db=15.0,
+    ("fan", "gearbox"), n_train=30, n_test_normal=20, n_test_anomaly=20, duration=DURATION, snr_db=6.0, event_db=15.0,
     far_db=-10.0, random_state=1,
 )  # fmt: skip
-clean = make_machine_clips("fan", n_train=40, duration=DURATION, snr_db=np.inf, random_state=1)
+clean = make_machine_clips("fan", n_train=1, duration=DURATION, snr_db=np.inf, random_state=1)
 
 
 def log_mel(table, channel):

@@ -17,16 +17,18 @@ from skasd.datasets import make_machine_clips
 from skasd.features import LogMelTransformer
 from skasd.model_selection import make_proxy_anomalies
 
-clips = make_machine_clips(("fan", "valve"), n_train=30, n_test_normal=30, n_test_anomaly=30, random_state=0)
+clips = make_machine_clips(
+    ("fan", "valve"), n_train=24, n_test_normal=30, n_test_anomaly=30, duration=2.0, random_state=0
+)
 is_train = (clips.data["split"] == "train").to_numpy()
 normal = clips.data[is_train]
 kinds = ("band_gain", "clicks", "mix", "stretch")
 figure, axes = plt.subplots(2, 5, figsize=(12, 4.5), sharex=True, sharey=True, layout="constrained")
-for row, machine in zip(axes, ("fan", "valve"), strict=True):
-    of_machine = (normal["machine_type"] == machine).to_numpy()
-    versions = {"normal": normal} | {kind: make_proxy_anomalies(normal, kind, random_state=0) for kind in kinds}
-    for axis, (name, table) in zip(row, versions.items(), strict=True):
-        spectrogram = LogMelTransformer(n_mels=64).fit_transform(table[of_machine].iloc[:1])["log_mel"].iloc[0]
+shown = normal.groupby("machine_type").head(1)  # one fan, one valve
+versions = {"normal": shown} | {kind: make_proxy_anomalies(shown, kind, random_state=0) for kind in kinds}
+for column, (name, table) in zip(axes.T, versions.items(), strict=True):
+    spectrograms = LogMelTransformer(n_mels=64).fit_transform(table)["log_mel"]
+    for axis, machine, spectrogram in zip(column, shown["machine_type"], spectrograms, strict=True):
         top = spectrogram.max()
         axis.imshow(spectrogram, origin="lower", aspect="auto", vmin=top - 60, vmax=top, cmap="magma")
         axis.set_title(f"{machine}: {name}", fontsize=9)
@@ -49,7 +51,7 @@ from sklearn.model_selection import GridSearchCV
 from skasd.detectors import TWFRDetector
 from skasd.model_selection import ProxyAnomalyScorer, ProxyAnomalySplit
 
-settings = [0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0]
+settings = [0.0, 0.5, 0.9, 1.0]
 scorers = {kind: ProxyAnomalyScorer((kind,), severity=0.5) for kind in kinds}
 search = GridSearchCV(
     TWFRDetector(), {"r": settings}, scoring=scorers, refit=False, cv=ProxyAnomalySplit(2, random_state=0)

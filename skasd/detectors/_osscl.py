@@ -179,7 +179,7 @@ class OSSCLDetector(EmbeddingDetector):
     >>> from skasd.detectors import OSSCLDetector
     >>> clips = make_machine_clips(("fan", "pump"), n_sections=2, duration=1.0, random_state=0)
     >>> train = clips.data["split"] == "train"
-    >>> detector = OSSCLDetector(("log_mel",), max_epochs=2, random_state=0).fit(clips.data[train])
+    >>> detector = OSSCLDetector(("log_mel",), max_epochs=1, random_state=0).fit(clips.data[train])
     >>> detector.classes_
     array(['fan/00', 'fan/01', 'pump/00', 'pump/01'], dtype='<U7')
     >>> detector.transform(clips.data).shape

@@ -327,7 +327,13 @@ def test_loudness_gives_little_away():
     found = []
     for machine_type, kind in KINDS:
         clips = make_machine_clips(
-            machine_type, n_train=0, n_test_normal=40, n_test_anomaly=40, anomalies=(kind,), random_state=0
+            machine_type,
+            n_train=0,
+            n_test_normal=40,
+            n_test_anomaly=40,
+            anomalies=(kind,),
+            duration=1.0,
+            random_state=0,
         )
         found.append(roc_auc_score(clips.target == -1, np.mean(np.square(waveforms(clips)), axis=1)))
     assert max(found) < 0.75

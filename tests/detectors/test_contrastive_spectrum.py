@@ -22,7 +22,7 @@ SIZES = {
     "network__embedding_dim": 16,
     "network__segment_length": 32,
 }
-USUAL = {"frontend": FRONT_END, "max_epochs": 2, "device": "cpu", "random_state": 0}
+USUAL = {"frontend": FRONT_END, "max_epochs": 1, "device": "cpu", "random_state": 0}
 
 
 def small(augmentation=None, **settings):
@@ -231,7 +231,7 @@ OTHERS = {
 
 @pytest.mark.parametrize("detector", OTHERS.values(), ids=OTHERS)
 def test_other_detectors_take_the_same_augmentation(train, test, detector):
-    detector.set_params(frontend=FRONT_END, max_epochs=2, device="cpu", random_state=0, augmentation=None)
+    detector.set_params(frontend=FRONT_END, max_epochs=1, device="cpu", random_state=0, augmentation=None)
     plain = detector.fit(train).score_samples(test)
     augmented = detector.set_params(augmentation=SpectrumAugmentation()).fit(train)
     scores = augmented.score_samples(test)

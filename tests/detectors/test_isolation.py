@@ -1,14 +1,16 @@
 """Detectors depend on nothing that a caller, another thread or an earlier fit has left, once for all of them."""
 
+import copy
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 import pytest
 import torch
 
 from skasd.datasets import make_machine_clips
-from tests.detectors.cases import each
+from tests.detectors.cases import CASES, each
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +21,25 @@ def train():
     return clips.data
 
 
-def scores(case, train, **params):
-    return case.new(random_state=3, n_jobs=1, **params).fit(train).score_samples(train)
+@pytest.fixture(scope="module")
+def usual(train):
+    """A fitted copy of the detector of a case, and its scores of the training clips; fitted once for all tests."""
+
+    @cache
+    def of(name):
+        case = next(case for case in CASES if case.name == name)
+        detector = case.new(random_state=3, n_jobs=1).fit(train)
+        return detector, detector.score_samples(train)
+
+    def fitted(case):
+        detector, scores = of(case.name)
+        return copy.deepcopy(detector), scores
+
+    return fitted
+
+
+def scores(case, train):
+    return case.new(random_state=3, n_jobs=1).fit(train).score_samples(train)
 
 
 def global_states():
@@ -28,8 +47,8 @@ def global_states():
 
 
 @each(slow_checks=True)
-def test_eight_threads_that_fit_at_once_give_the_scores_of_one(case, train):
-    alone, barrier, before = scores(case, train), threading.Barrier(8), global_states()
+def test_eight_threads_that_fit_at_once_give_the_scores_of_one(case, train, usual):
+    (_, alone), barrier, before = usual(case), threading.Barrier(8), global_states()
 
     def fit(_):
         barrier.wait(60)
@@ -43,9 +62,8 @@ def test_eight_threads_that_fit_at_once_give_the_scores_of_one(case, train):
 
 
 @each(slow_checks=True)
-def test_eight_threads_that_score_at_once_give_the_scores_of_one(case, train):
-    fitted = case.new(n_jobs=1).fit(train)
-    alone = fitted.score_samples(train)
+def test_eight_threads_that_score_at_once_give_the_scores_of_one(case, train, usual):
+    fitted, alone = usual(case)
     with ThreadPoolExecutor(8) as pool:
         for other in pool.map(lambda _: fitted.score_samples(train), range(8)):
             np.testing.assert_array_equal(other, alone)
@@ -61,26 +79,26 @@ CALLERS = {
 
 @each("trains", slow_checks=True)
 @pytest.mark.parametrize("caller", CALLERS.values(), ids=CALLERS)
-def test_what_a_caller_has_set_changes_no_score(case, train, caller):
-    alone = scores(case, train)
+def test_what_a_caller_has_set_changes_no_score(case, train, usual, caller):
+    _, alone = usual(case)
     with caller():
         np.testing.assert_array_equal(scores(case, train), alone)
 
 
 @each("trains", slow_checks=True)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
-def test_the_default_data_type_changes_no_score(case, train, dtype):
-    alone, usual = scores(case, train), torch.get_default_dtype()
+def test_the_default_data_type_changes_no_score(case, train, usual, dtype):
+    (_, alone), before = usual(case), torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
         np.testing.assert_array_equal(scores(case, train), alone)
     finally:
-        torch.set_default_dtype(usual)
+        torch.set_default_dtype(before)
 
 
 @each(slow_checks=True)
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_fit_that_fails_leaves_the_old_model_whole(case, train, error, monkeypatch):
+def test_a_fit_that_fails_leaves_the_old_model_whole(case, train, usual, error, monkeypatch):
     def fails(*arguments):
         raise error("at the very end")
 
@@ -89,7 +107,7 @@ def test_a_fit_that_fails_leaves_the_old_model_whole(case, train, error, monkeyp
         patch.setattr(type(detector), "_set_threshold", fails)
         detector.fit(train)
     assert set(vars(detector)) == set(vars(case.new()))  # not fitted, no n_features_in_
-    before = detector.fit(train).score_samples(train)
+    detector, before = usual(case)
     offset = detector.offset_
     with monkeypatch.context() as patch, pytest.raises(error, match="at the very end"):
         patch.setattr(type(detector), "_set_threshold", fails)
@@ -99,9 +117,8 @@ def test_a_fit_that_fails_leaves_the_old_model_whole(case, train, error, monkeyp
 
 
 @each("trains", slow_checks=True)
-def test_groups_of_parameters_changed_after_fit_change_no_score(case, train):
-    detector = case.new(n_jobs=1).fit(train)
-    before = detector.score_samples(train)
+def test_groups_of_parameters_changed_after_fit_change_no_score(case, train, usual):
+    detector, before = usual(case)
     for name, kind in detector._parameter_groups.items():
         group = getattr(detector, name) or kind()
         for inner, value in group.get_params().items():

@@ -21,7 +21,7 @@ SMALL = {
     "patches__length": 16,
     "patches__step": 16,
     "median_filter": 3,
-    "max_epochs": 2,
+    "max_epochs": 1,
     "learning_rate": 0.003,
     "device": "cpu",
     "random_state": 0,
@@ -157,9 +157,9 @@ def test_patches_of_short_clips_run_together_and_stay_in_order():
     assert calls == [4, 20, 4, 14, 40, 1]  # clips of many patches, and those of another network, alone
 
 
-def test_a_finer_step_when_scoring_sees_more_patches(train, test):
-    coarse, fine = small().fit(train), small(patches__score_step=1).fit(train)
-    scores = coarse.score_samples(test), fine.score_samples(test)
+def test_a_finer_step_when_scoring_sees_more_patches(fitted, train, test):
+    fine = small(patches__score_step=1).fit(train)
+    scores = fitted.score_samples(test), fine.score_samples(test)
     assert not np.array_equal(*scores)
     assert np.corrcoef(*scores)[0, 1] > 0.5
 
@@ -185,8 +185,8 @@ def test_one_machine_alone_is_clustered_and_scored_by_embedding(train, test):
 
 
 @pytest.mark.filterwarnings("ignore:frontend is not used for the spectrograms:UserWarning")
-def test_the_filter_may_be_a_step_of_a_pipeline(train, test):
-    inside = small().fit(train).score_samples(test)
+def test_the_filter_may_be_a_step_of_a_pipeline(fitted, train, test):
+    inside = fitted.score_samples(test)
     pipeline = make_pipeline(FRONT_END, MedianFilter(3), small(median_filter=None))
     np.testing.assert_allclose(pipeline.fit(train).score_samples(test), inside, rtol=1e-5)
 

@@ -69,17 +69,18 @@ FACES = {
     "network__scale": 10.0,
     "network__pooling": "rank",
 }
-# a value for each parameter; or a pair of a value and the settings that it is tried with
+# a value for each parameter; or a pair of a value and the settings that it is tried with. Networks are without statistics
+# beside them, which take long to fit and follow the front end by themselves; score_with="auto" is tried once for each.
 SWEEPS: dict[Any, tuple[dict[str, Any], dict[str, Any]]] = {
     OSSCLDetector: (
-        {"branches": ("log_mel",), **USUAL, **SMALL_FACES},
+        {"branches": ("log_mel",), "score_with": "label", **USUAL, **SMALL_FACES},
         {
             **TRAINING,
             **FACES,
             "branches": ("log_mel", "tagram"),
             "label_columns": ("machine_type",),
             "n_clusters": 2,
-            "score_with": "embedding",
+            "score_with": "auto",
             "score_margin": False,
             "scorer": (KNNScorer(), {"score_with": "embedding"}),
             "margin": 0.2,
@@ -92,7 +93,7 @@ SWEEPS: dict[Any, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
     StatClusterDetector: (
-        {"system": "clusters", "branches": ("log_mel",), **USUAL, **SMALL_FACES},
+        {"system": "clusters", "branches": ("log_mel",), "score_with": "embedding", **USUAL, **SMALL_FACES},
         {
             **TRAINING,
             **FACES,
@@ -106,13 +107,13 @@ SWEEPS: dict[Any, tuple[dict[str, Any], dict[str, Any]]] = {
             "temperature": 0.5,
             "margin": 0.2,
             "network__perturbation_head": True,
-            "score_with": "embedding",
+            "score_with": "auto",
             "scorer": GMMScorer(),
             "augmentation": SpectrumAugmentation(bank_size=4),
         },
     ),
     SelfSupervisedDetector: (
-        {**USUAL, "network__embedding_dim": 8},
+        {"score_with": "embedding", **USUAL, "network__embedding_dim": 8},
         {
             **TRAINING,
             "frontend": (OTHER_FRONT_END, {"clusterer": CLUSTERS}),
@@ -131,18 +132,22 @@ SWEEPS: dict[Any, tuple[dict[str, Any], dict[str, Any]]] = {
             "statistics__r": ((0.0,), {"clusterer": CLUSTERS}),
             "statistics__moments": (("kurtosis",), {"clusterer": CLUSTERS}),
             "clusterer": StatisticalClusterer(n_clusters=2),
-            "score_with": "embedding",
+            "score_with": "auto",
             "scorer": KNNScorer(),
         },
     ),
     ContrastiveSpectrumDetector: (
-        {**USUAL, "network": SegmentNetOptions(bottlenecks=NARROW, embedding_dim=16, segment_length=16)},
+        {
+            "score_with": "embedding",
+            **USUAL,
+            "network": SegmentNetOptions(bottlenecks=NARROW, embedding_dim=16, segment_length=16),
+        },
         {
             **TRAINING,
             "augmentation": SpectrumAugmentation(mix_ratio=0.8),
             "label_columns": ("machine_type",),
             "n_clusters": 2,
-            "score_with": ("label", {"classification_weight": 1.0}),
+            "score_with": "auto",
             "scorer": KNNScorer(),
             "contrast": "pairwise",
             "temperature": 0.5,
@@ -161,6 +166,7 @@ SWEEPS: dict[Any, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     JointAECNNDetector: (
         {
+            "score_with": "label",
             **USUAL,
             "max_epochs": 1,
             "batch_size": 64,
@@ -178,7 +184,7 @@ SWEEPS: dict[Any, tuple[dict[str, Any], dict[str, Any]]] = {
             "batch_size": 32,
             "label_columns": ("machine_type",),
             "n_clusters": 2,
-            "score_with": "embedding",
+            "score_with": "auto",
             "scorer": (GMMScorer(), {"score_with": "embedding"}),
             "median_filter": 5,
             "patches__length": 12,
@@ -272,7 +278,7 @@ EACH = [(kind, name) for kind, (_, values) in SWEEPS.items() for name in values]
 
 @cache
 def clips():
-    sizes = {"n_sections": 2, "n_train": 12, "n_test_normal": 3, "n_test_anomaly": 3, "duration": 0.5}
+    sizes = {"n_sections": 2, "n_train": 10, "n_test_normal": 3, "n_test_anomaly": 3, "duration": 0.5}
     data = make_machine_clips(("fan", "pump"), target_share=0.3, random_state=0, **sizes).data
     is_train = data["split"] == "train"
     return data[is_train], data[~is_train]

@@ -24,7 +24,7 @@ def small(system="auto", **settings):
     sizes = {
         "network__bottlenecks": ((1, 16, 1, 2),),
         "network__embedding_dim": 16,
-        "max_epochs": 2,
+        "max_epochs": 1,
         "training__calibration_fraction": "auto" if "training__validation_fraction" in settings else 0,
     }
     detector = StatClusterDetector(system, branches=("log_mel",), frontend=FRONT_END, device="cpu", random_state=0)
@@ -44,6 +44,11 @@ def train(machines):
 @pytest.fixture(scope="module")
 def test(machines):
     return machines.data[machines.data["split"] == "test"].reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def fitted(train):
+    return small().fit(train)
 
 
 @pytest.fixture
@@ -75,9 +80,8 @@ def test_score_is_the_distance_from_the_clips_of_the_machine(train, test):
     np.testing.assert_allclose(detector.score_samples(test)[own], expected, rtol=1e-4, atol=1e-8)
 
 
-def test_back_end_is_k_means_with_target_clips_unless_told(train):
-    detector = small().fit(train)
-    model = detector.scorer_["fan/00"].model
+def test_back_end_is_k_means_with_target_clips_unless_told(fitted, train):
+    model = fitted.scorer_["fan/00"].model
     assert isinstance(model, KMeansScorer)
     n_target = ((train["machine_type"] == "fan") & (train["domain"] == "target")).sum()
     assert len(model.centers_) == (20 - n_target) // 5 + n_target
@@ -85,20 +89,18 @@ def test_back_end_is_k_means_with_target_clips_unless_told(train):
     assert isinstance(other.scorer_["fan/00"].model, LocalOutlierFactor)
 
 
-def test_attributes_of_clips_to_score_are_never_looked_at(train, test):
-    detector = small().fit(train)
-    scores = detector.score_samples(test)
+def test_attributes_of_clips_to_score_are_never_looked_at(fitted, test):
+    scores = fitted.score_samples(test)
     for changed in (test.assign(attributes="never heard of"), test.drop(columns="attributes")):
-        np.testing.assert_array_equal(detector.score_samples(changed), scores)
-    np.testing.assert_array_equal(detector.score_samples(test.drop(columns="domain")), scores)
+        np.testing.assert_array_equal(fitted.score_samples(changed), scores)
+    np.testing.assert_array_equal(fitted.score_samples(test.drop(columns="domain")), scores)
 
 
-def test_embedding_has_unit_length_and_its_columns_a_name(train):
-    detector = small().fit(train)
-    embedding = detector.transform(train)
+def test_embedding_has_unit_length_and_its_columns_a_name(fitted, train):
+    embedding = fitted.transform(train)
     np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1, rtol=1e-5)
     assert embedding.shape == (40, 16)
-    assert detector.get_feature_names_out()[-1] == "statclusterdetector15"
+    assert fitted.get_feature_names_out()[-1] == "statclusterdetector15"
 
 
 def test_planted_states_are_found_and_learnt():
@@ -108,7 +110,7 @@ def test_planted_states_are_found_and_learnt():
     state = np.repeat([0, 1], 20)
     clips = [0.5 * tones[which] + 0.1 * generator.standard_normal(8000) for which in state]
     table = pd.DataFrame({"waveform": clips, "machine_type": "fan", "section": "00"})
-    detector = small("clusters", statistics__r=(1.0,), max_epochs=20, learning_rate=1e-2).fit(table)
+    detector = small("clusters", statistics__r=(1.0,), max_epochs=6, learning_rate=1e-2).fit(table)
     assert adjusted_rand_score(state, detector.labels_) > 0.9
     assert detector.history_[-1]["train_loss"] < detector.history_[0]["train_loss"]
 
@@ -143,9 +145,9 @@ def test_clips_held_out_set_the_threshold(train):
     assert detector.offset_ == pytest.approx(-threshold, rel=1e-5)
 
 
-def test_an_unknown_machine_is_refused(train, test):
+def test_an_unknown_machine_is_refused(fitted, test):
     with pytest.raises(ValueError, match=r"Machine 'slider/00' of clip 0 .* is not among those given to fit"):
-        small().fit(train).score_samples(test.assign(machine_type="slider"))
+        fitted.score_samples(test.assign(machine_type="slider"))
 
 
 @pytest.mark.parametrize(
