@@ -2,8 +2,8 @@
 
 import numpy as np
 
-_TAIL = 0.8  # level above which the distribution of normal scores is continued as an exponential one
-_FAR = 30.0  # mean excesses above the threshold from which on the ratio of two probabilities is that of the limit
+TAIL = 0.8  # level above which the distribution of normal scores is continued as an exponential one
+FAR = 30.0  # mean excesses above the threshold from which on the ratio of two probabilities is that of the limit
 
 
 def as_of_one_window(score: np.ndarray, share: np.ndarray, normal: np.ndarray) -> np.ndarray:
@@ -39,7 +39,7 @@ def as_of_one_window(score: np.ndarray, share: np.ndarray, normal: np.ndarray) -
     >>> as_of_one_window(np.array([0.5, 0.5, 0.9]), np.array([1.0, 2.0, 7.0]), normal).round(2)
     array([0.5 , 0.25, 0.57])
     """
-    threshold = float(np.quantile(normal, _TAIL))
+    threshold = float(np.quantile(normal, TAIL))
     excess = normal[normal > threshold] - threshold
     is_changed = (share > 1) & (score > normal[0])
     if not len(excess) or not is_changed.any():  # scores that are all alike have no scale
@@ -52,11 +52,11 @@ def as_of_one_window(score: np.ndarray, share: np.ndarray, normal: np.ndarray) -
 def _changed(score: np.ndarray, share: np.ndarray, normal: np.ndarray, threshold: float, scale: float) -> np.ndarray:
     level = np.linspace(0, 1, len(normal))
     distance = np.maximum(score - threshold, 0) / scale
-    tail = (1 - _TAIL) * np.exp(-distance)  # probability of a larger score of one window, above the threshold
+    tail = (1 - TAIL) * np.exp(-distance)  # probability of a larger score of one window, above the threshold
     with np.errstate(divide="ignore"):  # the probability of the smallest score is 0
         log_level = np.where(score > threshold, np.log1p(-tail), np.log(np.interp(score, normal, level)))
     above = -np.expm1(share * log_level)  # probability of a larger score of any window
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(distance < _FAR, above / tail, share)  # its limit, where the probabilities vanish
+        ratio = np.where(distance < FAR, above / tail, share)  # its limit, where the probabilities vanish
     in_tail = np.maximum(score, threshold) - scale * np.log(ratio)
-    return np.where(above < 1 - _TAIL, in_tail, np.interp(1 - above, level, normal))
+    return np.where(above < 1 - TAIL, in_tail, np.interp(1 - above, level, normal))

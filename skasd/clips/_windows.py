@@ -16,7 +16,7 @@ from skasd.clips._clips import Clips
 from skasd.clips._coerce import WAVEFORM_COLUMNS
 from skasd.clips._file_window import FileWindow
 
-_LONGER = 1.1  # times the training length: longer clips are heard in windows
+LONGER = 1.1  # times the training length: longer clips are heard in windows
 _SHORTER = 0.7  # times the shortest usual training length: shorter clips are warned about
 _SHORTEST_USUAL = 0.05  # share of the training clips that may be shorter
 
@@ -93,7 +93,7 @@ class TrainingLength:
         last time point or frame.
         """
         lengths = _heard(clips, self.reader)
-        is_long = lengths > _LONGER * self.median
+        is_long = lengths > LONGER * self.median
         if not self.median or not is_long.any():
             return None
         count = np.where(is_long, np.ceil(lengths / self.median), 1).astype(int)

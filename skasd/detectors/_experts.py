@@ -20,7 +20,7 @@ Expert = tuple[Member, ...]
 
 _N_FOLDS = 10
 _MANY_CLIPS, _N_FOLDS_OF_MANY = 500, 5  # a fifth of many clips more or less to learn from changes little
-_LEVEL_WEIGHT = -2.0  # natural logarithm of the weight of the level among the experts
+LEVEL_WEIGHT = -2.0  # natural logarithm of the weight of the level among the experts
 LEVEL: Expert = (("level", "distance"),)
 
 # Chosen on real valves and toy cars and on synthetic machines; the guide shows what each part is worth there.
@@ -183,7 +183,7 @@ class FittedExperts:
 
     def _combined(self, scores: Mapping[Member, np.ndarray]) -> np.ndarray:
         """Logarithm of the weighted mean over experts of exp of their normalised scores."""
-        weights = np.array([_LEVEL_WEIGHT if expert == LEVEL else 0.0 for expert in self.every])
+        weights = np.array([LEVEL_WEIGHT if expert == LEVEL else 0.0 for expert in self.every])
         parts = np.array([self._normal[expert](self._sum(expert, scores)) for expert in self.every])
         return np.logaddexp.reduce(parts + weights[:, None], axis=0) - np.logaddexp.reduce(weights)
 

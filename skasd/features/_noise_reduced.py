@@ -20,8 +20,8 @@ from skasd.features._base import ClipTransformer, into_container, stacked
 from skasd.features._log_mel import LogMelTransformer
 from skasd.inputs._frontend import Frontend
 
-_QUIET = 0.25  # quantile over the frames of a band: its level in the quiet quarter of a clip
-_QUIET_BANDS = 0.1  # quantile over the bands: those that the machine leaves to the noise
+QUIET = 0.25  # quantile over the frames of a band: its level in the quiet quarter of a clip
+QUIET_BANDS = 0.1  # quantile over the bands: those that the machine leaves to the noise
 _HANN_CORRELATION = (1.0, 4 / 9, 1 / 36)  # of the powers of noise at neighbouring frequencies of a Hann window
 _MARGIN = 1.001  # relative; a band whose noise is no louder than this times the lowest level holds none
 
@@ -173,7 +173,7 @@ class NoiseReducedLogMel(ClipTransformer):
                 "the surroundings while the machine is off."
             )
         quiet[quiet <= _MARGIN * lowest] = 0.0
-        noise = quiet * _mean_over_quantile(definition, _QUIET)
+        noise = quiet * _mean_over_quantile(definition, QUIET)
         floor = 10 ** (self.floor_db / 10)
         return plain.then(_Reduction(quiet, self.over_subtraction * noise, plain.log_unit, floor)), noise
 
@@ -193,7 +193,7 @@ class NoiseReducedLogMel(ClipTransformer):
 
 def _quiet_power(levels: np.ndarray, log_unit: float) -> np.ndarray:
     """Power (F,) that a quarter of the frames of levels (F, T) stays below, in each band."""
-    return np.exp(np.quantile(levels.astype(np.float64), _QUIET, axis=1) * log_unit)
+    return np.exp(np.quantile(levels.astype(np.float64), QUIET, axis=1) * log_unit)
 
 
 def _mean_over_quantile(definition: MelDefinition, share: float) -> np.ndarray:
@@ -222,6 +222,6 @@ class _Reduction:
     def __call__(self, levels: np.ndarray) -> np.ndarray:
         sounding = self.quiet > 0
         ratio = _quiet_power(levels[sounding], self.log_unit) / self.quiet[sounding]
-        noise = np.quantile(ratio, _QUIET_BANDS) * self.noise
+        noise = np.quantile(ratio, QUIET_BANDS) * self.noise
         share = np.minimum(noise[:, None] * np.exp(-self.log_unit * levels.astype(np.float64)), 1.0)
         return levels + (np.log(np.maximum(1.0 - share, self.floor)) / self.log_unit).astype(levels.dtype)

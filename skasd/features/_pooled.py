@@ -18,13 +18,13 @@ from skasd.inputs._frontend import DECIBEL
 
 # Edges in cycles per frame, so that they also apply to features of an unknown hop. At the 31.25 frames per second of the
 # default front end they are 0.4, 2, 6 and 16 Hz, and 0.4, 1, 2, 4, 8 and 16 Hz.
-_LEVEL_RATES = (1 / 80, 1 / 16, 3 / 16, np.inf)
-_POWER_RATES = (1 / 80, 1 / 32, 1 / 16, 1 / 8, 1 / 4, np.inf)
-_FLOOR = 0.01  # added before a logarithm: changes this small are rounding and dither, not sound
-_N_GROUPS = 16  # of neighbouring bands, in "dynamics" and "modulation"
-_N_SPREADS = 8  # of neighbouring bands, in "spread"
+LEVEL_RATES = (1 / 80, 1 / 16, 3 / 16, np.inf)
+POWER_RATES = (1 / 80, 1 / 32, 1 / 16, 1 / 8, 1 / 4, np.inf)
+FLOOR = 0.01  # added before a logarithm: changes this small are rounding and dither, not sound
+N_GROUPS = 16  # of neighbouring bands, in "dynamics" and "modulation"
+N_SPREADS = 8  # of neighbouring bands, in "spread"
 _BANDS_AT_A_TIME = 32  # so that what is computed of them stays in the cache
-_LEAST_POWER = 1e-30  # relative to the loudest; silence has no level
+LEAST_POWER = 1e-30  # relative to the loudest; silence has no level
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,12 @@ class Pooling:
 
     def size(self, name: str, n_bands: int) -> int:
         """Number of values of a statistic of `n_bands` bands."""
-        groups = min(_N_GROUPS, n_bands)
+        groups = min(N_GROUPS, n_bands)
         sizes = {
-            "dynamics": groups * len(_LEVEL_RATES),
-            "modulation": groups * (len(_POWER_RATES) - 1),
+            "dynamics": groups * len(LEVEL_RATES),
+            "modulation": groups * (len(POWER_RATES) - 1),
             "level": 1,
-            "spread": min(_N_SPREADS, n_bands),
+            "spread": min(N_SPREADS, n_bands),
         }
         return sizes.get(name, n_bands)
 
@@ -163,14 +163,14 @@ def _dynamics(clip: _Clip) -> np.ndarray:
     """Logarithms of how much the mean level of a group of bands changes: from frame to frame, and at three rates."""
     levels = _group_means(clip.spectrogram)
     steps = np.diff(levels, axis=1).std(axis=1) if levels.shape[1] > 1 else np.zeros_like(levels[:, 0])
-    changes = _amplitudes(levels, _LEVEL_RATES)
-    return np.log(np.concatenate([steps, changes.T.ravel()]) + _FLOOR)
+    changes = _amplitudes(levels, LEVEL_RATES)
+    return np.log(np.concatenate([steps, changes.T.ravel()]) + FLOOR)
 
 
 def _modulation(clip: _Clip) -> np.ndarray:
     """Logarithms of how much the power of bands changes at five rates, relative to its mean; means over groups of bands."""
-    changes = _amplitudes(clip.relative_power, _POWER_RATES, relative=True)
-    return np.log(_group_means(changes).T.ravel() + _FLOOR)
+    changes = _amplitudes(clip.relative_power, POWER_RATES, relative=True)
+    return np.log(_group_means(changes).T.ravel() + FLOOR)
 
 
 def _level(clip: _Clip) -> np.ndarray:
@@ -181,12 +181,12 @@ def _level(clip: _Clip) -> np.ndarray:
 
 def _spread(clip: _Clip) -> np.ndarray:
     """Difference of the 98 % and the 25 % quantile over time of the level of eight groups of neighbouring bands, (8,)."""
-    starts, sizes = _groups(len(clip.loudest), _N_SPREADS)
+    starts, sizes = groups_of_bands(len(clip.loudest), N_SPREADS)
     weights = np.zeros((len(starts), len(clip.loudest)), clip.spectrogram.dtype)
     for row, (start, size) in enumerate(zip(starts, sizes, strict=True)):
         weights[row, start : start + size] = clip.peak_power[start : start + size]
     power = np.sort(weights @ clip.relative_power, axis=1)
-    quiet, loud = (_quantile(power, share) + _LEAST_POWER for share in (0.25, 0.98))
+    quiet, loud = (_quantile(power, share) + LEAST_POWER for share in (0.25, 0.98))
     return np.log(loud / quiet) / clip.log_unit
 
 
@@ -200,12 +200,12 @@ _OTHER: dict[str, Callable[[_Clip], np.ndarray]] = {
 
 def _group_means(values: np.ndarray) -> np.ndarray:
     """Mean of values (F, n) over each of sixteen groups of neighbouring bands, (n_groups, n)."""
-    starts, sizes = _groups(len(values), _N_GROUPS)
+    starts, sizes = groups_of_bands(len(values), N_GROUPS)
     return np.add.reduceat(values, starts, axis=0) / sizes[:, None].astype(values.dtype)
 
 
 @lru_cache(maxsize=64)
-def _groups(n_bands: int, n_groups: int) -> tuple[np.ndarray, np.ndarray]:
+def groups_of_bands(n_bands: int, n_groups: int) -> tuple[np.ndarray, np.ndarray]:
     """First band and number of bands of each group; there are no more groups than bands."""
     groups = np.array_split(np.arange(n_bands), min(n_groups, n_bands))
     return np.array([group[0] for group in groups]), np.array([len(group) for group in groups])

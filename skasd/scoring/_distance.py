@@ -10,7 +10,7 @@ from sklearn.utils import gen_batches
 
 METRICS = ("cosine", "chord", "euclidean")
 _CLIPS_AT_A_TIME = 4096
-_RESOLUTION = 1e-6  # smallest meaningful distance of unit vectors that a network computed in float32
+RESOLUTION = 1e-6  # smallest meaningful distance of unit vectors that a network computed in float32
 _NEAR_COPY = 1e-3  # relative to the root mean square distance to the mean; one recording, dithered or written anew
 _SAME = 1e-5  # relative to the length; exceeds rounding differences between batches and devices
 
@@ -111,7 +111,7 @@ class KnownEmbeddings:
         found, _ = self._index.kneighbors(x, min(n_neighbors + 1, len(self)))
         is_same = are_same(found[:, 0], x, self.metric) & self.are_clips
         if self.metric != "euclidean":
-            found[found < _RESOLUTION] = 0
+            found[found < RESOLUTION] = 0
         found[is_same, 0] = np.inf
         nearest = distance(np.sort(found, axis=1)[:, :n_neighbors], self.metric)
         n_found = np.isfinite(nearest).sum(axis=1)
