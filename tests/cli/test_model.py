@@ -100,6 +100,30 @@ def test_show_says_what_is_in_the_file(hall, tmp_path):
     assert f"skasd {package.__version__}, numpy {np.__version__}" in done.stdout
 
 
+def test_export_writes_a_file_for_each_machine(hall, tmp_path):
+    pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    skasd("fit", hall / "normal", "--out", tmp_path / "m.skasd", "--detector", "twfr", "--set", "r=1.0")
+    (tmp_path / "files").mkdir()
+    done = skasd("export", tmp_path / "m.skasd", "--out", tmp_path / "files")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(path.name for path in (tmp_path / "files").iterdir()) == ["fan.onnx", "pump.onnx"]
+    done = skasd("export", tmp_path / "m.skasd", "--out", tmp_path / "fan.onnx", "--machine", "fan")
+    assert "fan.onnx was written for fan: " in done.stdout
+    waveform, _ = soundfile.read(min(hall.glob("new/fan/*.wav")), dtype="float32")
+    score, is_anomaly = runtime.InferenceSession(tmp_path / "fan.onnx").run(None, {"waveform": waveform[None]})
+    detector = package.load(tmp_path / "m.skasd")["fan"]
+    np.testing.assert_allclose(score, -detector.score_samples(waveform[None]), rtol=1e-3)
+    assert is_anomaly[0] == (detector.predict(waveform[None])[0] == -1)
+    for arguments, message in {
+        ("--out", tmp_path / "x.onnx"): "choose one with --machine",
+        ("--out", tmp_path / "x.onnx", "--machine", "saw"): "--machine=saw is not in",
+    }.items():
+        done = skasd("export", tmp_path / "m.skasd", *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert message in done.stderr
+
+
 def test_evaluate_takes_parameters(tmp_path):
     done = skasd("evaluate", tmp_path, "--year", 2023, "--set", "contaminatoin=0.1")
     assert done.returncode == 2
