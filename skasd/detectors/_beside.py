@@ -12,7 +12,7 @@ from skasd.detectors._experts import Normal
 from skasd.detectors._statistics import StatisticsDetector
 
 FEWEST_HELD_OUT = 8  # whose scores say what a usual score of a network is
-_WEIGHT = -2.0  # natural logarithm of the weight of a network beside the statistics, as that of the level among them
+WEIGHT = -2.0  # natural logarithm of the weight of a network beside the statistics, as that of the level among them
 
 
 @dataclass
@@ -104,4 +104,4 @@ class StatisticsBeside:
         A network that tells nothing changes the order of the clips little; one that is certain of a fault raises the score.
         """
         relative = self._relative(network_score, machines)
-        return np.logaddexp(statistics_score, relative + _WEIGHT) - np.logaddexp(0, _WEIGHT)
+        return np.logaddexp(statistics_score, relative + WEIGHT) - np.logaddexp(0, WEIGHT)

@@ -20,7 +20,7 @@ from skasd.clips import ANY_FEATURE, MACHINE_COLUMNS, Clips, Recordings
 from skasd.clips._readers import readers_of
 
 _COMBINE = ("mean", "rank")
-_ALL = ""  # name of the scale over all groups
+ALL = ""  # name of the scale over all groups
 _FEWEST = 3  # minimum number of held-out clips for a group to have its own scale
 _FEWEST_LEFT = 2  # minimum number of clips of a section and domain that are not held out
 
@@ -184,7 +184,7 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
             note_interrupt("The training of a detector of the ensemble was interrupted.")
         self.named_estimators_ = dict(zip([name for name, _ in self.estimators], self.estimators_, strict=True))
         scores = np.array([score for _, score, _ in done])  # (n_estimators, n_held_out)
-        self.scales_ = {_ALL: np.sort(scores, axis=1)}
+        self.scales_ = {ALL: np.sort(scores, axis=1)}
         for group, n_kept in zip(*np.unique(groups[kept], return_counts=True), strict=True):
             if n_kept >= _FEWEST:
                 self.scales_[str(group)] = np.sort(scores[:, groups[kept] == group], axis=1)
@@ -207,7 +207,7 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         on_one_scale = np.empty(scores.shape)
         scale_of = _ranks if self._combine == "rank" else _standardised
         for group in np.unique(groups):
-            normal = self.scales_.get(str(group), self.scales_[_ALL])
+            normal = self.scales_.get(str(group), self.scales_[ALL])
             rows = groups == group
             on_one_scale[:, rows] = [
                 scale_of(score, known) for score, known in zip(scores[:, rows], normal, strict=True)

@@ -10,14 +10,34 @@ import torch
 from torch import Tensor, nn
 
 from skasd.base import BaseDetector
-from skasd.detectors import StatisticsDetector, TWFRDetector
+from skasd.detectors import (
+    AutoencoderDetector,
+    ContrastiveSpectrumDetector,
+    EnsembleDetector,
+    JointAECNNDetector,
+    OSSCLDetector,
+    SelfSupervisedDetector,
+    StatClusterDetector,
+    StatisticsDetector,
+    TWFRDetector,
+)
+from skasd.detectors._ensemble import ALL
+from skasd.export._embedding import embedding_module
+from skasd.export._ensemble import CombinedScores
 from skasd.export._machine import Machine
+from skasd.export._patches import autoencoder_module
 from skasd.export._reading import InWindows
 from skasd.export._refusal import refused
 from skasd.export._setting import Setting
 from skasd.export._statistical import statistics_module, twfr_module
 
 _BUILDERS: dict[type, Callable[[Any, Setting], nn.Module]] = {
+    AutoencoderDetector: autoencoder_module,
+    ContrastiveSpectrumDetector: embedding_module,
+    JointAECNNDetector: embedding_module,
+    OSSCLDetector: embedding_module,
+    SelfSupervisedDetector: embedding_module,
+    StatClusterDetector: embedding_module,
     StatisticsDetector: statistics_module,
     TWFRDetector: twfr_module,
 }
@@ -38,11 +58,11 @@ def score_module(detector: Any, machine: Machine) -> nn.Module:
     ValueError
         If there is no module for detectors of this class, or with one of its parameters.
     """
+    if isinstance(detector, EnsembleDetector):
+        return _ensemble_module(detector, machine)
     if type(detector) not in _BUILDERS:
-        known = ", ".join(sorted(kind.__name__ for kind in _BUILDERS))
-        raise refused(f"a {type(detector).__name__}", f"it can export {known}, and pipelines that end with one")
-    if detector._training_length is None:
-        return _BUILDERS[type(detector)](detector, Setting(machine, "waveform", None, 0))
+        known = ", ".join(sorted(kind.__name__ for kind in (*_BUILDERS, EnsembleDetector)))
+        raise refused(f"a {type(detector).__name__}", f"export one of {known}, or a pipeline that ends with one")
     length = detector._training_length
     longest = max(1, int(1.1 * length.median))
     setting = Setting(machine, "waveform", None, longest).of(detector)
@@ -52,6 +72,13 @@ def score_module(detector: Any, machine: Machine) -> nn.Module:
     if setting.kind == "feature" or reader.duration is None:
         return heard
     return nn.Sequential(Cut(max(1, round(reader.duration * reader.sample_rate))), heard)
+
+
+def _ensemble_module(ensemble: EnsembleDetector, machine: Machine) -> nn.Module:
+    """Module from clips to the scores of an ensemble."""
+    members = [score_module(member, machine) for member in ensemble.estimators_]
+    scales = ensemble.scales_.get(machine.name(ensemble._group_columns), ensemble.scales_[ALL])
+    return CombinedScores(members, list(scales), ensemble._weights, by_rank=ensemble._combine == "rank")
 
 
 class Cut(nn.Module):

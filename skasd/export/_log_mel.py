@@ -44,9 +44,9 @@ class FramedSpectrum(nn.Module):
         n_fft, hop = len(self.window), self.hop_length
         n_frames = (waveform.shape[1] - n_fft) // hop + 1
         n_parts = -(-n_fft // hop)  # frames are cut from blocks of a hop, as slices cost less than a list of places
-        rest = torch.zeros(waveform.shape[0], hop * n_parts, dtype=waveform.dtype)
-        blocks = torch.cat([waveform, rest], dim=1)[:, : (n_frames + n_parts - 1) * hop]
-        blocks = blocks.reshape(waveform.shape[0], -1, hop)
+        if n_fft % hop:  # the last block goes beyond the last frame
+            waveform = torch.cat([waveform, torch.zeros(waveform.shape[0], hop, dtype=waveform.dtype)], dim=1)
+        blocks = waveform[:, : (n_frames + n_parts - 1) * hop].reshape(waveform.shape[0], -1, hop)
         parts = [blocks[:, part : part + n_frames] for part in range(n_parts)]
         frames = torch.cat(parts, dim=2)[:, :, :n_fft] * self.window
         return self.power(frames.reshape(-1, n_fft)).reshape(waveform.shape[0], n_frames, -1)
@@ -86,9 +86,8 @@ class LogMel(nn.Module):
 
 def padded(waveform: Tensor, definition: MelDefinition) -> Tensor:
     """Waveforms (B, n) filled up with zeros to the shortest length, and padded at both ends."""
-    shortest = torch.zeros(waveform.shape[0], definition.shortest, dtype=waveform.dtype)
-    length = torch.as_tensor(waveform.shape[1]).clamp(min=definition.shortest)
-    waveform = torch.cat([waveform, shortest], dim=1)[:, :length]
+    missing = (definition.shortest - torch.as_tensor(waveform.shape[1])).clamp(min=0)
+    waveform = torch.cat([waveform, torch.zeros(waveform.shape[0], missing, dtype=waveform.dtype)], dim=1)
     margin = definition.margin
     if not margin:
         return waveform

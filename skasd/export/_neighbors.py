@@ -80,7 +80,7 @@ class _Nearest(nn.Module):
             found = torch.where(found < RESOLUTION, torch.zeros_like(found), found)
         missing = torch.full_like(found[:, :1], torch.inf).expand(-1, self.n_missing + 1)
         found = torch.cat([_distance(found, self.metric), missing], dim=1)
-        taken = torch.where(is_same & self.are_clips, found[:, 1:-1], found[:, :-2])
+        taken = torch.where(is_same, found[:, 1:-1], found[:, :-2]) if self.are_clips else found[:, :-2]
         exists = (taken < torch.inf).double()
         total = torch.where(taken < torch.inf, taken, torch.zeros_like(taken)).sum(dim=1)
         count = exists.sum(dim=1)

@@ -14,6 +14,7 @@ from torch import nn
 
 from skasd._torch_state import own_torch_state
 from skasd.base import BaseDetector
+from skasd.detectors import EnsembleDetector
 from skasd.export._check import Parity, checked, waveforms_to_check
 from skasd.export._graph import Decision, score_module
 from skasd.export._machine import chosen_machine
@@ -98,7 +99,8 @@ def to_onnx(
 def _module(estimator: Any, chosen: Any) -> nn.Module:
     if isinstance(estimator, Pipeline):
         return pipeline_module(estimator, chosen)
-    if estimator._clip_kind == "feature":
+    members = estimator.estimators_ if isinstance(estimator, EnsembleDetector) else [estimator]
+    if any(vars(member).get("_clip_kind") == "feature" for member in members):
         raise refused(
             f"a {type(estimator).__name__} that was fitted on features, as the graph begins with waveforms",
             "give the fitted pipeline that computes the features, or fit on waveforms with frontend=",

@@ -88,7 +88,10 @@ class SpectrumBranch(nn.Module):
 
     def forward(self, waveform: Float[Tensor, "clips timepoints"]) -> Float[Tensor, "clips dim"]:
         """Embeddings of waveforms."""
-        spectrum = torch.fft.rfft(waveform.to(torch.promote_types(waveform.dtype, torch.float32))).abs()  # (B, K)
+        return self.encoded(torch.fft.rfft(waveform.to(torch.promote_types(waveform.dtype, torch.float32))).abs())
+
+    def encoded(self, spectrum: Float[Tensor, "clips bins"]) -> Float[Tensor, "clips dim"]:
+        """Embeddings of magnitude spectra."""
         x = self.convolutions(spectrum[:, None])  # (B, C, positions)
         return self.project(self.hidden(x.flatten(1)))
 
@@ -153,8 +156,11 @@ class SpectrogramBranch(nn.Module):
     ) -> Float[Tensor, "clips dim"]:
         """Embeddings of waveforms; `change`, if given, modifies the spectrograms (B, K, T) first."""
         spectrogram = self.spectrogram(waveform)
-        x = self.images(spectrogram if change is None else change(spectrogram))
-        x = self._through_stages(self.stem(x))  # (B, C, T / 32, K / 32)
+        return self.encoded(spectrogram if change is None else change(spectrogram))
+
+    def encoded(self, spectrogram: Float[Tensor, "clips bins frames"]) -> Float[Tensor, "clips dim"]:
+        """Embeddings of magnitude spectrograms."""
+        x = self._through_stages(self.stem(self.images(spectrogram)))  # (B, C, T / 32, K / 32)
         return self.project(x.amax(dim=2).flatten(1))
 
     def _through_stages(
