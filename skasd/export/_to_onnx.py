@@ -147,7 +147,7 @@ def _write(graph: nn.Module, path: Path, n_timepoints: int) -> None:
     """Trace the module and write it."""
     example = torch.zeros(2, n_timepoints) + 0.1 * torch.sin(torch.arange(n_timepoints, dtype=torch.float32))
     axes = {0: "n_clips"}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _plain_attention():
         warnings.simplefilter("ignore")  # sizes that a trace keeps, and the age of the exporter
         torch.onnx.export(
             graph,
@@ -159,6 +159,17 @@ def _write(graph: nn.Module, path: Path, n_timepoints: int) -> None:
             opset_version=_OPSET,
             dynamo=False,  # the other exporter neither keeps these conditions nor does without onnxscript
         )
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Within a ``with`` block, attention consists of operations that ONNX has, and not of one of torch's own."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def _describe(path: Path, properties: dict[str, str]) -> None:
