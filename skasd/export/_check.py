@@ -65,8 +65,8 @@ def waveforms_to_check(check_on: Any, usual: Usual) -> list[np.ndarray]:
     if rate < _LOWEST_RATE:
         raise ValueError(f"There are no synthetic clips at {rate} Hz to check the file on; give some as check_on.")
     usual_length = usual.n_timepoints or round(_DURATION * rate)
-    clips = [*_synthetic(usual_length, rate, 6), *_synthetic(round(_LONG * usual_length), rate, 1)]
-    return [*clips, *(clip[: max(1, round(_SHORT * usual_length))] for clip in clips[:2])]
+    usual_ones, long_ones = _synthetic(usual_length, rate, 6), _synthetic(round(_LONG * usual_length), rate, 1)
+    return [*usual_ones, *long_ones, *(clip[: max(1, round(_SHORT * usual_length))] for clip in usual_ones[:2])]
 
 
 def _synthetic(n_timepoints: int, sample_rate: int, n_clips: int) -> list[np.ndarray]:

@@ -105,10 +105,12 @@ class ClassMismatch(nn.Module):
         Those of the logits.
     """
 
+    weight: Tensor
+
     def __init__(self, weight: Tensor, own: Sequence[np.ndarray], *, margin: float, scale: float) -> None:
         super().__init__()
         self.register_buffer("weight", weight)
-        self.own = [torch.from_numpy(np.where(mask, 0.0, -np.inf)) for mask in own]
+        self.masks = [torch.from_numpy(np.where(mask, 0.0, -np.inf)) for mask in own]
         self.margin, self.scale = margin, scale
 
     def forward(self, embedding: Tensor) -> Tensor:
@@ -117,8 +119,8 @@ class ClassMismatch(nn.Module):
         unit = nn.functional.normalize(embedding)
         cosine = (unit @ self.weight.reshape(-1, n_dims).T).reshape(-1, n_classes, n_centers).amax(dim=2)
         mismatches = []
-        for own in self.own:
-            best = (cosine + own).argmax(dim=1)
+        for mask in self.masks:
+            best = (cosine + mask).argmax(dim=1)
             logits = arcface_logits(cosine, best, margin=self.margin, scale=self.scale)
             others = torch.where(torch.arange(n_classes) == best[:, None], -torch.inf, logits).logsumexp(dim=1)
             own_logit = logits.gather(1, best[:, None])[:, 0]
@@ -158,8 +160,8 @@ def embedding_module(detector: EmbeddingDetector, setting: Setting) -> nn.Module
     names = np.array([setting.machine.name(detector._scores.columns)])
     mode = detector._scores.settled(detector.score_with, names)
     detector._scores._refuse_unlearnt(mode)
-    made_by = joint_module if isinstance(detector, JointAECNNDetector) else _network_module
-    network = made_by(detector, setting, mode, str(names[0]))  # type: ignore[arg-type]
+    made_by: Any = joint_module if isinstance(detector, JointAECNNDetector) else _network_module
+    network = made_by(detector, setting, mode, str(names[0]))
     beside: StatisticsBeside | None = detector._statistics if detector.score_with == "auto" else None
     if beside is None or str(names[0]) not in detector._scores.machines:
         return network
@@ -169,9 +171,9 @@ def embedding_module(detector: EmbeddingDetector, setting: Setting) -> nn.Module
     return WithStatistics(network, statistics_module(beside.detector, setting), scales)
 
 
-def _network_module(detector: EmbeddingDetector, setting: Setting, mode: str, name: str) -> nn.Module:
+def _network_module(detector: Any, setting: Setting, mode: str, name: str) -> nn.Module:
     """Module of the network alone, for one kind of score."""
-    fit = detector._network_fit if hasattr(detector, "_network_fit") else detector._attribute_fit  # type: ignore
+    fit = detector._network_fit if hasattr(detector, "_network_fit") else detector._attribute_fit
     sizes, who = fit.inputs, type(detector).__name__
     if setting.kind == "waveform":
         inputs: nn.Module = OfWaveforms(sizes, fit.names, who)
@@ -183,7 +185,7 @@ def _network_module(detector: EmbeddingDetector, setting: Setting, mode: str, na
             "fit it on waveforms, with frontend= in place of the transformer before it",
         )
     n_bands, n_frames = sizes.size
-    network = exportable(detector._evaluator, sizes.n_timepoints, n_frames, n_bands)  # type: ignore[attr-defined]
+    network = exportable(detector._evaluator, sizes.n_timepoints, n_frames, n_bands)
     return Embedded(inputs, network, _scorer(detector, mode, name))
 
 
@@ -197,8 +199,4 @@ def _scorer(detector: Any, mode: str, name: str) -> nn.Module:
     margin = detector._score_margin if isinstance(detector, OSSCLDetector) else 0.0
     head = detector._head
     weight = nn.functional.normalize(head.weight.detach().float()).double()
-    return ClassMismatch(
-        weight.unflatten(0, (head.n_classes, -1)), own, margin=float(margin), scale=float(head.scale)
-    )
-
-
+    return ClassMismatch(weight.unflatten(0, (head.n_classes, -1)), own, margin=float(margin), scale=float(head.scale))

@@ -1,10 +1,12 @@
-"""Spectra of real signals as products of small matrices, which ONNX Runtime computes faster than its own transform.
+r"""Spectra of real signals as products of small matrices, which ONNX Runtime computes faster than its own transform.
 
 With :math:`n = p q`, time point :math:`q a + b` and frequency :math:`k_1 + p k_2`, the discrete Fourier transform is
 
-.. math:: X_{k_1 + p k_2} = \\sum_b e^{-2 \\pi i b k_2 / q} e^{-2 \\pi i b k_1 / n} \\sum_a x_{q a + b} e^{-2 \\pi i a k_1 / p},
+.. math::
+    Y_{k_1, b} &= e^{-2 \pi i b k_1 / n} \sum_a x_{q a + b} e^{-2 \pi i a k_1 / p} \\
+    X_{k_1 + p k_2} &= \sum_b Y_{k_1, b} e^{-2 \pi i b k_2 / q}
 
-and :math:`k_1 \\le p / 2` is enough, as a real signal has the same power at k and n - k.
+and :math:`k_1 \le p / 2` is enough, as a real signal has the same power at k and n - k.
 
 Axes: M signals, n time points, H first digits of a frequency, p // 2 + 1 of them.
 """
@@ -115,7 +117,7 @@ class MagnitudeSpectrum(nn.Module):
         self.p, self.q = factors(n)
         if self.q > _LARGEST_FACTOR:
             raise ValueError(
-                f"Clips of {n} time points have a spectrum that cannot be exported, as {n} is no product of two numbers up to "
+                f"Spectra of clips of {n} time points cannot be exported, as {n} is no product of two numbers up to "
                 f"{_LARGEST_FACTOR}; fit with a round duration, such as frontend=LogMelTransformer(duration=10.0)."
             )
         k1, k2, b = np.arange(self.p // 2 + 1), np.arange(self.q), np.arange(self.q)

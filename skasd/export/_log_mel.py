@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from skasd._mel import MelDefinition
 from skasd.export._fourier import PowerSpectrum
+from skasd.export._lengths import length_of
 from skasd.export._reading import fitted_by
 from skasd.export._refusal import refused
 from skasd.export._sorting import quantile
@@ -86,7 +87,7 @@ class LogMel(nn.Module):
 
 def padded(waveform: Tensor, definition: MelDefinition) -> Tensor:
     """Waveforms (B, n) filled up with zeros to the shortest length, and padded at both ends."""
-    missing = (definition.shortest - torch.as_tensor(waveform.shape[1])).clamp(min=0)
+    missing = (definition.shortest - length_of(waveform)).clamp(min=0)
     waveform = torch.cat([waveform, torch.zeros(waveform.shape[0], missing, dtype=waveform.dtype)], dim=1)
     margin = definition.margin
     if not margin:
@@ -109,6 +110,10 @@ class Subtraction(nn.Module):
     reduction : Reduction
         What was learnt of the noise.
     """
+
+    sounding: Tensor
+    quiet: Tensor
+    noise: Tensor
 
     def __init__(self, reduction: Reduction) -> None:
         super().__init__()

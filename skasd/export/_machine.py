@@ -59,11 +59,13 @@ def chosen_machine(estimator: Any, machine: str | None) -> Machine:
         machine = known[0] if len(known) == 1 else ""
     elif machine is None:
         raise ValueError(
-            f"{type(estimator).__name__} has a model for each of {len(known)} machines; name the one to export with machine=, "
-            f"one of {known}."
+            f"{type(estimator).__name__} has a model for each of {len(known)} machines; name the one to export "
+            f"with machine=, one of {known}."
         )
     elif machine not in known:
-        what = "was fitted on clips that name no machine; leave it out" if known == [""] else f"knows the machines {known}"
+        what = (
+            "was fitted on clips that name no machine; leave it out" if known == [""] else f"knows the machines {known}"
+        )
         raise ValueError(f"machine={machine!r}: {type(estimator).__name__} {what}.")
     return Machine(_cells(columns, machine), machine)
 

@@ -80,17 +80,15 @@ class TransformedSpectrumNet(nn.Module):
     def __init__(self, network: SpectrumNet, n_timepoints: int) -> None:
         super().__init__()
         self.n_missing = network.n_timepoints - n_timepoints
-        self.of_spectrum, *of_spectrograms = network.branches
-        self.of_spectrograms = nn.ModuleList(of_spectrograms)
+        self.branches = network.branches
         self.spectrum = MagnitudeSpectrum(network.n_timepoints)
-        self.spectrograms = nn.ModuleList(map(Magnitudes, of_spectrograms))  # type: ignore[arg-type]
+        self.spectrograms = nn.ModuleList(map(Magnitudes, list(network.branches)[1:]))  # type: ignore[arg-type]
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """Embeddings of unit length (B, D) of the input `waveform` (B, N)."""
         waveform = functional.pad(inputs["waveform"], (0, self.n_missing))
-        parts = [self.of_spectrum.encoded(self.spectrum(waveform))]
-        for branch, spectrogram in zip(self.of_spectrograms, self.spectrograms, strict=True):
-            parts.append(branch.encoded(spectrogram(waveform)))
+        spectra = [self.spectrum(waveform), *(spectrogram(waveform) for spectrogram in self.spectrograms)]
+        parts = [branch.encoded(spectrum) for branch, spectrum in zip(self.branches, spectra, strict=True)]  # type: ignore
         return functional.normalize(torch.cat(parts, dim=1))
 
 
@@ -109,7 +107,9 @@ class SegmentsOfKnownLength(nn.Module):
         super().__init__()
         self.network, self.length = network, network.length
         room, n_segments = n_frames - network.length, network.n_segments
-        self.starts = [room // 2] if n_segments == 1 else [part * room // (n_segments - 1) for part in range(n_segments)]
+        self.starts = (
+            [room // 2] if n_segments == 1 else [part * room // (n_segments - 1) for part in range(n_segments)]
+        )
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """Embeddings of unit length (B, D) of the input `log_mel` (B, F, T)."""
@@ -156,4 +156,5 @@ def _replace_pools(network: nn.Module, inputs: dict[str, Tensor]) -> None:
     for parent in list(network.modules()):
         for name, pool in list(parent.named_children()):
             if pool in widths:
-                setattr(parent, name, GatheredMaxPool(widths[pool], pool.output_size[-1]))  # type: ignore[index]
+                n_out: Any = pool.output_size
+                setattr(parent, name, GatheredMaxPool(widths[pool], n_out[-1]))

@@ -6,6 +6,7 @@ Axes: B clips, F bands, T frames, P frames of a patch, n patches of a clip, K cl
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from skasd.detectors import AutoencoderDetector, JointAECNNDetector
 from skasd.export._back_ends import buffer, scorer_module
+from skasd.export._lengths import length_of
 from skasd.export._running_median import RunningMedian
 from skasd.export._setting import Setting
 
@@ -32,8 +34,8 @@ class Patches(nn.Module):
 
     def forward(self, levels: Tensor) -> Tensor:
         """Patches (B, n, P, F) of levels (B, F, T)."""
-        n_frames = torch.as_tensor(levels.shape[2])
-        n_patches = (n_frames.clamp(min=self.length) - self.length) // self.step + 1
+        n_frames = length_of(levels)
+        n_patches: Any = (n_frames.clamp(min=self.length) - self.length) // self.step + 1
         frame = torch.arange(n_patches)[:, None] * self.step + torch.arange(self.length)
         return levels[:, :, frame % n_frames].permute(0, 2, 3, 1)
 
@@ -179,9 +181,10 @@ def joint_module(detector: JointAECNNDetector, setting: Setting, mode: str, name
     else:
         compared = [name] if mode == "label" else [str(machine) for machine in detector._machines]
         score = OfLogOdds([detector._machine_of_class == machine for machine in compared])
-    outputs = deepcopy(detector._evaluator).float().eval()
-    size = outputs.objective.options.patch_median
-    outputs.objective.options = replace(outputs.objective.options, median_filter=None)
+    outputs: Any = deepcopy(detector._evaluator).float().eval()
+    options = outputs.objective.options
+    size = options.patch_median
+    outputs.objective.options = replace(options, median_filter=None)
     front: nn.Module = setting.frontend(detector._frontend, type(detector).__name__)
     if detector._median is not None:
         front = nn.Sequential(front, RunningMedian(detector._median))

@@ -27,7 +27,9 @@ from skasd.features import (
 from skasd.inputs._frontend import Frontend
 from skasd.scoring._scorer import BaseScorer
 
-_STEPS = "LogMelTransformer, NoiseReducedLogMel, MedianFilter, TWFRTransformer, StatisticsTransformer, StandardScaler, PCA"
+_STEPS = (
+    "LogMelTransformer, NoiseReducedLogMel, MedianFilter, TWFRTransformer, StatisticsTransformer, StandardScaler, PCA"
+)
 _MOST_FRAMES = 2**13  # that statistics of a pipeline, which knows no training length, can have
 
 

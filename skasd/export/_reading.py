@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from skasd._extremes import FAR, TAIL
 from skasd.clips import ClipReader
 from skasd.clips._windows import LONGER
+from skasd.export._lengths import length_of
 
 _SMALL = 1e-3  # below it, four terms of a series have the precision of a double
 
@@ -95,7 +96,7 @@ class InWindows(nn.Module):
         score = self.score(together).reshape(windows.shape[0], windows.shape[1]).amax(dim=1)
         if isinstance(self.as_of_one, nn.Identity):
             return score
-        n = torch.as_tensor(clip.shape[-1]).double()
+        n = length_of(clip).double()
         share = torch.where(n > LONGER * self.length, n / self.length, torch.ones_like(n))
         return self.as_of_one(score, share)
 

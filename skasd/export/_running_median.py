@@ -6,6 +6,8 @@ Axes: B clips, F bands, T frames.
 import torch
 from torch import Tensor, nn
 
+from skasd.export._lengths import length_of
+
 
 class RunningMedian(nn.Module):
     """Running median over frames or bands; both ends are reflected without repeating the outermost value.
@@ -25,7 +27,7 @@ class RunningMedian(nn.Module):
     def forward(self, levels: Tensor) -> Tensor:
         """Filtered levels (B, F, T)."""
         x = levels if self.over_time else levels.transpose(1, 2)
-        n, half = torch.as_tensor(x.shape[2]), self.size // 2
+        n, half = length_of(x), self.size // 2
         period = (2 * (n - 1)).clamp(min=1)
         mirrored = torch.remainder(torch.arange(-half, n + half), period)
         source = torch.minimum(mirrored, period - mirrored)

@@ -4,9 +4,12 @@ Axes: T frames, R decay values.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from skasd.export._lengths import length_of
 
 
 def quantile(ascending: Tensor, share: float) -> Tensor:
@@ -19,7 +22,7 @@ def quantile(ascending: Tensor, share: float) -> Tensor:
     share : float
         Share of values below, in [0, 1].
     """
-    last = torch.as_tensor(ascending.shape[-1]) - 1
+    last = length_of(ascending) - 1
     place = share * last.double()
     below = place.floor().long()
     above = torch.minimum(below + 1, last)
@@ -27,7 +30,7 @@ def quantile(ascending: Tensor, share: float) -> Tensor:
     return low + (place - below).to(low.dtype) * (high - low)
 
 
-def rank_weights(n_frames: Tensor, r: Sequence[float]) -> Tensor:
+def rank_weights(n_frames: Any, r: Sequence[float]) -> Tensor:
     """Weights (T, R) of rank-weighted means, for values in descending order, in double precision."""
     rank = torch.arange(n_frames, dtype=torch.float64)[:, None]
     weight = torch.tensor([list(r)], dtype=torch.float64) ** rank
@@ -36,4 +39,4 @@ def rank_weights(n_frames: Tensor, r: Sequence[float]) -> Tensor:
 
 def rank_weighted(descending: Tensor, r: Sequence[float]) -> Tensor:
     """Rank-weighted means (..., R), in double precision, of values (..., T) in descending order."""
-    return descending.double() @ rank_weights(torch.as_tensor(descending.shape[-1]), r)
+    return descending.double() @ rank_weights(length_of(descending), r)

@@ -5,12 +5,14 @@ Axes: B clips, F bands, T frames, G groups of bands, K frequencies, R rates.
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
 from scipy.fft import next_fast_len
 from torch import Tensor, nn
 
+from skasd.export._lengths import length_of
 from skasd.export._sorting import quantile, rank_weighted
 from skasd.features._pooled import (
     FLOOR,
@@ -21,6 +23,7 @@ from skasd.features._pooled import (
     POWER_RATES,
     groups_of_bands,
 )
+
 
 class Statistics(nn.Module):
     """Statistics of spectrograms.
@@ -85,7 +88,7 @@ class Statistics(nn.Module):
     def _dynamics(self, levels: Tensor) -> Tensor:
         grouped = self.group_mean @ levels  # (B, G, T)
         steps = grouped[:, :, 1:] - grouped[:, :, :-1]
-        n_steps = (torch.as_tensor(levels.shape[2]) - 1).clamp(min=1).to(levels.dtype)  # one frame has no steps
+        n_steps = (length_of(levels) - 1).clamp(min=1).to(levels.dtype)  # one frame has no steps
         deviation = steps - steps.sum(dim=2, keepdim=True) / n_steps
         steadiness = (deviation.square().sum(dim=2) / n_steps).sqrt()
         changes = self._amplitudes(grouped, LEVEL_RATES)
@@ -97,8 +100,8 @@ class Statistics(nn.Module):
 
     def _amplitudes(self, signal: Tensor, rates: Sequence[float]) -> Tensor:
         """Root mean square amplitudes (B, n, R) between consecutive rates of signals (B, n, T) around their means."""
-        n_frames = torch.as_tensor(signal.shape[2])
-        n_fft = torch.where(self.fast_lengths >= n_frames, self.fast_lengths, self.fast_lengths[-1]).amin()
+        n_frames = length_of(signal)
+        n_fft: Any = torch.where(self.fast_lengths >= n_frames, self.fast_lengths, self.fast_lengths[-1]).amin()
         frequency = torch.arange(n_fft // 2 + 1)
         turn = (torch.arange(n_frames)[:, None] * frequency) % n_fft
         angle = turn.to(signal.dtype) * (2 * np.pi / n_fft.to(signal.dtype))

@@ -27,15 +27,13 @@ _OPSET = 17
 _EXAMPLE = 16000  # time points of the clips that the graph is traced with, if the training length is not known
 
 
-def to_onnx(
-    estimator: Any, path: str | os.PathLike, *, machine: str | None = None, check_on: Any = None
-) -> Parity:
+def to_onnx(estimator: Any, path: str | os.PathLike, *, machine: str | None = None, check_on: Any = None) -> Parity:
     """Write a fitted detector as an ONNX file that needs no Python.
 
-    The graph has the input ``waveform``, float32 of shape (n_clips, n_timepoints), and the outputs ``anomaly_score``, float32
-    of shape (n_clips,) and high for anomalous clips, and ``is_anomaly``, bool of shape (n_clips,). Both axes are dynamic: a
-    clip may have any length, and is cut, filled, or heard in windows as the detector does it. The score is that of
-    ``-estimator.score_samples``, the decision that of ``estimator.predict``.
+    The graph has the input ``waveform``, float32 of shape (n_clips, n_timepoints), and the outputs ``anomaly_score``,
+    float32 of shape (n_clips,) and high for anomalous clips, and ``is_anomaly``, bool of shape (n_clips,). Both axes are
+    dynamic: a clip may have any length, and is cut, filled, or heard in windows as the detector does it. The score is that
+    of ``-estimator.score_samples``, the decision that of ``estimator.predict``.
 
     Parameters
     ----------
@@ -113,8 +111,8 @@ def _check_estimator(estimator: Any) -> None:
     if isinstance(last, type) or not isinstance(last, BaseDetector | BaseScorer):
         what = f"the class {last.__name__}" if isinstance(last, type) else f"a {type(last).__name__}"
         raise TypeError(
-            f"estimator={estimator!r} is or ends with {what}; a fitted detector of skasd, or a pipeline that ends with one or "
-            "with a back end of skasd, is expected."
+            f"estimator={estimator!r} is or ends with {what}; a fitted detector of skasd, or a pipeline that ends with one "
+            "or with a back end of skasd, is expected."
         )
     if isinstance(estimator, BaseScorer):
         raise refused(
@@ -138,7 +136,7 @@ def _put_in_place(path: Path) -> Iterator[Path]:
     other = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield other
-        os.replace(other, path)
+        other.replace(path)
     finally:
         other.unlink(missing_ok=True)
 
