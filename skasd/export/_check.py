@@ -20,6 +20,7 @@ _DURATION = 2.0  # seconds, of clips for models whose training length is not kno
 _FEWEST_TIMEPOINTS = 0.1  # seconds; synthetic clips are no shorter
 _LOWEST_RATE = 2000  # Hz, of synthetic clips
 _LONG, _SHORT = 2.4, 0.8  # training lengths of the clips that are not of that length
+_ROUNDING = 1e-6  # relative; of scores in single precision
 _TOGETHER = 4  # clips that the graph gets at once
 
 
@@ -106,7 +107,7 @@ def checked(path: Path, estimator: Any, machine: Machine, waveforms: list[np.nda
     score, is_anomaly = scores_in_runtime(path, waveforms)
     expected, decided = _scores_of(estimator, machine, waveforms, usual)
     difference, spread = np.abs(score - expected), float(expected.std())
-    allowed = LARGEST_DIFFERENCE * spread if spread > 0 else LARGEST_DIFFERENCE * max(1.0, np.abs(expected).max())
+    allowed = LARGEST_DIFFERENCE * spread + _ROUNDING * float(np.abs(expected).max())
     differs = is_anomaly != (decided < 0)
     if not (difference <= allowed).all():
         position = int(np.argmax(np.where(np.isnan(difference), np.inf, difference)))
