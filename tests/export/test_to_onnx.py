@@ -36,8 +36,9 @@ from tests.detectors.cases import ALL_OF_IT, SEGMENTS, SMALL, SMALL_FRONT_END, T
 from tests.export.files import FAN, TEST, TRAIN, properties, run
 
 ONE_EPOCH = {"max_epochs": 1}
+JOINT = TINY_JOINT | {"learning_rate": 1e-3}  # with the larger one a change of 1e-6 dB changes scores by 0.001
 POOLED = {"bottlenecks": ((1, 16, 1, 2),), "embedding_dim": 16}
-WITHOUT_FRONT_END = {name: value for name, value in SMALL.items() if name != "frontend"}
+FEATURES_IN = {name: value for name, value in SMALL.items() if name != "frontend"}
 DETECTORS = {
     "TWFR": TWFRDetector(),
     "TWFR, mean, local density": TWFRDetector(r=1.0, scorer=LocalDensityScorer(), contamination=0.2),
@@ -48,7 +49,7 @@ DETECTORS = {
     "median": make_pipeline(LogMelTransformer(n_mels=32), MedianFilter(5), TWFRDetector()),
     "spectra": make_pipeline(TWFRTransformer((1.0, 0.5)), MahalanobisScorer()),
     "OS-SCL with statistics": OSSCLDetector(("log_mel",), **SMALL),
-    "joint": JointAECNNDetector(score_with="label", **TINY_JOINT | {"learning_rate": 1e-3}),
+    "joint": JointAECNNDetector(score_with="label", **JOINT),
     "autoencoder": AutoencoderDetector(group_columns=("machine_type", "section"), **TRAINED | ONE_EPOCH),
 }
 SLOW = (
@@ -67,14 +68,14 @@ SLOW = (
         "spectrum network with statistics": SelfSupervisedDetector(
             network=DualBranchNetOptions(n_ffts=(256, 1024), embedding_dim=8, frequency_attention="gate"), **TRAINED
         ),
-        "joint with statistics": JointAECNNDetector(**TINY_JOINT),
-        "joint, reconstruction": JointAECNNDetector(score_with="reconstruction", **TINY_JOINT),
-        "joint, best class": JointAECNNDetector(score_with="predicted", **TINY_JOINT),
+        "joint with statistics": JointAECNNDetector(**JOINT),
+        "joint, reconstruction": JointAECNNDetector(score_with="reconstruction", **JOINT),
+        "joint, best class": JointAECNNDetector(score_with="predicted", **JOINT),
         "joint, median of patches": JointAECNNDetector(
-            score_with="embedding", **TINY_JOINT | {"patches": PatchOptions(length=8, step=64, median_level="patch")}
+            score_with="embedding", **JOINT | {"patches": PatchOptions(length=8, step=64, median_level="patch")}
         ),
         "joint, EfficientNet": JointAECNNDetector(
-            score_with="label", **TINY_JOINT | {"network": JointNetOptions(backbone="efficientnet_b0")}
+            score_with="label", **JOINT | {"network": JointNetOptions(backbone="efficientnet_b0")}
         ),
         "segments with statistics": ContrastiveSpectrumDetector(network=SegmentNetOptions(**SEGMENTS), **TRAINED),
         "segments by label": ContrastiveSpectrumDetector(
@@ -93,7 +94,7 @@ SLOW = (
             random_state=0,
         ),
         "OS-SCL on features": make_pipeline(
-            clone(SMALL_FRONT_END), OSSCLDetector(("log_mel",), score_with="label", **WITHOUT_FRONT_END)
+            clone(SMALL_FRONT_END), OSSCLDetector(("log_mel",), score_with="label", **FEATURES_IN)
         ),
         "scaled statistics": make_pipeline(
             StatisticsTransformer(("r1", "q0.25", "dynamics", "level")), StandardScaler(), ScaledKNNScorer()
