@@ -29,9 +29,12 @@ def program(tmp_path_factory):
         pytest.skip(
             "needs cc, libonnxruntime and onnxruntime_c_api.h; set ONNXRUNTIME_INCLUDE to the folder of the header"
         )
-    path = tmp_path_factory.mktemp("program") / "score_wav"
-    command = [compiler, "-Wall", "-Werror", str(SOURCE), f"-I{header}", str(library), f"-Wl,-rpath,{library.parent}"]
-    subprocess.run([*command, "-o", str(path)], check=True)
+    folder = tmp_path_factory.mktemp("program")
+    for name in ("libonnxruntime.so", "libonnxruntime.so.1"):  # the package of pip has neither of these names
+        (folder / name).symlink_to(library)
+    path = folder / "score_wav"
+    command = [compiler, "-Wall", "-Werror", str(SOURCE), f"-I{header}", f"-L{folder}", "-lonnxruntime"]
+    subprocess.run([*command, f"-Wl,-rpath,{folder}", "-o", str(path)], check=True)
     return path
 
 
