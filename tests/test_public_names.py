@@ -21,6 +21,7 @@ FOLDERS = (
     "clustering",
     "datasets",
     "detectors",
+    "export",
     "features",
     "losses",
     "metrics",

@@ -22,6 +22,7 @@ sys.meta_path.insert(0, Hidden)
 DETECTORS = """
 import pickle
 import numpy as np
+import skasd.export
 from skasd.detectors import EnsembleDetector, StatisticsDetector, TWFRDetector
 waveforms = np.random.default_rng(0).normal(size=(40, 4000)).astype(np.float32)
 ensemble = EnsembleDetector([("statistics", StatisticsDetector()), ("twfr", TWFRDetector())], random_state=0)

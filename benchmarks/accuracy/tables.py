@@ -499,6 +499,45 @@ def lengths():
     return pd.DataFrame(rows)
 
 
+def _exported():
+    """Rows of the benchmark of exported files, the last of each detector."""
+    lines = (ROOT / "benchmarks" / "speed" / "onnx_export.jsonl").read_text(encoding="utf-8").splitlines()
+    return list({row["what"]: row for row in map(json.loads, lines)}.values())
+
+
+def onnx_scores():
+    """Agreement of exported files with their detectors: largest difference of scores, and decisions that differ."""
+    return pd.DataFrame(
+        [
+            {
+                "detector": row["what"],
+                "clips": row["n_clips"],
+                "difference": row["difference"],
+                "of spread": row["share"],
+                "other decisions": row["decisions"],
+            }
+            for row in _exported()
+        ]
+    )
+
+
+def onnx_costs():
+    """Size of exported files, and time and memory of one clip in ONNX Runtime and in skasd."""
+    return pd.DataFrame(
+        [
+            {
+                "detector": row["what"],
+                "file, MB": f"{row['bytes'] / 1e6:.1f}",
+                "ONNX Runtime, ms": f"{1e3 * row['ours_s']:.1f}",
+                "skasd, ms": f"{1e3 * row['peer_s']:.1f}",
+                "ONNX Runtime, MB": f"{row['ours_bytes'] / 1e6:.0f}",
+                "skasd, MB": f"{row['peer_bytes'] / 1e6:.0f}",
+            }
+            for row in _exported()
+        ]
+    )
+
+
 def channels(ways):
     """A row for each detector and way to hear the clips: AUC in each scene, mean over machines, ± over seeds."""
     rows = rows_of("channels")
@@ -556,6 +595,8 @@ TABLES = {
     "few_clips": (few_clips,),
     "lengths": (lengths,),
     "norm_warmup": (norm_warmup,),
+    "onnx_scores": (onnx_scores,),
+    "onnx_costs": (onnx_costs,),
     "channels": (channels, WAYS_OF_TWO),
     "channels_machines": (channels_machines,),
     "supplemental": (channels, WAYS_OF_SUPPLEMENTAL),

@@ -5,7 +5,7 @@
 Each detector learns 60 real clips of a valve and 40 synthetic ones of a fan, all of ten seconds, and scores 200 others: 140
 of the valve and 60 of the fan, each by the file of its machine. Networks are trained for two epochs: what they have learnt
 does not matter here. Each row is one JSON line: the largest difference of scores, its share of their standard deviation,
-decisions that differ, bytes of the file, median processor seconds for one clip on one thread in ONNX Runtime ("ours") and in
+decisions that differ, bytes of the file, least processor seconds for one clip on one thread in ONNX Runtime ("ours") and in
 skasd ("peer"), which take turns, their ratio, and the peak memory of a process that scores that clip. `tables.py` makes the
 tables of the guide from them.
 """
@@ -119,14 +119,14 @@ def differences(detector, test, folder):
 
 
 def seconds(functions, rounds=30):
-    """Median processor seconds of functions on one thread that take turns, after three rounds to warm up."""
-    times = np.empty((rounds + 3, len(functions)))
+    """Least processor seconds of functions on one thread that take turns: what others do on the machine only adds to it."""
+    times = np.empty((rounds, len(functions)))
     for row in times:
         for column, function in enumerate(functions):
             start = time.process_time()
             function()
             row[column] = time.process_time() - start
-    return np.median(times[3:], axis=0)
+    return times.min(axis=0)
 
 
 def peak_bytes(side, path, waveform):
