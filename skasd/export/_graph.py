@@ -64,6 +64,11 @@ def score_module(detector: Any, machine: Machine) -> nn.Module:
         known = ", ".join(sorted(kind.__name__ for kind in (*_BUILDERS, EnsembleDetector)))
         raise refused(f"a {type(detector).__name__}", f"export one of {known}, or a pipeline that ends with one")
     length = detector._training_length
+    if not length.median:
+        raise refused(
+            f"a {type(detector).__name__} whose training clips have an unknown length",
+            "fit on files whose headers say how long they are, or on arrays",
+        )
     longest = max(1, int(1.1 * length.median))
     setting = Setting(machine, "waveform", None, longest).of(detector)
     inside = _BUILDERS[type(detector)](detector, setting)

@@ -57,6 +57,8 @@ def to_onnx(estimator: Any, path: str | os.PathLike, *, machine: str | None = No
     ------
     ImportError
         If onnx or onnxruntime is not installed.
+    FileNotFoundError
+        If the folder of the file does not exist.
     TypeError
         If `estimator` is no detector and no pipeline.
     ValueError
@@ -84,6 +86,8 @@ def to_onnx(estimator: Any, path: str | os.PathLike, *, machine: str | None = No
     """
     _refuse_missing_packages()
     _check_estimator(estimator)
+    if not Path(path).parent.is_dir():
+        raise FileNotFoundError(f"path={str(path)!r} is in a folder that does not exist; make it first.")
     last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
     chosen, usual = chosen_machine(estimator, machine), Usual.of(estimator)
     with own_torch_state(), torch.no_grad():
@@ -147,7 +151,7 @@ def _write(graph: nn.Module, path: Path, n_timepoints: int) -> None:
     axes = {0: "n_clips"}
     with warnings.catch_warnings(), _plain_attention():
         warnings.simplefilter("ignore")  # sizes that a trace keeps, and the age of the exporter
-        torch.onnx.export(
+        _traced(
             graph,
             (example,),
             str(path),
@@ -157,6 +161,14 @@ def _write(graph: nn.Module, path: Path, n_timepoints: int) -> None:
             opset_version=_OPSET,
             dynamo=False,  # the other exporter neither keeps these conditions nor does without onnxscript
         )
+
+
+def _traced(graph: nn.Module, *arguments: Any, **options: Any) -> None:
+    try:
+        torch.onnx.export(graph, *arguments, **options)
+    except RuntimeError as error:  # such as an operation of a module that users brought
+        reason = str(error).partition("\n")[0]
+        raise refused(f"a part of this detector: {reason}", "use parts of skasd instead") from error
 
 
 @contextmanager

@@ -119,6 +119,21 @@ def test_a_step_before_there_is_a_spectrogram(tmp_path):
     refuse(pipeline, ValueError, "the step 'functiontransformer', a FunctionTransformer, before", tmp_path)
 
 
+def test_a_part_that_onnx_does_not_have(tmp_path, monkeypatch):
+    def forward(self, waveform):
+        return torch.fft.fft(waveform).real.sum(dim=1), waveform[:, 0] > 0
+
+    monkeypatch.setattr("skasd.export._graph.Decision.forward", forward)
+    detector = TWFRDetector(frontend=SHORT).fit(FAN_TRAIN)
+    refuse(detector, ValueError, "a part of this detector: .*fft", tmp_path)
+
+
+def test_a_folder_that_does_not_exist(tmp_path):
+    detector = TWFRDetector(frontend=SHORT).fit(FAN_TRAIN)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        to_onnx(detector, tmp_path / "nowhere" / "model.onnx")
+
+
 def test_a_missing_package(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     refuse(TWFRDetector(), ImportError, r"pip install 'skasd\[onnx\]'", tmp_path)
