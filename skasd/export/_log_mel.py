@@ -17,8 +17,8 @@ from skasd.export._reading import fitted_by
 from skasd.export._refusal import refused
 from skasd.export._sorting import quantile
 from skasd.features._mel_cpu import log_mel
-from skasd.features._noise_reduced import QUIET, QUIET_BANDS, Reduction
-from skasd.inputs._frontend import Composed, Frontend
+from skasd.features._noise_reduced import QUIET, QUIET_BANDS, _Reduction
+from skasd.inputs._frontend import Frontend, _Composed
 
 
 class FramedSpectrum(nn.Module):
@@ -107,7 +107,7 @@ class Subtraction(nn.Module):
 
     Parameters
     ----------
-    reduction : Reduction
+    reduction : _Reduction
         What was learnt of the noise.
     """
 
@@ -115,7 +115,7 @@ class Subtraction(nn.Module):
     quiet: Tensor
     noise: Tensor
 
-    def __init__(self, reduction: Reduction) -> None:
+    def __init__(self, reduction: _Reduction) -> None:
         super().__init__()
         self.log_unit, self.floor = float(reduction.log_unit), float(reduction.floor)
         sounding = np.flatnonzero(reduction.quiet > 0)
@@ -155,7 +155,7 @@ def spectrogram_module(frontend: Frontend, who: str) -> nn.Module:
     """The same for waveforms that have the right length already."""
     parts: list[nn.Module] = []
     function: Any = frontend.spectrogram
-    while isinstance(function, Composed) and isinstance(function.second, Reduction):
+    while isinstance(function, _Composed) and isinstance(function.second, _Reduction):
         parts.insert(0, Subtraction(function.second))
         function = function.first
     if not isinstance(function, partial) or function.func is not log_mel:

@@ -175,7 +175,7 @@ class NoiseReducedLogMel(ClipTransformer):
         quiet[quiet <= _MARGIN * lowest] = 0.0
         noise = quiet * _mean_over_quantile(definition, QUIET)
         floor = 10 ** (self.floor_db / 10)
-        return plain.then(Reduction(quiet, self.over_subtraction * noise, plain.log_unit, floor)), noise
+        return plain.then(_Reduction(quiet, self.over_subtraction * noise, plain.log_unit, floor)), noise
 
     def _log_mel(self) -> LogMelTransformer:
         return LogMelTransformer() if self.frontend is None else self.frontend
@@ -211,7 +211,7 @@ def _mean_over_quantile(definition: MelDefinition, share: float) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Reduction:
+class _Reduction:
     """Spectral subtraction from levels (F, T): a function of them, with the learnt `quiet` power and `noise` (F,)."""
 
     quiet: np.ndarray

@@ -63,7 +63,7 @@ class Frontend:
     def then(self, function: Callable[[np.ndarray], np.ndarray]) -> Self:
         """The same front end with `function` of the spectrogram (F, T) in its place, of the same shape."""
         on_device = None if self.on_device is None else _OnDevice(self.on_device, function)
-        return replace(self, spectrogram=Composed(self.spectrogram, function), on_device=on_device)
+        return replace(self, spectrogram=_Composed(self.spectrogram, function), on_device=on_device)
 
     def map(
         self, clips: Clips, function: Callable[[np.ndarray], Any], *, n_jobs: int | None, verbose: int
@@ -78,13 +78,13 @@ class Frontend:
             same_bands = _SameBands(function, len(first) if np.ndim(first) == 2 else None)
             return clips.map(same_bands, ClipReader(), title="features", **progress)
         if self.on_device is None:
-            return clips.map(Composed(self.spectrogram, function), self.reader, title="spectrograms", **progress)
+            return clips.map(_Composed(self.spectrogram, function), self.reader, title="spectrograms", **progress)
         spectrograms = self.on_device(clips.map(np.asarray, self.reader, title="spectrograms", **progress))
         return (None if spectrogram is None else function(spectrogram) for spectrogram in spectrograms)
 
 
 @dataclass(frozen=True)
-class Composed:
+class _Composed:
     """Composition of two functions: `first`, then `second`."""
 
     first: Callable
