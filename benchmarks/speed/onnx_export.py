@@ -59,7 +59,6 @@ DETECTORS = {
     "StatCluster, embedding": StatClusterDetector(score_with="embedding", **TRAINED),
     "spectrum network, embedding": SelfSupervisedDetector(score_with="embedding", **TRAINED),
     "OS-SCL, label": OSSCLDetector(score_with="label", **TRAINED),
-    "OS-SCL, auto": OSSCLDetector(**TRAINED),
 }
 MACHINES = ("valve/00", "fan/00")
 COLUMNS = ["machine_type", "section", "domain", "split", "waveform"]
