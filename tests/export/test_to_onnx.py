@@ -72,7 +72,7 @@ SLOW = (
         "joint, reconstruction": JointAECNNDetector(score_with="reconstruction", **JOINT),
         "joint, best class": JointAECNNDetector(score_with="predicted", **JOINT),
         "joint, median of patches": JointAECNNDetector(
-            score_with="embedding", **JOINT | {"patches": PatchOptions(length=8, step=64, median_level="patch")}
+            score_with="label", **JOINT | {"patches": PatchOptions(length=8, step=64, median_level="patch")}
         ),
         "joint, EfficientNet": JointAECNNDetector(
             score_with="label", **JOINT | {"network": JointNetOptions(backbone="efficientnet_b0")}
