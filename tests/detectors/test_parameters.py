@@ -278,7 +278,7 @@ EACH = [(kind, name) for kind, (_, values) in SWEEPS.items() for name in values]
 
 @cache
 def clips():
-    sizes = {"n_sections": 2, "n_train": 10, "n_test_normal": 3, "n_test_anomaly": 3, "duration": 0.5}
+    sizes = {"n_sections": 2, "n_train": 12, "n_test_normal": 3, "n_test_anomaly": 3, "duration": 0.5}
     data = make_machine_clips(("fan", "pump"), target_share=0.3, random_state=0, **sizes).data
     is_train = data["split"] == "train"
     return data[is_train], data[~is_train]
