@@ -65,7 +65,7 @@ def _windows(x: Tensor, length: int, longest: float) -> Tensor:
 def _scripted(function: Callable) -> Any:
     """The function with its condition, which a trace would lose."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # the exporter that keeps conditions needs it
+        warnings.simplefilter("ignore")  # torch calls it old, but the exporter that keeps conditions needs it
         return torch.jit.script(function)
 
 
