@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import skasd.detectors
+from skasd._parameters import check_n_jobs
 from skasd.base import BaseDetector
 
 DEFAULT = "statistics"
@@ -72,11 +73,11 @@ def make_detector(
     channel : int or str, default=0
         Channel of multichannel files.
     n_jobs : int or None, default=None
-        Number of threads.
+        Number of threads; None keeps those of the detector.
     verbose : int, default=0
         Shows progress bars if 1 or larger.
     """
-    given = dict(_setting(text) for text in settings)
+    given = _given(settings, contamination)
     make = partial(_with_front_end, sample_rate=sample_rate, channel=channel, verbose=verbose)
     usual = (sample_rate, channel) == (_USUAL_RATE, _USUAL_CHANNEL)
     is_plain = usual and name not in _ALONE and not any(key.startswith("frontend__") for key in given)
@@ -84,13 +85,31 @@ def make_detector(
         detector = _class(name)([(part, make(_class(part)())) for part in ("statistics", "twfr")])
     else:
         detector = _class(name)() if is_plain else make(_class(name)())
-    chosen: dict[str, Any] = {"random_state": 0, "n_jobs": n_jobs, "verbose": verbose}
+    chosen: dict[str, Any] = {"random_state": 0, "verbose": verbose}
     known = detector.get_params()
     detector.set_params(**{key: value for key, value in chosen.items() if key in known})
-    if contamination is not None:
-        detector.set_params(contamination=contamination)
+    if n_jobs is not None:
+        set_jobs(detector, n_jobs)
     _set(detector, given, name)
     return detector
+
+
+def set_jobs(detector: Any, n_jobs: int) -> None:
+    """Have a detector, its front end and the detectors inside it compute in `n_jobs` threads."""
+    check_n_jobs(n_jobs)
+    names = [name for name in detector.get_params() if name.rpartition("__")[2] == "n_jobs"]
+    detector.set_params(**dict.fromkeys(names, n_jobs))
+
+
+def _given(settings: Sequence[str], contamination: float | None) -> dict[str, Any]:
+    """Parameters that the user set, each once."""
+    given: dict[str, Any] = {} if contamination is None else {"contamination": contamination}
+    for text in settings:
+        key, value = _setting(text)
+        if key in given:
+            raise ValueError(f"{key} is given twice: once as --set {text}; give it once.")
+        given[key] = value
+    return given
 
 
 def _class_names() -> dict[str, str]:

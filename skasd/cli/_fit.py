@@ -1,11 +1,13 @@
 """`skasd fit`: fit detectors to a folder of normal recordings and keep them in a model file."""
 
+import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from skasd.cli._detectors import DEFAULT, checked_name, learns_alone, make_detector
 from skasd.cli._models import save_models
+from skasd.cli._score_table import printable
 from skasd.cli._training import Training, fit_folder
 
 _USUAL_RATE = 16000
@@ -16,12 +18,14 @@ def run_fit(folder: Path, out: Path, *, strict: bool, verbose: int, **fitting: o
     """Fit and save; return what was done, and the exit status."""
     if out.is_dir() or not out.absolute().parent.is_dir():
         raise ValueError(f"--out={out} must name a file, such as model.skasd, in a folder that exists.")
+    if not os.access(out.absolute().parent, os.W_OK):
+        raise PermissionError(f"--out={out} cannot be written: its folder may not be written to.")
     training = fit_detectors(folder, **fitting, strict=strict, verbose=verbose)  # type: ignore[arg-type]
     models = {machine: model for machine, model in training.models.items() if not isinstance(model, str)}
     save_models(models, out)
-    names = [name for name in models if name]
+    names = [printable(name) for name in models if name]
     what = f"{type(next(iter(models.values()))).__name__}, {training.n_recordings} normal recordings"
-    machines = f" of {len(names)} machines ({', '.join(names)})" if names else ""
+    machines = f" of {len(names)} machine{'s' if len(names) > 1 else ''} ({', '.join(names)})" if names else ""
     return f"{out} was written: {what}{machines}.", 0 if training.is_whole else _BAD_RECORDINGS
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skasd.base import BaseDetector
+from skasd.cli._detectors import set_jobs
 from skasd.cli._recordings import Recording, find_machine, told_if_done, why_unreadable
 from skasd.cli._score_table import Row
 from skasd.clips._files import readable_name
@@ -45,8 +46,7 @@ def load_models(path: Path, n_jobs: int) -> dict[str, Scored]:
     """Detectors of a model file by machine, which compute in `n_jobs` threads."""
     machines = scored_machines(load(path), path)
     for scored in machines.values():
-        if "n_jobs" in scored.detector.get_params():
-            scored.detector.set_params(n_jobs=n_jobs)
+        set_jobs(scored.detector, n_jobs)
     return machines
 
 
@@ -69,17 +69,22 @@ def scored_machines(model: Any, path: Path | None = None) -> dict[str, Scored]:
     found: dict[str, Scored] = {}
     for machine, detector in models.items():
         if not isinstance(detector, str) and not (
-            hasattr(detector, "decision_function") and hasattr(detector, "offset_")
+            hasattr(detector, "decision_function") and hasattr(_last(detector), "offset_")
         ):
             raise ValueError(
                 f"{path} holds a {type(detector).__name__}, which decides nothing; a detector is expected."
             )
-        learnt = getattr(getattr(detector, "_training_data", None), "machines", {})
-        if machine == "" and len(learnt) > 1:
-            found |= {"/".join(filter(None, names)): Scored(detector, _cells(names)) for names in split_names(learnt)}
+        learnt = split_names(getattr(getattr(_last(detector), "_training_data", None), "machines", {}))
+        if machine == "" and any(map(any, learnt)):
+            found |= {"/".join(filter(None, names)): Scored(detector, _cells(names)) for names in learnt}
         else:
-            found[machine] = Scored(detector)
+            found[machine] = Scored(detector, _cells(learnt[0]) if len(learnt) == 1 and any(learnt[0]) else None)
     return found
+
+
+def _last(detector: Any) -> Any:
+    """The detector, or the last step of a pipeline, which has the threshold."""
+    return detector.steps[-1][1] if hasattr(detector, "steps") else detector
 
 
 def score_recordings(
@@ -122,7 +127,7 @@ def _cells(names: tuple[str, ...]) -> dict[str, str | None]:
 def _why_no_model(machine: str | None, machines: Mapping[str, Scored]) -> str:
     if machine is None:
         known = ", ".join(machines)
-        return f"its folders name none of the machines that were learnt ({known}), and --one-machine was not given"
+        return f"its folders name none of the machines that were learnt ({known})"
     detector = machines[machine].detector
     return detector if isinstance(detector, str) else ""
 
@@ -150,7 +155,7 @@ def _decided(machine: str, scored: Scored, paths: list[str]) -> list[Row]:
     X: Any = paths
     if scored.cells is not None:
         X = pd.DataFrame({"path": paths, **{column: [cell] * len(paths) for column, cell in scored.cells.items()}})
-    decision, offset = scored.detector.decision_function(X), float(scored.detector.offset_)
+    decision, offset = scored.detector.decision_function(X), float(_last(scored.detector).offset_)
     scores = -(decision + offset)  # high = anomalous
     texts = np.where(decision < 0, "anomaly", "normal").tolist()
     return [

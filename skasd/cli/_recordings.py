@@ -139,15 +139,20 @@ def find_machine(recording: Recording, known: Sequence[str]) -> str | None:
     """The machine among the known ones that the folders of a recording name, or None.
 
     Folders below the one that was given may hold others; a recording directly in it has to lie in the folder of its machine.
-    The last part of a machine's name will do where no other machine shares it.
+    The last part of a machine's name will do where no other machine shares it, and no other folder stands before it. If
+    there is only one machine, a recording that was given without such folders is of that machine.
     """
-    if len(known) == 1:
+    if len(known) == 1 and not (known[0] and recording.is_below):
         return known[0]
     folders = [_plain(folder) for folder in recording.folders]
     last = [_parts(name)[-1:] for name in known]
-    names = [(parts, name) for name in known for parts in (_parts(name), _parts(name)[-1:])]
-    names = [(parts, name) for parts, name in names if len(parts) > 1 or last.count(parts) == 1]
-    found = [(end, len(parts), name) for parts, name in names for end in _ends(folders, parts, recording.is_below)]
+    found = []
+    for name in known:
+        whole, short = _parts(name), _parts(name)[-1:]
+        found += [(end, len(whole), name) for end in _ends(folders, whole, recording.is_below)]
+        if len(whole) > 1 and last.count(short) == 1:  # a folder before it would say otherwise, such as another hall
+            ends = _ends(folders, short, recording.is_below)
+            found += [(end, 1, name) for end in ends if end == 1 or not recording.is_below]
     return max(found)[2] if found else None
 
 

@@ -25,7 +25,11 @@ def run_score(
     """Score recordings; return a report with one line per file, and the exit status."""
     if (model is None) == (train is None):
         raise ValueError("Give either --model, a file that skasd fit wrote, or --train, a folder of normal recordings.")
-    given = [f"--{name.replace('_', '-')}" for name, value in fitting.items() if value not in (None, False, [])]
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name, value in fitting.items()
+        if not (value is None or value is False or value == [])
+    ]
     if model is not None and given:
         raise ValueError(
             f"{', '.join(given)} belong to a fit, and have no effect on the model {model}; leave them out."

@@ -54,7 +54,7 @@ def report(rows: list[Row]) -> str:
     scores = ["-" if row.anomaly_score is None else f"{row.anomaly_score:.3f}" for row in rows]
     columns = [["score", *scores], ["decision", *(row.decision for row in rows)]]
     if has_machines:
-        columns.append(["machine", *(row.machine or "-" for row in rows)])
+        columns.append(["machine", *(printable(row.machine) or "-" for row in rows)])
     widths = [max(map(len, column)) for column in columns]
     paths = ["file", *(readable_name(row.file) + (f": {_one_line(row.reason)}" if row.reason else "") for row in rows)]
     lines = []
@@ -66,8 +66,16 @@ def report(rows: list[Row]) -> str:
 
 def check_csv(path: Path | None) -> None:
     """Raise early if the table cannot be written to `path`."""
-    if path is not None and path.is_dir():
+    if path is None:
+        return
+    if path.is_dir() or str(path).endswith(os.sep):
         raise IsADirectoryError(f"--csv={path} is a folder; it must name a file, such as {path / 'scores.csv'}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"--csv={path} cannot be written: {error}") from error
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"--csv={path} cannot be written: the folder {path.parent} may not be written to.")
 
 
 def write_csv(path: Path, rows: list[Row], top: str | None) -> Path:
@@ -75,7 +83,6 @@ def write_csv(path: Path, rows: list[Row], top: str | None) -> Path:
 
     The file is written under another name and renamed, so that a reader never sees half of it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with part.open("w", newline="", encoding="utf-8") as stream:
@@ -91,7 +98,12 @@ def write_csv(path: Path, rows: list[Row], top: str | None) -> Path:
 def _cells(row: Row, top: str | None) -> list[str]:
     path = Path(os.path.relpath(row.file, top) if top else row.file).as_posix()
     numbers = ["" if value is None else repr(value) for value in (row.anomaly_score, row.threshold)]
-    return [readable_name(path), row.machine, *numbers, row.decision, _one_line(row.reason)]
+    return [readable_name(path), printable(row.machine), *numbers, row.decision, _one_line(row.reason)]
+
+
+def printable(text: str) -> str:
+    """Text without control characters, which a terminal would obey, and without bytes that are not UTF-8."""
+    return "".join(character if character.isprintable() else "?" for character in readable_name(text))
 
 
 def _one_line(text: str) -> str:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from skasd.cli._score_table import printable
+from skasd.clips._machine_names import split_names
 from skasd.persistence import describe
 
 
@@ -11,17 +13,20 @@ def run_show(path: Path) -> str:
     about = describe(path)
     machines = about.get("machines")
     if machines is None:
-        return "\n".join([f"{path}: {about['estimator']}", *_lines(about), *_ends(about)])
-    lines = [f"{path}: {len(machines)} detectors by machine"]
-    for name, part in machines.items():
-        lines += ["", f"{name}: {part['estimator']}", *_lines(part)]
-    return "\n".join([*lines, "", *_ends(about)])
+        lines = [f"{path}: {about['estimator']}", *_lines(about), *_ends(about)]
+    else:
+        lines = [f"{path}: {len(machines)} detectors by machine"]
+        for name, part in machines.items():
+            lines += ["", f"{name}: {part['estimator']}", *_lines(part)]
+        lines += ["", *_ends(about)]
+    return "\n".join(map(printable, lines))
 
 
 def _lines(about: dict[str, Any]) -> list[str]:
     lines = []
     if (training := about["training"]) is not None:
-        of = ", ".join(f"{name or 'without a name'}: {count}" for name, count in training["machines"].items())
+        names = ["/".join(filter(None, cells)) or "without a name" for cells in split_names(training["machines"])]
+        of = ", ".join(f"{name}: {count}" for name, count in zip(names, training["machines"].values(), strict=True))
         lines.append(f"  fitted       {training['fitted']} on {training['n_clips']} clips{f' ({of})' if of else ''}")
         lines.append(f"  fingerprint  {training['fingerprint']}")
     if about["threshold"] is not None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 _NUMBERS = "biuf"  # kinds of data type that the container holds
 _UNICODE_SIZE, _LAST_CHARACTER = 4, 0x10FFFF
+_MT19937_WORDS, _PHILOX_WORDS = 624, 4  # sizes of buffers, in which the state of a generator has a position
 _BIT_GENERATORS = {"MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64"}
 
 
@@ -90,6 +91,9 @@ def _read_generator(node: "Node", reader: "Reader") -> Any:
         raise ValueError(f"it names the random generator {node['bits']!r}, which is unknown")
     bits = getattr(np.random, node["bits"])()
     state = reader.value(node["state"])
+    positions = (state["state"].get("pos", 0), state.get("buffer_pos", 0))
+    if not (0 <= positions[0] <= _MT19937_WORDS and 0 <= positions[1] <= _PHILOX_WORDS):
+        raise ValueError("it has a random generator in an impossible state")
     if node["generator"] == "RandomState":
         value: Any = np.random.RandomState(bits)
         value.set_state(state)

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +22,24 @@ from safetensors.numpy import save as safetensors_bytes
 FORMAT = 1
 _EMPTY = "0" * 64  # digest of a file that has none yet
 _DIGEST = re.compile(rb'"sha256":"([0-9a-f]{64})"')
-_LONGEST_HEADER = 32 * 2**20  # bytes
+_LONGEST_HEADER = 8 * 2**20  # bytes
+_MOST_NODES = 500_000  # lists and dicts in the header, which take much memory
 _BLOCK = 2**20  # bytes that are read at once
 _SIZE = 8  # bytes at the start of the file, the length of its header
+
+
+def check_file(path: Path) -> None:
+    """Raise unless there is such a file.
+
+    Parameters
+    ----------
+    path : Path
+        Model file.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; a model file that skasd.save or skasd fit wrote is expected.")
+    if not path.exists():
+        raise FileNotFoundError(f"There is no model file {path}.")
 
 
 @contextmanager
@@ -70,6 +86,7 @@ def write_file(path: Path, about: dict[str, Any], tree: Any, arrays: dict[str, n
     digest = hashlib.sha256(header)
     digest.update(body)
     header[slice(*found.span(1))] = digest.hexdigest().encode()
+    path = Path(os.path.realpath(path))  # a link stays one
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with part.open("xb") as stream:
@@ -77,6 +94,8 @@ def write_file(path: Path, about: dict[str, Any], tree: Any, arrays: dict[str, n
             stream.write(body)
             stream.flush()
             os.fsync(stream.fileno())
+        if path.exists():
+            shutil.copymode(path, part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -93,7 +112,7 @@ def read_texts(path: Path) -> dict[str, Any]:
     Returns
     -------
     texts : dict
-        ``"about"`` and ``"tree"``.
+        ``"about"``, ``"tree"``, and ``"stamp"``, by which :func:`opened_arrays` knows the file again.
 
     Raises
     ------
@@ -103,24 +122,36 @@ def read_texts(path: Path) -> dict[str, Any]:
     with path.open("rb") as stream:
         header = _header(stream, os.fstat(stream.fileno()).st_size)
         _check_digest(header, stream)
+        stamp = _stamp(os.fstat(stream.fileno()))
     texts = json.loads(header[_SIZE:])["__metadata__"]
-    return {"about": json.loads(texts["about"]), "tree": json.loads(texts["tree"])}
+    about, tree = json.loads(texts["about"]), json.loads(texts["tree"])
+    if not isinstance(about, dict) or not isinstance(about.get("versions"), dict):
+        raise ValueError("its description is incomplete")
+    return {"about": about, "tree": tree, "stamp": stamp}
 
 
 @contextmanager
-def opened_arrays(path: Path) -> Iterator[Any]:
+def opened_arrays(path: Path, stamp: tuple[int, ...]) -> Iterator[Any]:
     """Open the arrays of a model file, of which ``get_tensor`` reads one.
 
     Parameters
     ----------
     path : Path
         Model file.
+    stamp : tuple of int
+        What :func:`read_texts` says of the file, so that another one that took its place meanwhile is noticed.
     """
     try:
         with safe_open(path, framework="np") as arrays:
             yield arrays
+        if _stamp(path.stat()) != stamp:
+            raise ValueError("it was replaced while it was read; load it again")
     except SafetensorError as error:
         raise ValueError(f"its arrays do not fit together ({error})") from error
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _header(stream: BinaryIO, size: int) -> bytes:
@@ -130,7 +161,7 @@ def _header(stream: BinaryIO, size: int) -> bytes:
     if len(length) < _SIZE or not 2 <= n_bytes <= min(size - _SIZE, _LONGEST_HEADER):
         raise ValueError("it was not written by skasd.save, or it is not complete")
     header = length + stream.read(n_bytes)
-    if header[_SIZE : _SIZE + 1] != b"{":
+    if header[_SIZE : _SIZE + 1] != b"{" or header.count(b"[") + header.count(b"{") > _MOST_NODES:
         raise ValueError("it was not written by skasd.save")
     return header
 

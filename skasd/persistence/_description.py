@@ -12,7 +12,7 @@ import numpy as np
 
 from skasd._parameters import check_path
 from skasd._version import __version__
-from skasd.persistence._container import FORMAT, read_texts, refused
+from skasd.persistence._container import FORMAT, check_file, read_texts, refused
 
 _LONGEST = 300  # characters of the value of a parameter
 _LIBRARIES = ("numpy", "scikit-learn", "torch")
@@ -41,6 +41,7 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
         If the file is no model file, was damaged or changed, or has a newer format.
     """
     check_path("path", path)
+    check_file(Path(path))
     with refused(Path(path)):
         return read_texts(Path(path))["about"]
 

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skasd._device import torch_device
 from skasd._parameters import check_path
-from skasd.persistence._container import opened_arrays, read_texts, refused, write_file
+from skasd.persistence._container import check_file, opened_arrays, read_texts, refused, write_file
 from skasd.persistence._description import description, warn_of_versions
 from skasd.persistence._tree import Reader, Writer
 
@@ -67,6 +67,8 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
             raise TypeError(f"estimator{_key(name)} is a {type(part).__name__}; a fitted estimator is expected.")
         check_is_fitted(part)
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; a file name such as {path / 'model.skasd'} is expected.")
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"{path} cannot be written: {path.absolute().parent} is not a folder.")
     writer = Writer()
@@ -104,16 +106,22 @@ def load(path: str | os.PathLike[str]) -> Any:
     """
     check_path("path", path)
     path = Path(path)
+    check_file(path)
     with refused(path):
         texts = read_texts(path)
-        with opened_arrays(path) as arrays:
+        with opened_arrays(path, texts["stamp"]) as arrays:
             estimator = Reader(arrays.get_tensor).value(texts["tree"])
         for name, part in _named(estimator).items():
             if not isinstance(part, BaseEstimator) or not isinstance(name, str):
                 raise ValueError(f"it holds a {type(part).__name__} in place of an estimator")
-    warn_of_versions(texts["about"], path)
-    for part in _named(estimator).values():
-        _leave_missing_device(part, path)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            warn_of_versions(texts["about"], path)
+            for part in _named(estimator).values():
+                _leave_missing_device(part, path)
+                _leave_cache(part, path)
+    for warning in caught:
+        warnings.warn(warning.message, stacklevel=2)
     return estimator
 
 
@@ -146,6 +154,22 @@ def _leave_missing_device(estimator: Any, path: Path) -> None:
             stacklevel=3,
         )
         estimator.set_params(**missing)
+
+
+def _leave_cache(estimator: Any, path: Path) -> None:
+    """Set parameters `cache` to None, and say so: a model file must not name folders that are written to."""
+    cached = [
+        name
+        for name, value in estimator.get_params(deep=True).items()
+        if name.rpartition("__")[2] == "cache" and value is not None
+    ]
+    if cached:
+        warnings.warn(
+            f"{', '.join(cached)} of {path} is None now, as a model file does not choose where files are written; use "
+            f"set_params({cached[0]}=...) to have a cache.",
+            stacklevel=3,
+        )
+        estimator.set_params(**dict.fromkeys(cached))
 
 
 def _is_here(device: str) -> bool:

@@ -3,6 +3,7 @@
 import functools
 from typing import TYPE_CHECKING, Any
 
+from skasd.persistence._checks import check_shapes
 from skasd.persistence._classes import class_named, function_named, name_of
 
 if TYPE_CHECKING:
@@ -32,17 +33,18 @@ def written_state(state: dict[str, Any], writer: "Writer", where: str) -> dict[s
     return {name: writer.node(part, f"{where}.{name}") for name, part in state.items()}
 
 
-def read_state(node: "Node", reader: "Reader") -> dict[str, Any]:
-    """Attributes of an object."""
-    if not all(name.isidentifier() and not name.startswith("__") for name in node["state"]):
-        raise ValueError("it has an attribute with a name that is none")
+def read_state(node: "Node", reader: "Reader", cls: type) -> dict[str, Any]:
+    """Attributes of an object of a class."""
+    for name in node["state"]:
+        if not name.isidentifier() or name.startswith("__") or callable(getattr(cls, name, None)):
+            raise ValueError(f"it has an attribute {name!r}, which {cls.__name__} does not have")
     return {name: reader.value(part) for name, part in node["state"].items()}
 
 
 def _check_kept(value: Any) -> None:
     """Have an object say whether it may be in a model file, where its class alone does not."""
     if hasattr(type(value), "check_kept"):
-        value.check_kept()
+        type(value).check_kept(value)  # and not an attribute of that name
 
 
 def _state(value: Any) -> dict[str, Any]:
@@ -55,8 +57,9 @@ def _read_object(node: "Node", reader: "Reader") -> Any:
     cls = class_named(node["object"])
     value = cls.__new__(cls)
     reader.know(node, value)
-    vars(value).update(read_state(node, reader))
+    vars(value).update(read_state(node, reader, cls))
     _check_kept(value)
+    check_shapes(value)
     return value
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skasd.persistence._checks import check_shapes
 from skasd.persistence._classes import class_named, name_of
 from skasd.persistence._objects import read_state, written_state
 
@@ -53,7 +54,8 @@ def _read_neighbors(node: "Node", reader: "Reader") -> Any:
         raise ValueError(f"it has a search tree in {node['neighbors']}")
     value = cls.__new__(cls)
     reader.know(node, value)
-    vars(value).update(read_state(node, reader))
+    vars(value).update(read_state(node, reader, cls))
+    check_shapes(value)
     setattr(value, node["attribute"], _search_tree(value, node["tree"], reader))
     return value
 
@@ -87,7 +89,7 @@ def _written_decision_tree(tree: Any, writer: "Writer", where: str) -> "Node":
             f"{where} is a decision tree of a version of scikit-learn that is not known: {nodes.dtype.names}."
         )
     return {
-        "decision_tree": [int(n_features), int(n_outputs), int(state["max_depth"])],
+        "decision_tree": [int(n_features), int(n_outputs)],
         "n_classes": writer.node(np.asarray(n_classes), where),
         "nodes": {name: writer.node(np.ascontiguousarray(nodes[name]), where) for name in nodes.dtype.names},
         "values": writer.node(state["values"], where),
@@ -97,7 +99,7 @@ def _written_decision_tree(tree: Any, writer: "Writer", where: str) -> "Node":
 def _read_decision_tree(node: "Node", reader: "Reader") -> Any:
     from sklearn.tree._tree import NODE_DTYPE, Tree
 
-    n_features, n_outputs, max_depth = map(int, node["decision_tree"])
+    n_features, n_outputs = map(int, node["decision_tree"][:2])
     columns = {name: np.asarray(reader.value(node["nodes"][name]), dtype=dtype) for name, dtype in _NODE_FIELDS}
     nodes = np.zeros(len(columns["feature"]), dtype=NODE_DTYPE)
     for name, column in columns.items():
@@ -105,8 +107,16 @@ def _read_decision_tree(node: "Node", reader: "Reader") -> Any:
     _check_decision_tree(nodes, n_features)
     tree = Tree(n_features, np.asarray(reader.value(node["n_classes"]), dtype=np.intp), n_outputs)
     values = np.ascontiguousarray(reader.value(node["values"]), dtype=np.float64)
-    tree.__setstate__({"max_depth": max_depth, "node_count": len(nodes), "nodes": nodes, "values": values})
+    tree.__setstate__({"max_depth": _depth(nodes), "node_count": len(nodes), "nodes": nodes, "values": values})
     return tree
+
+
+def _depth(nodes: np.ndarray) -> int:
+    """Depth of a decision tree, on which the size of a buffer depends."""
+    depth = np.zeros(len(nodes), dtype=np.int64)
+    for number in np.flatnonzero(nodes["left_child"] != _LEAF):  # children come after their parents
+        depth[[nodes["left_child"][number], nodes["right_child"][number]]] = depth[number] + 1
+    return int(depth.max())
 
 
 def _check_decision_tree(nodes: np.ndarray, n_features: int) -> None:

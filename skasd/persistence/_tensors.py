@@ -86,7 +86,7 @@ def _read_module(node: "Node", reader: "Reader") -> Any:
     value = cls.__new__(cls)
     torch.nn.Module.__init__(value)  # what a module of this version of torch has besides
     reader.know(node, value)
-    state = read_state(node, reader)
+    state = read_state(node, reader, cls)
     if not all(isinstance(state.get(part), dict) for part in _PARTS):
         raise ValueError("it has a module of torch that lacks its parameters")
     vars(value).update(state)

@@ -98,6 +98,7 @@ class Reader:
     def __init__(self, get_array: Callable[[str], np.ndarray]) -> None:
         self._get_array = get_array
         self._known: dict[int, Any] = {}
+        self._used: set[str] = set()
 
     def value(self, node: Node) -> Any:
         """Object of a node; raises ValueError if there is none.
@@ -131,6 +132,8 @@ class Reader:
             The object, be it still empty.
         """
         if "id" in node:
+            if isinstance(value, _UNNUMBERED):
+                raise ValueError(f"it has a number for a {type(value).__name__}, which needs none")
             self._known[node["id"]] = value
 
     def array(self, name: Any) -> np.ndarray:
@@ -141,6 +144,9 @@ class Reader:
         name : str
             Its name.
         """
+        if name in self._used:
+            raise ValueError(f"it names the array {name!r} twice")
+        self._used.add(name)
         return np.array(self._get_array(str(name)))
 
 

@@ -4,11 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from sklearn.pipeline import make_pipeline
 
 import skasd as package
 from skasd.cli._detectors import checked_name, detector_names, make_detector
+from skasd.cli._recordings import Recording, find_machine
 from skasd.datasets import make_machine_clips
 from skasd.detectors import OSSCLDetector, StatisticsDetector, TWFRDetector
+from skasd.features import LogMelTransformer
 from tests.cli.running import skasd, skasd_process
 from tests.detectors.cases import SMALL
 
@@ -147,6 +150,14 @@ def test_evaluate_takes_parameters(tmp_path):
         (("fit", "{new}", "--out", "{tmp}/none/m.skasd"), "in a folder that exists"),
         (("fit", "{new}", "--out", "{tmp}/m.skasd", "--detector", "twf"), "Did you mean twfr?"),
         (("fit", "{new}", "--out", "{tmp}/m.skasd", "--set", "r"), "--set r: key=value is expected"),
+        (("fit", "{new}", "--out", "{tmp}/m.skasd", "--set", "level=0", "--set", "level=1"), "level is given twice"),
+        (("fit", "{new}", "--out", "{tmp}/m.skasd", "--jobs", "0"), "n_jobs=0"),
+        (("score", "{new}", "--model", "m", "--sample-rate", "0"), "--sample-rate belong to a fit"),
+        (("score", "{new}", "--model", "{new}"), "is a folder; a model file"),
+        (
+            ("score", "{new}", "--model", "{tmp}/back_end.skasd", "--csv", "{tmp}/back_end.skasd/x.csv"),
+            "cannot be written",
+        ),
         (("fit", "{new}", "--out", "{tmp}/m.skasd", "--set", "level='no'"), "level='no'"),
         (("show", "{tmp}/gone.skasd"), "gone.skasd"),
     ],
@@ -161,6 +172,48 @@ def test_wrong_use_is_one_line(hall, tmp_path, arguments, message):
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "m.skasd").exists()
+
+
+def test_a_machine_without_a_model_is_not_scored_by_that_of_another(hall, tmp_path):
+    (tmp_path / "normal").mkdir()
+    (tmp_path / "normal" / "fan").symlink_to(hall / "normal" / "fan")
+    skasd("fit", tmp_path / "normal", "--out", tmp_path / "m.skasd", "--detector", "twfr")
+    done = skasd("score", hall / "new", "--model", tmp_path / "m.skasd", "--csv", tmp_path / "t.csv")
+    assert done.returncode == 2
+    scores = pd.read_csv(tmp_path / "t.csv")
+    assert set(scores[scores["decision"] == "unscored"]["path"].str[:4]) == {"pump"}
+    assert len(scores) == 12
+    alone = min(hall.glob("new/pump/*.wav"))  # given without a folder, it is of the only machine
+    assert skasd("score", alone, "--model", tmp_path / "m.skasd").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("folders", "known", "machine"),
+    [
+        (("Halle 3", "Pumpe"), ["Halle 1/Pumpe", "Halle 2/Lüfter"], None),
+        (("Pumpe",), ["Halle 1/Pumpe", "Halle 2/Lüfter"], "Halle 1/Pumpe"),
+        (("Pumpe",), ["Pumpe", "Halle/Pumpe"], "Pumpe"),
+        (("Halle", "Pumpe"), ["Pumpe", "Halle/Pumpe"], "Halle/Pumpe"),
+        (("other",), ["fan"], None),
+        (("other",), [""], ""),
+    ],
+)
+def test_folders_name_the_machine(folders, known, machine):
+    assert find_machine(Recording("x.wav", folders, True), known) == machine
+
+
+def test_a_detector_of_one_machine_and_a_pipeline_are_scored(hall, tmp_path):
+    fans = pd.DataFrame(
+        {"path": sorted(map(str, hall.glob("normal/fan/*.wav"))), "machine_type": "fan", "section": "00"}
+    )
+    for name, detector in {
+        "one": TWFRDetector(1.0),
+        "pipeline": make_pipeline(LogMelTransformer(n_mels=32), TWFRDetector(1.0)),
+    }.items():
+        package.save(detector.fit(fans), tmp_path / f"{name}.skasd")
+        done = skasd("score", *sorted(hall.glob("new/fan/*.wav")), "--model", tmp_path / f"{name}.skasd")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "unscored" not in done.stdout
 
 
 def test_detectors_are_known_by_all_their_names():

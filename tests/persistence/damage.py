@@ -99,6 +99,9 @@ def forgeries(content, folder):
     for attribute in ("__class__", "__dict__", "a.b", ""):
         yield with_tree(content, lambda tree, attribute=attribute: tree["state"].update({attribute: None}))
     yield with_tree(content, lambda tree: tree.update(state=[]))
+    for method in ("fit", "score_samples", "_anomaly_score"):
+        yield with_tree(content, lambda tree, method=method: tree["state"].update({method: None}))
+    yield from _of_values(content)
     yield from _of_header(content)
     yield b"(cos\nsystem\nS'ls'\ntR."
     with (
@@ -108,6 +111,28 @@ def forgeries(content, folder):
         for _ in range(256):
             stream.write(bytes(2**20))
     yield (folder / "bomb.zip").read_bytes()
+
+
+def _of_values(content):
+    """Forged values: what compiled code would follow, take for ever, or fill the memory with."""
+    yield with_tree(content, lambda tree: {"object": "sklearn.ensemble.IsolationForest", "id": 0, "state": {}})
+    nodes = {
+        "dict": [["state", {"dict": [["pos", 2_000_000_000]], "ordered": False, "id": 2}]],
+        "ordered": False,
+        "id": 1,
+    }
+    for kind in ("RandomState", "Generator"):
+        node = {"generator": kind, "bits": "MT19937", "state": nodes, "id": 0}
+        yield with_tree(content, lambda tree, node=node: node)
+    yield with_tree(content, lambda tree: {"list": [{"array": "0", "axes": [0], "kind": "f"}] * 60, "id": 0})
+    nested = {"tuple": [1], "id": 0}
+    for number in range(40):
+        nested = {"tuple": [nested, {"same": number}], "id": number + 1}
+    yield with_tree(content, lambda tree: {"set": [nested], "id": 99})
+    for about in ("{}", "3", "[" + "[]," * 600_000 + "[]]"):
+        header, body = parts(content)
+        header["__metadata__"]["about"] = about
+        yield signed(header, body)
 
 
 def _of_header(content):

@@ -1,5 +1,6 @@
 """Model files themselves: what they say, what is refused, damage, and interrupted writing."""
 
+import inspect
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import FunctionTransformer
@@ -18,7 +20,7 @@ from sklearn.tree import ExtraTreeRegressor
 import skasd
 from skasd.datasets import make_machine_clips
 from skasd.detectors import TWFRDetector
-from skasd.features import LogMelTransformer
+from skasd.features import LogMelTransformer, PretrainedEmbedding
 from skasd.persistence import _container as container
 from skasd.persistence import describe
 from skasd.persistence._classes import _CLASS_NAMES, _FUNCTION_NAMES, _found, name_of
@@ -163,11 +165,73 @@ def test_what_a_file_cannot_keep_is_named_and_leaves_no_file(make, error, messag
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_forged_forest_is_refused(tmp_path):
+    forest = IsolationForest(n_estimators=2, random_state=0).fit(np.eye(8))
+    skasd.save(forest, tmp_path / "forest.skasd")
+    content = (tmp_path / "forest.skasd").read_bytes()
+
+    def wide(tree):
+        tree["state"]["estimators_"]["list"][0]["state"]["tree_"]["decision_tree"][0] = 10**12
+
+    def features(tree):
+        tree["state"]["n_features_in_"] = 3
+
+    for change in (wide, features):
+        (tmp_path / "forged.skasd").write_bytes(damage.with_tree(content, change))
+        with pytest.raises(ValueError, match="whose parts do not fit together"):
+            skasd.load(tmp_path / "forged.skasd")
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_noticed(file, fitted, train, tmp_path, monkeypatch):
+    skasd.save(fitted.set_params(r=0.5).fit(train), tmp_path / "other.skasd")
+    read_texts = container.read_texts
+
+    def replaced(path):
+        texts = read_texts(path)
+        (tmp_path / "other.skasd").replace(path)
+        return texts
+
+    monkeypatch.setattr("skasd.persistence._model_file.read_texts", replaced)
+    with pytest.raises(ValueError, match="was replaced while it was read"):
+        skasd.load(file)
+
+
+def test_a_link_stays_a_link_and_the_mode_stays(fitted, file, tmp_path):
+    file.chmod(0o640)
+    (tmp_path / "link.skasd").symlink_to(file)
+    skasd.save(fitted, tmp_path / "link.skasd")
+    assert (tmp_path / "link.skasd").is_symlink()
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("more", [{}, {"check_kept": {"class": "sklearn.cluster.KMeans"}}])
+def test_an_encoder_from_a_hub_is_refused(file, more):
+    state = {"_name": "someone/model", "_model": None, "_digest": "0", **more}
+    node = {"object": "skasd.features._encoders.TransformersEncoder", "id": 0, "state": state}
+    file.write_bytes(damage.with_tree(file.read_bytes(), lambda tree: node))
+    with pytest.raises(ValueError, match=r"is no folder on this machine|an attribute 'check_kept'"):
+        skasd.load(file)
+
+
+def test_a_cache_is_not_kept(tmp_path):
+    node = {"object": "skasd.features._pretrained.PretrainedEmbedding", "id": 0}
+    skasd.save(LogMelTransformer().fit(np.ones((2, 4000))), tmp_path / "m.skasd")
+    names = inspect.signature(PretrainedEmbedding).parameters
+    node["state"] = {**dict.fromkeys(names), "cache": "/somewhere"}
+    (tmp_path / "m.skasd").write_bytes(damage.with_tree((tmp_path / "m.skasd").read_bytes(), lambda tree: node))
+    with pytest.warns(UserWarning, match="cache of .* is None now"):
+        assert skasd.load(tmp_path / "m.skasd").cache is None
+
+
 def test_bad_paths_are_named(fitted, tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere is not a folder"):
         skasd.save(fitted, tmp_path / "nowhere" / "model.skasd")
     with pytest.raises(FileNotFoundError, match=r"gone\.skasd"):
         skasd.load(tmp_path / "gone.skasd")
+    with pytest.raises(IsADirectoryError, match="is a folder; a model file"):
+        skasd.load(tmp_path)
+    with pytest.raises(IsADirectoryError, match="is a folder; a file name"):
+        skasd.save(fitted, tmp_path)
     with pytest.raises(TypeError, match="path"):
         skasd.load(3)
 
