@@ -205,8 +205,8 @@ def test_control_c_ends_a_score_with_status_130(tmp_path):
     for index in range(4):
         soundfile.write(tmp_path / "normal" / f"{index}.wav", 0.1 * rng.standard_normal(4000), 16000)
     status, said, told = interrupted_process(
-        WAIT + RUN, ["score", "normal", "--train", "normal", "--out", "out"], tmp_path
+        WAIT + RUN, ["score", "normal", "--train", "normal", "--csv", "out.csv"], tmp_path
     )
     assert (status, said) == (130, "")
     assert told.strip() == "skasd: interrupted"
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out.csv").exists()
