@@ -209,7 +209,8 @@ def export(
     """
     from skasd.cli._export import run_export
 
-    typer.echo(run_export(model, out, machine, verbose=_verbose(quiet)))
+    _verbose(quiet)
+    typer.echo(run_export(model, out, machine))
 
 
 @app.command()

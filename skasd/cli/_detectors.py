@@ -12,7 +12,7 @@ from skasd._parameters import check_n_jobs
 from skasd.base import BaseDetector
 
 DEFAULT = "statistics"
-_USUAL_RATE, _USUAL_CHANNEL = 16000, 0
+USUAL_RATE, _USUAL_CHANNEL = 16000, 0
 _ALONE = ("statistics", "twfr", "autoencoder", "ensemble")  # the others learn to tell machines apart, from all of them
 
 
@@ -53,7 +53,7 @@ def make_detector(
     *,
     settings: Sequence[str] = (),
     contamination: float | None = None,
-    sample_rate: int = _USUAL_RATE,
+    sample_rate: int = USUAL_RATE,
     channel: int | str = _USUAL_CHANNEL,
     n_jobs: int | None = None,
     verbose: int = 0,
@@ -79,7 +79,7 @@ def make_detector(
     """
     given = _given(settings, contamination)
     make = partial(_with_front_end, sample_rate=sample_rate, channel=channel, verbose=verbose)
-    usual = (sample_rate, channel) == (_USUAL_RATE, _USUAL_CHANNEL)
+    usual = (sample_rate, channel) == (USUAL_RATE, _USUAL_CHANNEL)
     is_plain = usual and name not in _ALONE and not any(key.startswith("frontend__") for key in given)
     if name == "ensemble":
         detector = _class(name)([(part, make(_class(part)())) for part in ("statistics", "twfr")])

@@ -4,11 +4,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from skasd.cli._models import learnt_machines
 from skasd.clips._machine_names import split_names
 from skasd.persistence import load
 
 
-def run_export(model: Path, out: Path, machine: str | None, *, verbose: int) -> str:
+def run_export(model: Path, out: Path, machine: str | None) -> str:
     """Export one machine to a file, or each machine to a file in a folder; return what was written."""
     from skasd.export import to_onnx
 
@@ -48,8 +49,7 @@ def _machines(loaded: Any) -> dict[str, tuple[Any, str | None]]:
     """Detector of each machine, and the name of the machine within a detector of several."""
     if isinstance(loaded, dict):
         return {name: (detector, None) for name, detector in loaded.items()}
-    last = loaded.steps[-1][1] if hasattr(loaded, "steps") else loaded
-    learnt = getattr(getattr(last, "_training_data", None), "machines", {})
+    learnt = learnt_machines(loaded)
     names = ["/".join(filter(None, cells)) for cells in split_names(learnt)]
     if len(names) < 2:
         return {"": (loaded, None)} if not any(names) else {names[0]: (loaded, None)}

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from skasd.cli._detectors import DEFAULT, checked_name, learns_alone, make_detector
+from skasd.cli._detectors import DEFAULT, USUAL_RATE, checked_name, learns_alone, make_detector
 from skasd.cli._models import save_models
 from skasd.cli._score_table import printable
 from skasd.cli._training import Training, fit_folder
 
-_USUAL_RATE = 16000
 _BAD_RECORDINGS = 2  # exit status
 
 
@@ -51,7 +50,7 @@ def fit_detectors(
         name,
         settings=set or (),
         contamination=contamination,
-        sample_rate=_USUAL_RATE if sample_rate is None else sample_rate,
+        sample_rate=USUAL_RATE if sample_rate is None else sample_rate,
         channel=_channel(channel or "0"),
         n_jobs=jobs,
         verbose=verbose,

@@ -12,10 +12,12 @@ from skasd.base import BaseDetector
 from skasd.cli._detectors import set_jobs
 from skasd.cli._recordings import Recording, find_machine, told_if_done, why_unreadable
 from skasd.cli._score_table import Row
+from skasd.clips import MACHINE_COLUMNS
 from skasd.clips._files import readable_name
 from skasd.clips._machine_names import split_names
 from skasd.clips._readers import readers_of
 from skasd.persistence import load, save
+from skasd.persistence._description import detector_in
 
 _AT_ONCE = 2000  # recordings that are scored in one call
 
@@ -69,12 +71,12 @@ def scored_machines(model: Any, path: Path | None = None) -> dict[str, Scored]:
     found: dict[str, Scored] = {}
     for machine, detector in models.items():
         if not isinstance(detector, str) and not (
-            hasattr(detector, "decision_function") and hasattr(_last(detector), "offset_")
+            hasattr(detector, "decision_function") and hasattr(detector_in(detector), "offset_")
         ):
             raise ValueError(
                 f"{path} holds a {type(detector).__name__}, which decides nothing; a detector is expected."
             )
-        learnt = split_names(getattr(getattr(_last(detector), "_training_data", None), "machines", {}))
+        learnt = split_names(learnt_machines(detector))
         if machine == "" and any(map(any, learnt)):
             found |= {"/".join(filter(None, names)): Scored(detector, _cells(names)) for names in learnt}
         else:
@@ -82,9 +84,9 @@ def scored_machines(model: Any, path: Path | None = None) -> dict[str, Scored]:
     return found
 
 
-def _last(detector: Any) -> Any:
-    """The detector, or the last step of a pipeline, which has the threshold."""
-    return detector.steps[-1][1] if hasattr(detector, "steps") else detector
+def learnt_machines(detector: Any) -> dict[str, int]:
+    """Machines that a detector was fitted on, as its clip table named them, and their numbers of clips."""
+    return getattr(getattr(detector_in(detector), "_training_data", None), "machines", {})
 
 
 def score_recordings(
@@ -121,7 +123,7 @@ def score_recordings(
 
 
 def _cells(names: tuple[str, ...]) -> dict[str, str | None]:
-    return dict(zip(("machine_type", "section"), (name or None for name in names), strict=False))
+    return dict(zip(MACHINE_COLUMNS, (name or None for name in names), strict=False))
 
 
 def _why_no_model(machine: str | None, machines: Mapping[str, Scored]) -> str:
@@ -155,7 +157,7 @@ def _decided(machine: str, scored: Scored, paths: list[str]) -> list[Row]:
     X: Any = paths
     if scored.cells is not None:
         X = pd.DataFrame({"path": paths, **{column: [cell] * len(paths) for column, cell in scored.cells.items()}})
-    decision, offset = scored.detector.decision_function(X), float(_last(scored.detector).offset_)
+    decision, offset = scored.detector.decision_function(X), float(detector_in(scored.detector).offset_)
     scores = -(decision + offset)  # high = anomalous
     texts = np.where(decision < 0, "anomaly", "normal").tolist()
     return [

@@ -6,11 +6,17 @@ from typing import Any
 from skasd.cli._score_table import printable
 from skasd.clips._machine_names import split_names
 from skasd.persistence import describe
+from skasd.persistence._container import refused
 
 
 def run_show(path: Path) -> str:
     """Return the description of a model file as lines of text."""
     about = describe(path)
+    with refused(path):
+        return _text(path, about)
+
+
+def _text(path: Path, about: dict[str, Any]) -> str:
     machines = about.get("machines")
     if machines is None:
         lines = [f"{path}: {about['estimator']}", *_lines(about), *_ends(about)]

@@ -77,9 +77,10 @@ def write_file(path: Path, about: dict[str, Any], tree: Any, arrays: dict[str, n
     texts = {"about": _json(about), "tree": _json(tree), "format": str(FORMAT), "sha256": _EMPTY}
     content = safetensors_bytes(arrays, metadata=texts)
     header = bytearray(content[: _SIZE + int.from_bytes(content[:_SIZE], "little")])
-    if len(header) > _LONGEST_HEADER:
+    if len(header) > _LONGEST_HEADER or _n_nodes(header) > _MOST_NODES:
         raise ValueError(
-            f"The model has {len(header) / 2**20:.0f} MiB of names and texts, more than a model file holds."
+            f"The model has {_n_nodes(header)} parts with {len(header) / 2**20:.1f} MiB of names and texts; a model file "
+            f"holds up to {_MOST_NODES} with {_LONGEST_HEADER // 2**20} MiB. Use a smaller model, or pickle or joblib."
         )
     body = memoryview(content)[len(header) :]
     (found,) = _DIGEST.finditer(header)
@@ -150,6 +151,10 @@ def opened_arrays(path: Path, stamp: tuple[int, ...]) -> Iterator[Any]:
         raise ValueError(f"its arrays do not fit together ({error})") from error
 
 
+def _n_nodes(header: bytes | bytearray) -> int:
+    return header.count(b"[") + header.count(b"{")
+
+
 def _stamp(status: os.stat_result) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
@@ -161,7 +166,7 @@ def _header(stream: BinaryIO, size: int) -> bytes:
     if len(length) < _SIZE or not 2 <= n_bytes <= min(size - _SIZE, _LONGEST_HEADER):
         raise ValueError("it was not written by skasd.save, or it is not complete")
     header = length + stream.read(n_bytes)
-    if header[_SIZE : _SIZE + 1] != b"{" or header.count(b"[") + header.count(b"{") > _MOST_NODES:
+    if header[_SIZE : _SIZE + 1] != b"{" or _n_nodes(header) > _MOST_NODES:
         raise ValueError("it was not written by skasd.save")
     return header
 

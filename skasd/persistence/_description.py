@@ -64,7 +64,7 @@ def description(estimator: Any) -> dict[str, Any]:
 
 
 def _part(estimator: Any) -> dict[str, Any]:
-    detector = _detector_in(estimator)
+    detector = detector_in(estimator)
     training = getattr(detector, "_training_data", None)
     offset = getattr(detector, "offset_", None)
     return {
@@ -96,8 +96,14 @@ def warn_of_versions(about: dict[str, Any], path: Path) -> None:
         )
 
 
-def _detector_in(estimator: Any) -> Any:
-    """The estimator, or the last step of a pipeline."""
+def detector_in(estimator: Any) -> Any:
+    """The estimator, or the last step of a pipeline.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What is in a model file.
+    """
     while hasattr(estimator, "steps"):
         estimator = estimator.steps[-1][1]
     return estimator

@@ -37,6 +37,8 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
         message names the attribute. ``pickle`` and ``joblib`` keep those.
     NotFittedError
         If the estimator is not fitted.
+    ValueError
+        If the estimator has more parts than a file holds, such as a forest of thousands of trees.
     OSError
         If the file cannot be written.
 

@@ -223,6 +223,14 @@ def test_a_cache_is_not_kept(tmp_path):
         assert skasd.load(tmp_path / "m.skasd").cache is None
 
 
+def test_a_model_of_too_many_parts_is_not_written(fitted, file, monkeypatch):
+    before = file.read_bytes()
+    monkeypatch.setattr(container, "_MOST_NODES", 10)
+    with pytest.raises(ValueError, match="a model file holds up to 10 with 8 MiB"):
+        skasd.save(fitted, file)
+    assert file.read_bytes() == before
+
+
 def test_bad_paths_are_named(fitted, tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere is not a folder"):
         skasd.save(fitted, tmp_path / "nowhere" / "model.skasd")
