@@ -246,4 +246,4 @@ def _normal_scores(held_out: np.ndarray, recordings: Recordings) -> NormalScores
             "scores of training clips and gives too many false alarms; give more recordings.",
             stacklevel=2,
         )
-    return NormalScores(held_out, recordings.number, n_copies=recordings.n_copies)
+    return NormalScores(held_out, recordings.number, n_copies=recordings.n_copies, method="cross")

@@ -168,7 +168,8 @@ class TWFRDetector(BaseDetector):
         recordings = Recordings.of(clips, spectra.reshape(len(spectra), -1), names)
         with one_blas_thread():
             left_out = self._fit_machines(recordings, clips.domains(), spectra, skewness)
-        return NormalScores(left_out, recordings.number, n_copies=recordings.n_copies)
+        method = "leave_one_out" if self.scorer is None and self.n_components == 1 else "cross"
+        return NormalScores(left_out, recordings.number, n_copies=recordings.n_copies, method=method)
 
     def _fit_machines(
         self, recordings: Recordings, domain: np.ndarray, spectra: np.ndarray, skewness: np.ndarray
