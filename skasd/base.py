@@ -47,8 +47,6 @@ class NormalScores:
         Number of training clips that are equal to others, of which ``fit`` warns.
     position : ndarray of shape (n_scores,), int, or None, default=None
         Position of each scored clip among the training clips; None if each of them has a score, in their order.
-    method : {"split", "cross", "leave_one_out"}, default="split"
-        How clips were held out: some of them once, all of them in folds, or every recording by itself.
     """
 
     held_out: np.ndarray
@@ -56,7 +54,6 @@ class NormalScores:
     is_learnt: bool = False
     n_copies: int = 0
     position: np.ndarray | None = None
-    method: str = "split"
 
     def distinct(self) -> np.ndarray:
         """Leave out the scores of copies.
@@ -110,6 +107,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
     threshold: str
     feature: Any = "auto"
     novelty = True  # predict is about new clips, as scikit-learn's common checks need to know
+    _leaves_out: str | None = None  # "cross" or "leave_one_out" if `_fit` scores each clip by what it learnt of others
     _hears_long_clips: ClassVar[bool] = False  # whether `_anomaly_score` takes care of clips of any length itself
     _training_length: TrainingLength | None = None
     _threshold_scores: NormalScores | None = None
@@ -241,7 +239,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         if skips(on_error):
             usable = UsablePart.of(self, X, reset=False)
             return usable.spread(self.score_samples(usable.X), np.nan)
-        return -self._checked_score(_clips_to_score(self, X))
+        return -self._checked_score(clips_to_score(self, X))
 
     @final
     def decision_function(self, X: Any, *, on_error: str = "raise") -> np.ndarray:
@@ -264,7 +262,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         if skips(on_error):
             usable = UsablePart.of(self, X, reset=False)
             return usable.spread(self.decision_function(usable.X), np.nan)
-        clips = _clips_to_score(self, X)
+        clips = clips_to_score(self, X)
         return -self._checked_score(clips) - self._offset_of(clips)
 
     @final
@@ -288,8 +286,16 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         return np.where(np.isnan(decision), 0, np.where(decision >= 0, 1, -1))
 
 
-def _clips_to_score(detector: BaseDetector, X: Any) -> Clips:
-    """Clips of X for a fitted detector, with warnings about those that it was not fitted for."""
+def clips_to_score(detector: BaseDetector, X: Any) -> Clips:
+    """Clips of X for a fitted detector, with warnings about those that it was not fitted for.
+
+    Parameters
+    ----------
+    detector : BaseDetector
+        Fitted detector.
+    X : array, list of paths or clip table
+        Clips.
+    """
     clips = check_clips(detector, X, reset=False, feature=detector.feature)
     if detector._training_length is not None:
         detector._training_length.warn_of_short(clips, type(detector).__name__, stacklevel=3)

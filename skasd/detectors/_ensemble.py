@@ -6,7 +6,6 @@ from typing import Any
 
 import joblib
 import numpy as np
-from joblib.parallel import get_active_backend
 from sklearn.base import clone
 from sklearn.utils.metaestimators import _BaseComposition
 from tqdm import tqdm
@@ -17,7 +16,7 @@ from skasd._random import local_random_state
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import ANY_FEATURE, MACHINE_COLUMNS, Clips, Recordings
 from skasd.clips._readers import readers_of
-from skasd.detectors._held_out_fits import anomaly_score, container, fitted_and_scored, seeded
+from skasd.detectors._held_out_fits import anomaly_score, container, fitted_and_scored, parallel, seeded
 
 _COMBINE = ("mean", "rank")
 ALL = ""  # name of the scale over all groups
@@ -178,7 +177,7 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         parts = _parts(_held_out(strata, recordings, self.held_out, generator), recordings, generator)
         kept = np.concatenate(parts)
         tasks = [joblib.delayed(fitted_and_scored)(member, clips, parts) for member in members]
-        done = list(tqdm(self._parallel()(tasks), "detectors", len(tasks), disable=self.verbose < 1))
+        done = list(tqdm(parallel(self.n_jobs)(tasks), "detectors", len(tasks), disable=self.verbose < 1))
         self.estimators_ = [member for member, _, _ in done]
         if any(is_cut for _, _, is_cut in done):  # a process of its own does not note it here
             note_interrupt("The training of a detector of the ensemble was interrupted.")
@@ -192,15 +191,10 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         combined = self._combined(scores, groups[kept])
         return NormalScores(combined, recordings.number[kept], split, recordings.n_copies, kept)
 
-    def _parallel(self, prefer: str | None = None) -> joblib.Parallel:
-        backend, _ = get_active_backend(prefer=prefer)  # those of multiprocessing and Ray yield no results one by one
-        return_as = "generator" if backend.supports_return_generator else "list"
-        return joblib.Parallel(n_jobs=self.n_jobs, prefer=prefer, return_as=return_as)
-
     def _anomaly_score(self, clips: Clips) -> np.ndarray:
         X = container(clips)
         tasks = [joblib.delayed(anomaly_score)(member, X) for member in self.estimators_]
-        scores = np.array(list(self._parallel("threads")(tasks)))
+        scores = np.array(list(parallel(self.n_jobs, "threads")(tasks)))
         return self._combined(scores, clips.group_names(self._group_columns, MACHINE_COLUMNS))
 
     def _combined(self, scores: np.ndarray, groups: np.ndarray) -> np.ndarray:

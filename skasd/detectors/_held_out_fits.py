@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
+import joblib
 import numpy as np
+from joblib.parallel import get_active_backend
 from sklearn.base import clone
 
 from skasd._interrupt import was_interrupted
@@ -50,6 +52,45 @@ def anomaly_score(estimator: Any, X: Any) -> np.ndarray:
     return -np.asarray(estimator.score_samples(X), dtype=np.float64)
 
 
+def parallel(n_jobs: int | None, prefer: str | None = None) -> joblib.Parallel:
+    """Run tasks in parallel, with results one by one where the backend of joblib can.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        Number of tasks at the same time.
+    prefer : str or None, default=None
+        ``"threads"``, or None for processes.
+    """
+    backend, _ = get_active_backend(prefer=prefer)  # those of multiprocessing and Ray yield no results one by one
+    return_as = "generator" if backend.supports_return_generator else "list"
+    return joblib.Parallel(n_jobs=n_jobs, prefer=prefer, return_as=return_as)
+
+
+@threshold_unused()
+def held_out_score(estimator: Any, clips: Clips, part: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Score some of the clips by a clone of an estimator that is fitted to the others.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Estimator, which stays as it is.
+    clips : Clips
+        Normal clips.
+    part : ndarray of shape (n_held_out,), int
+        Positions of the clips to hold out.
+
+    Returns
+    -------
+    score : ndarray of shape (n_held_out,)
+        Their anomaly scores.
+    is_cut : bool
+        Whether an interrupt ended the training early.
+    """
+    trial = clone(estimator).fit(container(clips.take(np.setdiff1d(np.arange(len(clips)), part))))
+    return anomaly_score(trial, container(clips.take(part))), was_interrupted(trial)
+
+
 @threshold_unused()
 def fitted_and_scored(estimator: Any, clips: Clips, parts: Iterable[np.ndarray]) -> tuple[Any, np.ndarray, bool]:
     """Fit an estimator to all clips, and score parts of them by clones that are fitted to the others.
@@ -73,10 +114,6 @@ def fitted_and_scored(estimator: Any, clips: Clips, parts: Iterable[np.ndarray])
         Whether an interrupt ended one of the trainings early.
     """
     estimator.fit(container(clips))  # first, so that error messages use positions among all clips
-    scores, is_cut = [], was_interrupted(estimator)
-    for part in parts:
-        learnt = np.setdiff1d(np.arange(len(clips)), part)
-        trial = clone(estimator).fit(container(clips.take(learnt)))
-        scores.append(anomaly_score(trial, container(clips.take(part))))
-        is_cut |= was_interrupted(trial)
-    return estimator, np.concatenate(scores) if scores else np.empty(0), is_cut
+    done = [held_out_score(estimator, clips, part) for part in parts]
+    is_cut = was_interrupted(estimator) or any(is_cut for _, is_cut in done)
+    return estimator, np.concatenate([score for score, _ in done]), is_cut

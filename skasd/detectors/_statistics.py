@@ -122,6 +122,7 @@ class StatisticsDetector(BaseDetector):
     """
 
     _default_frontend = staticmethod(twfr_frontend)
+    _leaves_out = "cross"
 
     def __init__(
         self,
@@ -246,4 +247,4 @@ def _normal_scores(held_out: np.ndarray, recordings: Recordings) -> NormalScores
             "scores of training clips and gives too many false alarms; give more recordings.",
             stacklevel=2,
         )
-    return NormalScores(held_out, recordings.number, n_copies=recordings.n_copies, method="cross")
+    return NormalScores(held_out, recordings.number, n_copies=recordings.n_copies)

@@ -159,6 +159,10 @@ class TWFRDetector(BaseDetector):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @property
+    def _leaves_out(self) -> str:  # type: ignore[override]
+        return "leave_one_out" if self.scorer is None and self.n_components == 1 else "cross"
+
     def _fit(self, clips: Clips) -> NormalScores:
         values = self._values = self._check_parameters()
         self._frontend = frontend_of(self.frontend, self._default_frontend())
@@ -168,8 +172,7 @@ class TWFRDetector(BaseDetector):
         recordings = Recordings.of(clips, spectra.reshape(len(spectra), -1), names)
         with one_blas_thread():
             left_out = self._fit_machines(recordings, clips.domains(), spectra, skewness)
-        method = "leave_one_out" if self.scorer is None and self.n_components == 1 else "cross"
-        return NormalScores(left_out, recordings.number, n_copies=recordings.n_copies, method=method)
+        return NormalScores(left_out, recordings.number, n_copies=recordings.n_copies)
 
     def _fit_machines(
         self, recordings: Recordings, domain: np.ndarray, spectra: np.ndarray, skewness: np.ndarray
