@@ -67,7 +67,7 @@ class CalibratedDetector(BaseDetector):
     n_jobs : int or None, default=None
         Number of folds that are fitted at the same time, and of threads that compare clips, as in joblib.
     verbose : int, default=0
-        Shows a progress bar over the folds if 1 or larger.
+        Shows progress bars if 1 or larger, also those of the detector.
 
     Attributes
     ----------
@@ -169,7 +169,10 @@ class CalibratedDetector(BaseDetector):
         self._group_columns, self._learning_period = tuple(self.group_columns), self.learning_period
         self._seed = random_seed(hold_out.generator)
         names = clips.group_names(self._group_columns, MACHINE_COLUMNS)
-        self.detector_, scores = hold_out.fit(seeded(clone(self.detector), hold_out.generator), clips, names)
+        detector = seeded(clone(self.detector), hold_out.generator)
+        if self.verbose and "verbose" in detector.get_params(deep=False):
+            detector.set_params(verbose=self.verbose)
+        self.detector_, scores = hold_out.fit(detector, clips, names)
         position = np.arange(len(clips)) if scores.position is None else scores.position
         self._groups = groups_of(scores, names[position]) | _learnt_groups(self, clips, names, names[position])
         return scores
