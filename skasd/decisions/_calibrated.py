@@ -18,7 +18,7 @@ from skasd.base import BaseDetector, NormalScores
 from skasd.clips import ANY_FEATURE, MACHINE_COLUMNS, Clips
 from skasd.clips._usable import UsablePart, skips
 from skasd.decisions._calibration import tie_draws
-from skasd.decisions._exchangeability import ExchangeabilityTest, tested
+from skasd.decisions._exchangeability import ExchangeabilityTest, exchangeability_of
 from skasd.decisions._groups import Group, groups_of, refuse_alpha, threshold_of_all
 from skasd.decisions._more import with_more_clips
 from skasd.decisions._options import checked_hold_out, refuse_idle
@@ -27,6 +27,7 @@ from skasd.decisions._selection import benjamini_hochberg, in_order
 from skasd.detectors._held_out_fits import anomaly_score, container, seeded
 
 _TIES = ("conservative", "random")
+_USUAL_FDR = 0.1
 
 
 class CalibratedDetector(BaseDetector):
@@ -253,7 +254,7 @@ class CalibratedDetector(BaseDetector):
         self.offset_ = -threshold_of_all(self._groups.values(), alpha, wanted)
         return self
 
-    def select(self, X: Any, *, fdr: float = 0.1, procedure: Any = None, on_error: str = "raise") -> np.ndarray:
+    def select(self, X: Any, *, fdr: float | None = None, procedure: Any = None, on_error: str = "raise") -> np.ndarray:
         """Select the anomalies of a batch, so that of the selected clips few are expected to be normal.
 
         With a threshold on p-values, the number of false alarms grows with the number of normal clips in the batch. The
@@ -263,12 +264,12 @@ class CalibratedDetector(BaseDetector):
         ----------
         X : array, list of paths or clip table
             Clips, all of them: the selection depends on the whole batch.
-        fdr : float, default=0.1
-            Accepted false discovery rate, in (0, 1).
+        fdr : float or None, default=None
+            Accepted false discovery rate, in (0, 1); None is 0.1, or that of `procedure`.
         procedure : object or None, default=None
             Procedure for a stream of p-values, with a method ``test_one(p_value)`` that says whether the clip is selected,
-            such as those of the package online-fdr; clips are tested in their order, and `fdr` is that of the procedure.
-            None is the procedure of Benjamini and Hochberg, which controls the rate for conformal p-values [1]_.
+            such as those of the package online-fdr; clips are tested in their order. None is the procedure of Benjamini and
+            Hochberg, which controls the rate for conformal p-values [1]_.
         on_error : {"raise", "skip"}, default="raise"
             What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning.
             With "skip", they are not selected.
@@ -283,6 +284,11 @@ class CalibratedDetector(BaseDetector):
         .. [1] S. Bates, E. Candès, L. Lei, Y. Romano, M. Sesia, "Testing for outliers with conformal p-values", Annals of
                Statistics 51(1), 2023, Theorem 2. arXiv:2104.08279.
         """
+        if procedure is not None and fdr is not None:
+            raise ValueError(
+                f"fdr={fdr!r} has no effect beside a procedure, which has a rate of its own; leave it out."
+            )
+        fdr = _USUAL_FDR if fdr is None else fdr
         check_number("fdr", fdr, low=0, high=1, above=True)
         p_values = self.p_values(X, on_error=on_error)
         return benjamini_hochberg(p_values, fdr) if procedure is None else in_order(p_values, procedure)
@@ -330,7 +336,7 @@ class CalibratedDetector(BaseDetector):
         check_is_fitted(self)
         known = scored(self, X)
         calibrations = {name: group.calibration for name, group in self._groups.items()}
-        return tested(known.score, known.group, known.recording, calibrations, level, self._seed)
+        return exchangeability_of(known.score, known.group, known.recording, calibrations, level, self._seed)
 
 
 def _learnt_groups(detector: CalibratedDetector, clips: Clips, names: np.ndarray, held: np.ndarray) -> dict[str, Group]:

@@ -57,7 +57,7 @@ class ExchangeabilityTest:
         return pd.DataFrame({"group": self.group, "p_value": self.p_value, "log_martingale": self.log_martingale})
 
 
-def tested(
+def exchangeability_of(
     score: np.ndarray,
     group: np.ndarray,
     recording: np.ndarray,

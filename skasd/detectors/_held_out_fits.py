@@ -36,7 +36,9 @@ def seeded(estimator: Any, generator: np.random.RandomState) -> Any:
     """
     params = estimator.get_params()
     names = sorted(name for name in params if name.split("__")[-1] == "random_state" and params[name] is None)
-    return estimator.set_params(**{name: int(generator.randint(2**31 - 1)) for name in names})
+    if names:  # a frozen estimator takes none
+        estimator.set_params(**{name: int(generator.randint(2**31 - 1)) for name in names})
+    return estimator
 
 
 def anomaly_score(estimator: Any, X: Any) -> np.ndarray:

@@ -1,0 +1,78 @@
+"""The test of exchangeability: its martingale by hand, its level, and changes that it finds."""
+
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from skasd.decisions._calibration import Calibration
+from skasd.decisions._exchangeability import _log_jumper, exchangeability_of
+
+
+def run(score, known, group=None, recording=None, level=0.01, seed=0):
+    group = np.full(len(score), "") if group is None else group
+    recording = np.arange(len(score)) if recording is None else recording
+    calibrations = {name: Calibration.of(known, np.arange(len(known))) for name in np.unique(group)}
+    return exchangeability_of(np.asarray(score, dtype=float), group, recording, calibrations, level, seed)
+
+
+def test_the_martingale_is_that_of_the_simple_jumper():
+    p = np.array([0.1, 0.9, 0.02])
+    capital = {-1: 1 / 3, 0: 1 / 3, 1: 1 / 3}
+    expected = []
+    for value in p:
+        total = sum(capital.values())
+        capital = {bet: 0.99 * part + 0.01 * total / 3 for bet, part in capital.items()}
+        capital = {bet: part * (1 + bet * (value - 0.5)) for bet, part in capital.items()}
+        expected.append(np.log(sum(capital.values())))
+    np.testing.assert_allclose(_log_jumper(p), expected, rtol=1e-12)
+
+
+def test_p_values_rank_a_clip_among_all_clips_before_it():
+    result = run([5.0, 6.0, 0.5], np.array([1.0, 2.0, 3.0]))
+    draws = np.random.default_rng(0).random(3)
+    np.testing.assert_allclose(result.p_value, [draws[0] / 4, draws[1] / 5, (5 + draws[2]) / 6])
+
+
+def test_p_values_of_exchangeable_clips_are_uniform():
+    rng = np.random.default_rng(1)
+    scores = rng.integers(0, 20, size=(40, 80)).astype(float)
+    p = np.concatenate([run(row[30:], row[:30], seed=seed).p_value for seed, row in enumerate(scores)])
+    assert kstest(p, "uniform").pvalue > 0.01
+
+
+def test_exchangeable_clips_raise_an_alarm_no_more_often_than_the_level():
+    rng = np.random.default_rng(2)
+    alarms = [run(rng.standard_normal(200), rng.standard_normal(40), level=0.1, seed=n).alarm for n in range(200)]
+    n_alarms = sum(alarm is not None for alarm in alarms)
+    assert n_alarms <= 0.1 * 200 + 2 * np.sqrt(200 * 0.1 * 0.9)
+    assert n_alarms > 0  # a test that never fires says nothing
+
+
+@pytest.mark.parametrize("shift", [1.5, -1.5])
+def test_a_shift_is_found_within_fifty_clips(shift):
+    rng = np.random.default_rng(3)
+    for seed in range(20):
+        before, after = rng.standard_normal(60), rng.standard_normal(60) + shift
+        alarm = run(np.r_[before, after], rng.standard_normal(100), seed=seed).alarm
+        assert 60 <= alarm < 110
+
+
+def test_groups_have_martingales_of_their_own():
+    rng = np.random.default_rng(4)
+    score, group = rng.standard_normal(120), np.tile(["fan", "pump"], 60)
+    score[group == "pump"] += np.where(np.arange(60) >= 20, 3.0, 0.0)
+    both = run(score, rng.standard_normal(50), group)
+    assert not both.holds
+    assert both.alarm >= 40
+    fan = group == "fan"
+    steady = run(score[fan], rng.standard_normal(50), group[fan])
+    assert steady.holds
+    table = both.frame()
+    assert list(table.columns) == ["group", "p_value", "log_martingale"]
+    assert len(table) == 120
+
+
+def test_only_the_first_clip_of_a_recording_is_used():
+    result = run([5.0, 5.0, 5.0, 0.0], np.arange(10.0), recording=np.array([0, 0, 1, 1]))
+    np.testing.assert_array_equal(np.isnan(result.p_value), [False, True, False, True])
+    assert result.log_martingale[0] == result.log_martingale[1]
