@@ -76,7 +76,7 @@ class Calibration:
         p_values : ndarray of shape (n,), float64
             P-values in (0, 1].
         """
-        rounding = _ROUNDING * np.abs(self.score)
+        rounding = rounding_of(self.score)
         from_top = np.r_[np.cumsum(self.weight[::-1])[::-1], 0.0]
         at_least = from_top[np.searchsorted(self.score + rounding, score, side="left")]
         above = from_top[np.searchsorted(self.score - rounding, score, side="right")]
@@ -100,6 +100,17 @@ class Calibration:
         exceeds = 1.0 + at_least > alpha * (self.n_recordings + 1) + _EXACT
         score = self.score[np.flatnonzero(exceeds)[-1]]
         return float(score + _ROUNDING * np.abs(score))
+
+
+def rounding_of(score: np.ndarray) -> np.ndarray:
+    """Difference (n,) up to which another score counts as equal to each score.
+
+    Parameters
+    ----------
+    score : ndarray of shape (n,)
+        Anomaly scores.
+    """
+    return _ROUNDING * np.abs(score)
 
 
 def fewest_recordings(alpha: float) -> int:

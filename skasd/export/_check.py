@@ -11,6 +11,8 @@ import pandas as pd
 
 from skasd.clips import as_clips
 from skasd.datasets import make_machine_clips
+from skasd.decisions._calibration import Calibration
+from skasd.export._calibrated import Scoring
 from skasd.export._machine import Machine
 from skasd.export._metadata import Usual
 from skasd.export._refusal import refused
@@ -83,15 +85,15 @@ def _synthetic(n_timepoints: int, sample_rate: int, n_clips: int) -> list[np.nda
     return [np.asarray(waveform, dtype=np.float32)[:n_timepoints] for waveform in made]
 
 
-def checked(path: Path, estimator: Any, machine: Machine, waveforms: list[np.ndarray], usual: Usual) -> Parity:
+def checked(path: Path, scoring: Scoring, machine: Machine, waveforms: list[np.ndarray], usual: Usual) -> Parity:
     """Run a file in ONNX Runtime, and compare it with its estimator.
 
     Parameters
     ----------
     path : Path
         The file.
-    estimator : estimator
-        Fitted estimator.
+    scoring : Scoring
+        Fitted estimator, and how it decides.
     machine : Machine
         Machine whose model is in the file.
     waveforms : list of ndarray of shape (n_timepoints,)
@@ -104,8 +106,10 @@ def checked(path: Path, estimator: Any, machine: Machine, waveforms: list[np.nda
     ValueError
         If they disagree, or a score is not finite.
     """
-    score, is_anomaly = scores_in_runtime(path, waveforms)
-    expected, decided = _scores_of(estimator, machine, waveforms, usual)
+    estimator = scoring.estimator
+    score, is_anomaly, p_value = scores_in_runtime(path, waveforms)
+    expected = _scores_of(estimator, machine, waveforms, usual)
+    decided = scoring.threshold - expected
     difference, spread = np.abs(score - expected), float(expected.std())
     allowed = LARGEST_DIFFERENCE * spread + _ROUNDING * float(np.abs(expected).max())
     differs = is_anomaly != (decided < 0)
@@ -123,11 +127,24 @@ def checked(path: Path, estimator: Any, machine: Machine, waveforms: list[np.nda
             f"skasd, {abs(decided[position]):.3g} away from the threshold",
             "write to the developers",
         )
+    if scoring.calibration is not None:
+        _check_p_values(p_value, expected, allowed, scoring.calibration)
     return Parity(len(score), float(difference.max()), spread, int(differs.sum()))
 
 
-def scores_in_runtime(path: Path, waveforms: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Anomaly scores (n_clips,) and decisions (n_clips,) of a file in ONNX Runtime, on one thread.
+def _check_p_values(p_value: np.ndarray, expected: np.ndarray, allowed: float, calibration: Calibration) -> None:
+    """Raise unless each p-value is that of a score that differs by no more than is allowed."""
+    low, high = (calibration.p_values(expected + sign * allowed) for sign in (1, -1))
+    rounding = 10 * np.finfo(np.float32).eps
+    if not ((p_value >= low - rounding) & (p_value <= high + rounding)).all():
+        raise refused(
+            "this CalibratedDetector: in ONNX Runtime, clips of check_on get other p-values than in skasd",
+            "write to the developers",
+        )
+
+
+def scores_in_runtime(path: Path, waveforms: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Anomaly scores, decisions and p-values of a file in ONNX Runtime, each (n_clips,), on one thread.
 
     Parameters
     ----------
@@ -138,9 +155,12 @@ def scores_in_runtime(path: Path, waveforms: list[np.ndarray]) -> tuple[np.ndarr
     """
     run = _session(path)
     score, is_anomaly = np.empty(len(waveforms)), np.empty(len(waveforms), dtype=bool)
+    p_value = np.full(len(waveforms), np.nan)
     for places in _batches([len(waveform) for waveform in waveforms]):
-        score[places], is_anomaly[places] = run(np.stack([waveforms[place] for place in places]))
-    return score, is_anomaly
+        score[places], is_anomaly[places], *others = run(np.stack([waveforms[place] for place in places]))
+        if others:
+            p_value[places] = others[0]
+    return score, is_anomaly, p_value
 
 
 def _batches(lengths: list[int]) -> Iterator[list[int]]:
@@ -159,13 +179,11 @@ def _session(path: Path) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return lambda waveform: session.run(["anomaly_score", "is_anomaly"], {"waveform": waveform})
+    return lambda waveform: session.run(None, {"waveform": waveform})
 
 
-def _scores_of(
-    estimator: Any, machine: Machine, waveforms: list[np.ndarray], usual: Usual
-) -> tuple[np.ndarray, np.ndarray]:
-    """Anomaly scores (n_clips,) and decisions (n_clips,), negative for anomalies, of an estimator."""
+def _scores_of(estimator: Any, machine: Machine, waveforms: list[np.ndarray], usual: Usual) -> np.ndarray:
+    """Anomaly scores (n_clips,) of an estimator."""
     n_channels = usual.reader.channel + 1  # type: ignore[operator]
     cells = [waveform if n_channels == 1 else np.tile(waveform, (n_channels, 1)) for waveform in waveforms]
     columns = {"waveform": pd.Series(cells, dtype=object)}
@@ -174,6 +192,4 @@ def _scores_of(
         table[column] = cell
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of lengths, levels and the like, which do not matter here
-        score = np.asarray(estimator.score_samples(table), dtype=np.float64)
-    last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
-    return -score, score - last.offset_
+        return -np.asarray(estimator.score_samples(table), dtype=np.float64)

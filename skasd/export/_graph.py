@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skasd.base import BaseDetector
+from skasd.decisions._calibration import Calibration
 from skasd.detectors import (
     AutoencoderDetector,
     ContrastiveSpectrumDetector,
@@ -22,6 +22,7 @@ from skasd.detectors import (
     TWFRDetector,
 )
 from skasd.detectors._ensemble import ALL
+from skasd.export._calibrated import PValues
 from skasd.export._embedding import embedding_module
 from skasd.export._ensemble import CombinedScores
 from skasd.export._machine import Machine
@@ -105,21 +106,30 @@ class Cut(nn.Module):
 
 
 class Decision(nn.Module):
-    """Anomaly scores in single precision, and whether they exceed the threshold.
+    """Anomaly scores in single precision, whether they exceed the threshold, and p-values if there is a calibration.
 
     Parameters
     ----------
     score : nn.Module
         From clips to anomaly scores in double precision.
-    detector : BaseDetector
-        Detector whose threshold is used.
+    threshold : float
+        Largest anomaly score of a normal clip.
+    calibration : Calibration or None
+        Scores that p-values rank a clip among.
     """
 
-    def __init__(self, score: nn.Module, detector: BaseDetector) -> None:
+    def __init__(self, score: nn.Module, threshold: float, calibration: Calibration | None) -> None:
         super().__init__()
-        self.score, self.threshold = score, -float(detector.offset_)
+        self.score, self.threshold = score, threshold
+        self.p_values = None if calibration is None else PValues(calibration)
 
-    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor]:
-        """Anomaly score (B,) and decision (B,) of waveforms (B, n)."""
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs."""
+        return ("anomaly_score", "is_anomaly", *(() if self.p_values is None else ("p_value",)))
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, ...]:
+        """Anomaly score (B,), decision (B,), and p-value (B,) if there is one, of waveforms (B, n)."""
         score = self.score(waveform)
-        return score.float(), score > torch.tensor(self.threshold, dtype=torch.float64)
+        decided = score.float(), score > torch.tensor(self.threshold, dtype=torch.float64)
+        return decided if self.p_values is None else (*decided, self.p_values(score).float())

@@ -11,6 +11,7 @@ from skasd._version import __version__
 from skasd.clips import ClipReader
 from skasd.clips._readers import readers_of
 from skasd.detectors import EnsembleDetector
+from skasd.export._calibrated import Scoring
 from skasd.export._machine import Machine
 from skasd.export._refusal import refused
 
@@ -69,20 +70,19 @@ def _n_timepoints(estimator: Any) -> int | None:
     return length.median if length is not None and length.median else None
 
 
-def metadata(estimator: Any, machine: Machine, usual: Usual, threshold: float) -> dict[str, str]:
+def metadata(scoring: Scoring, machine: Machine, usual: Usual) -> dict[str, str]:
     """Key and value of each property of the model.
 
     Parameters
     ----------
-    estimator : estimator
-        Fitted estimator.
+    scoring : Scoring
+        Fitted estimator, and how it decides.
     machine : Machine
         Machine whose model is in the file.
     usual : Usual
         How clips are given to it.
-    threshold : float
-        Largest anomaly score of a normal clip.
     """
+    estimator = scoring.estimator
     last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
     values: dict[str, Any] = {
         "sample_rate": usual.reader.sample_rate,
@@ -90,8 +90,9 @@ def metadata(estimator: Any, machine: Machine, usual: Usual, threshold: float) -
         "n_timepoints": "" if usual.n_timepoints is None else usual.n_timepoints,
         "dynamic_axes": "n_clips, n_timepoints",
         "machine": machine.text,
-        "threshold": repr(threshold),
+        "threshold": repr(scoring.threshold),
         "detector": type(last).__name__,
+        **scoring.properties,
         "skasd": __version__,
         "torch": torch.__version__,
         "scikit_learn": sklearn.__version__,

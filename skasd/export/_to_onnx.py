@@ -15,6 +15,7 @@ from torch import nn
 from skasd._torch_state import own_torch_state
 from skasd.base import BaseDetector
 from skasd.detectors import EnsembleDetector
+from skasd.export._calibrated import inside, scoring_of
 from skasd.export._check import Parity, checked, waveforms_to_check
 from skasd.export._graph import Decision, score_module
 from skasd.export._machine import chosen_machine
@@ -31,7 +32,8 @@ def to_onnx(estimator: Any, path: str | os.PathLike, *, machine: str | None = No
     """Write a fitted detector as an ONNX file that needs no Python.
 
     The graph has the input ``waveform``, float32 of shape (n_clips, n_timepoints), and the outputs ``anomaly_score``,
-    float32 of shape (n_clips,) and high for anomalous clips, and ``is_anomaly``, bool of shape (n_clips,). Both axes are
+    float32 of shape (n_clips,) and high for anomalous clips, and ``is_anomaly``, bool of shape (n_clips,). A calibrated
+    detector has the output ``p_value`` too, float32 of shape (n_clips,), unless its decisions are provisional. Both axes are
     dynamic: a clip may have any length, and is cut, filled, or heard in windows as the detector does it. The score is that
     of ``-estimator.score_samples``, the decision that of ``estimator.predict``.
 
@@ -39,7 +41,7 @@ def to_onnx(estimator: Any, path: str | os.PathLike, *, machine: str | None = No
     ----------
     estimator : detector or Pipeline
         Fitted detector of :mod:`skasd.detectors`, or a pipeline that ends with one or with a back end of
-        :mod:`skasd.scoring`.
+        :mod:`skasd.scoring`; or one of these inside a :class:`skasd.decisions.CalibratedDetector`.
     path : path-like
         File to write. It is written under another name, checked, and then put in its place.
     machine : str or None, default=None
@@ -68,7 +70,8 @@ def to_onnx(estimator: Any, path: str | os.PathLike, *, machine: str | None = No
     Notes
     -----
     The file says in its metadata what it expects: ``sample_rate`` in Hz, ``n_timepoints``, the length of the training clips,
-    ``channel``, ``machine``, ``threshold``, ``detector``, and the versions of skasd, torch and scikit-learn.
+    ``channel``, ``machine``, ``threshold``, ``detector``, and the versions of skasd, torch and scikit-learn; of a calibrated
+    detector also ``alpha``, ``calibration``, the method, ``n_calibration``, and ``is_provisional``.
 
     Examples
     --------
@@ -88,14 +91,14 @@ def to_onnx(estimator: Any, path: str | os.PathLike, *, machine: str | None = No
     _check_estimator(estimator)
     if not Path(path).parent.is_dir():
         raise FileNotFoundError(f"path={str(path)!r} is in a folder that does not exist; make it first.")
-    last = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-    chosen, usual = chosen_machine(estimator, machine), Usual.of(estimator)
+    chosen, usual = chosen_machine(inside(estimator), machine), Usual.of(inside(estimator))
+    scoring = scoring_of(estimator, chosen)
     with own_torch_state(), torch.no_grad():
-        graph = Decision(_module(estimator, chosen), last).eval()
+        graph = Decision(_module(scoring.estimator, chosen), scoring.threshold, scoring.calibration).eval()
         with _put_in_place(Path(path)) as unchecked:
             _write(graph, unchecked, usual.n_timepoints or _EXAMPLE)
-            _describe(unchecked, metadata(estimator, chosen, usual, graph.threshold))
-            return checked(unchecked, estimator, chosen, waveforms_to_check(check_on, usual), usual)
+            _describe(unchecked, metadata(scoring, chosen, usual))
+            return checked(unchecked, scoring, chosen, waveforms_to_check(check_on, usual), usual)
 
 
 def _module(estimator: Any, chosen: Any) -> nn.Module:
@@ -124,6 +127,8 @@ def _check_estimator(estimator: Any) -> None:
             "give the fitted pipeline that computes its features",
         )
     check_is_fitted(last)
+    if inside(estimator) is not estimator:
+        _check_estimator(inside(estimator))
 
 
 def _refuse_missing_packages() -> None:
@@ -145,7 +150,7 @@ def _put_in_place(path: Path) -> Iterator[Path]:
         other.unlink(missing_ok=True)
 
 
-def _write(graph: nn.Module, path: Path, n_timepoints: int) -> None:
+def _write(graph: Decision, path: Path, n_timepoints: int) -> None:
     """Trace the module and write it."""
     example = torch.zeros(2, n_timepoints) + 0.1 * torch.sin(torch.arange(n_timepoints, dtype=torch.float32))
     axes = {0: "n_clips"}
@@ -156,8 +161,8 @@ def _write(graph: nn.Module, path: Path, n_timepoints: int) -> None:
             (example,),
             str(path),
             input_names=["waveform"],
-            output_names=["anomaly_score", "is_anomaly"],
-            dynamic_axes={"waveform": {0: "n_clips", 1: "n_timepoints"}, "anomaly_score": axes, "is_anomaly": axes},
+            output_names=list(graph.outputs),
+            dynamic_axes={"waveform": {0: "n_clips", 1: "n_timepoints"}} | dict.fromkeys(graph.outputs, axes),
             opset_version=_OPSET,
             dynamo=False,  # the other exporter neither keeps these conditions nor does without onnxscript
         )
