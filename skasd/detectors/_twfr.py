@@ -1,6 +1,6 @@
 """TWFRDetector: Gaussian mixtures on rank-weighted spectra; it has no training loop and takes seconds on a CPU."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from sklearn.base import clone
 from skasd._parameter_group import refuse_idle
 from skasd._parameters import check_columns, check_integer, check_n_jobs, check_number, check_option
 from skasd._random import local_random_state
-from skasd._rank_pooling import decay_values, twfr
+from skasd._rank_pooling import decay_values, rank_weighted
 from skasd._threads import one_blas_thread
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import MACHINE_COLUMNS, Clips, Recordings
@@ -164,7 +164,8 @@ class TWFRDetector(BaseDetector):
         self._frontend = frontend_of(self.frontend, self._default_frontend())
         self._group_columns, self._models = tuple(self.group_columns), _models_of(self)
         names = clips.group_names(self._group_columns, MACHINE_COLUMNS)
-        spectra, skewness = self._spectra(clips, values)
+        pairs = self._of_clips(clips, partial(_spectra_and_skewness, r=values))
+        spectra, skewness = (np.stack(column) for column in zip(*pairs, strict=True))
         recordings = Recordings.of(clips, spectra.reshape(len(spectra), -1), names)
         with one_blas_thread():
             left_out = self._fit_machines(recordings, clips.domains(), spectra, skewness)
@@ -193,7 +194,7 @@ class TWFRDetector(BaseDetector):
     def _anomaly_score(self, clips: Clips) -> np.ndarray:
         names = clips.group_names(self._group_columns, MACHINE_COLUMNS)
         refuse_unknown_machines(names, self._machines, clips, self._group_columns, "group_columns")
-        spectra, _ = self._spectra(clips, self._values)
+        spectra = np.stack(self._of_clips(clips, partial(_spectra, r=self._values)))
         return self._scored(names, spectra)
 
     def _scored(self, names: np.ndarray, spectra: np.ndarray) -> np.ndarray:
@@ -205,12 +206,9 @@ class TWFRDetector(BaseDetector):
                 scores[group] = self._machines[str(name)].anomaly_score(spectra[group], self._models)
         return scores
 
-    def _spectra(self, clips: Clips, r: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-        """TWFR spectra (n_clips, n_r, n_mels), and mean skewness (n_clips,) of the levels."""
-        statistics = partial(_statistics, r=tuple(r))
-        pairs = list(self._frontend.map(clips, statistics, n_jobs=self.n_jobs, verbose=self.verbose))
-        spectra, skewness = zip(*pairs, strict=True)
-        return np.stack(spectra), np.array(skewness)
+    def _of_clips(self, clips: Clips, function: Callable[[np.ndarray], Any]) -> list[Any]:
+        """What a function makes of the spectrogram of each clip."""
+        return list(self._frontend.map(clips, function, n_jobs=self.n_jobs, verbose=self.verbose))
 
     def _is_kept(self, r: float, skewness: float) -> bool:
         return not (isinstance(self.r, str) and r == 1.0 and skewness > IMPULSIVE_SKEWNESS)
@@ -286,7 +284,11 @@ class _Machine:
         return ((scores - self.location[:, None]) / self.spread[:, None]).max(axis=0)
 
 
-def _statistics(spectrogram: np.ndarray, *, r: tuple[float, ...]) -> tuple[np.ndarray, float]:
-    """TWFR spectra (n_r, n_mels) in float64, and the skewness of the levels over time, averaged over bands."""
-    spectrogram = spectrogram.astype(np.float64, copy=False)
-    return twfr(spectrogram, r), mean_skewness(spectrogram)
+def _spectra(spectrogram: np.ndarray, *, r: tuple[float, ...]) -> np.ndarray:
+    """TWFR spectra (n_r, n_mels) in float64; sorted before they are, as float32 sorts faster."""
+    return rank_weighted(np.sort(spectrogram, axis=1).astype(np.float64, copy=False), r)
+
+
+def _spectra_and_skewness(spectrogram: np.ndarray, *, r: tuple[float, ...]) -> tuple[np.ndarray, float]:
+    """TWFR spectra (n_r, n_mels), and the skewness of the levels over time, averaged over bands."""
+    return _spectra(spectrogram, r=r), mean_skewness(spectrogram.astype(np.float64, copy=False))
