@@ -32,7 +32,8 @@ _CLASSES = {
     "skasd.detectors._spectrum_models": "Mixtures Scorers",
     "skasd.detectors._stat_cluster": "StatClusterDetector",
     "skasd.detectors._statistics": "StatisticsDetector",
-    "skasd.detectors._twfr": "TWFRDetector _Machine",
+    "skasd.detectors._twfr": "TWFRDetector",
+    "skasd.detectors._twfr_scores": "Machine",
     "skasd.features._embedder": "Cutter Embedder",
     "skasd.features._encoder_layers": "Layers",
     "skasd.features._encoders": "FileEncoder TransformersEncoder",
@@ -109,7 +110,7 @@ _FUNCTIONS = {
     "skasd.features._median_filter": "filtered",
     "skasd.features._mel_cpu": "log_mel",
 }
-_RENAMED: dict[str, str] = {}
+_RENAMED = {"skasd.detectors._twfr._Machine": "skasd.detectors._twfr_scores.Machine"}
 
 
 _CLASS_NAMES = frozenset(f"{module}.{name}" for module, names in _CLASSES.items() for name in names.split())

@@ -1,0 +1,109 @@
+"""What scores clips in a model file, without the estimators around it.
+
+The import of scikit-learn takes longer than scoring a few clips. Of a detector in this list, a model file holds parts that
+score without it: the same functions compute the same scores, bit for bit. Any other model has to be loaded as a whole.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from skasd._mel import MelDefinition
+from skasd.clips import ClipReader, Clips
+from skasd.clips._file_formats import warn_of_other_formats
+from skasd.clips._window_scores import checked_score
+from skasd.clips._windows import TrainingLength
+from skasd.detectors._spectrum_models import Mixtures
+from skasd.detectors._twfr_scores import Machine, TWFRScores
+from skasd.inputs._frontend import Frontend
+from skasd.persistence._container import check_file, opened_arrays, read_texts, refused
+from skasd.persistence._description import warn_of_versions
+from skasd.persistence._tree import Node, Reader
+
+_OF_DETECTORS = ("offset_", "_training_length", "_held_out_scores", "_file_formats", "_clip_kind", "_training_data")
+
+
+class FileScores(TWFRScores):
+    """The scores of files by a fitted TWFRDetector, of which only the parts that compute them are there."""
+
+    offset_: float
+    _training_length: TrainingLength | None
+    _held_out_scores: np.ndarray | None
+    _file_formats: frozenset[str]
+    verbose = 0
+
+    def decision_function(self, paths: Sequence[str]) -> np.ndarray:
+        """Decision (n_clips,) of the detector about files, as :class:`skasd.base.BaseDetector` computes it."""
+        clips = Clips("waveform", paths)
+        if self._training_length is not None:
+            self._training_length.warn_of_short(clips, "TWFRDetector", stacklevel=2)
+        warn_of_other_formats(clips, self._file_formats)
+        return -checked_score(self, clips) - self.offset_
+
+
+# class that takes the place of one in a file, and the attributes that it needs; None is all of them
+_PARTS: dict[str, tuple[type, tuple[str, ...] | None]] = {
+    "skasd._mel.MelDefinition": (MelDefinition, None),
+    "skasd.clips._audio.ClipReader": (ClipReader, None),
+    "skasd.clips._training_data.TrainingData": (SimpleNamespace, ("machines",)),
+    "skasd.clips._windows.TrainingLength": (TrainingLength, None),
+    "skasd.detectors._spectrum_models.Mixtures": (Mixtures, ("score_by",)),
+    "skasd.detectors._twfr.TWFRDetector": (
+        FileScores,
+        (*_OF_DETECTORS, "_values", "_frontend", "_group_columns", "_models", "_machines"),
+    ),
+    "skasd.detectors._twfr._Machine": (Machine, None),
+    "skasd.detectors._twfr_scores.Machine": (Machine, None),
+    "skasd.inputs._frontend.Frontend": (Frontend, ("reader", "spectrogram", "on_device")),
+    "sklearn.mixture.GaussianMixture": (SimpleNamespace, ("means_", "precisions_cholesky_")),
+}
+
+
+class _PartsReader(Reader):
+    """Reads the parts of the classes in the list; raises KeyError for others."""
+
+    def value(self, node: Node) -> Any:
+        if type(node) is not dict or next(iter(node), "") != "object":
+            return super().value(node)
+        cls, names = _PARTS[node["object"]]
+        part, state = cls.__new__(cls), node["state"]
+        self.know(node, part)
+        vars(part).update({name: self.value(state[name]) for name in (state if names is None else names)})
+        return part
+
+
+def load_scores(path: Path, n_jobs: int | None) -> Mapping[str, FileScores]:
+    """Load what scores files in a model file.
+
+    Parameters
+    ----------
+    path : Path
+        File that :func:`skasd.save` wrote.
+    n_jobs : int or None
+        Number of threads that read files.
+
+    Returns
+    -------
+    scores : mapping of str to FileScores
+        For each machine, "" for a model of a single one.
+
+    Raises
+    ------
+    Exception
+        Of any kind, if the model has to be loaded as a whole, or cannot be.
+    """
+    check_file(path)
+    with refused(path):
+        texts = read_texts(path)
+        with opened_arrays(path, texts["stamp"]) as arrays:
+            read = _PartsReader(arrays.get_tensor).value(texts["tree"])
+        found = read if isinstance(read, dict) else {"": read}
+        for scores in found.values():
+            if scores._clip_kind != "waveform" or scores._training_data.machines or scores._frontend.on_device:
+                raise ValueError("it has to be loaded as a whole")
+            scores.n_jobs = n_jobs
+        warn_of_versions(texts["about"], path)
+    return found
