@@ -1,6 +1,6 @@
 """What scores clips in a fitted TWFRDetector: it needs no scikit-learn, whose import takes longer than the scoring."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any

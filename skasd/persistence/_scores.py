@@ -45,7 +45,7 @@ class FileScores(TWFRScores):
 
 
 # class that takes the place of one in a file, and the attributes that it needs; None is all of them
-_PARTS: dict[str, tuple[type, tuple[str, ...] | None]] = {
+_PARTS: dict[str, tuple[Any, tuple[str, ...] | None]] = {
     "skasd._mel.MelDefinition": (MelDefinition, None),
     "skasd.clips._audio.ClipReader": (ClipReader, None),
     "skasd.clips._training_data.TrainingData": (SimpleNamespace, ("machines",)),
