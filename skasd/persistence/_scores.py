@@ -16,20 +16,39 @@ from skasd.clips import ClipReader, Clips
 from skasd.clips._file_formats import warn_of_other_formats
 from skasd.clips._window_scores import checked_score
 from skasd.clips._windows import TrainingLength
+from skasd.detectors._experts import FittedExperts, Normal, _Distance
 from skasd.detectors._spectrum_models import Mixtures
+from skasd.detectors._statistics_scores import StatisticsScores
 from skasd.detectors._twfr_scores import Machine, TWFRScores
 from skasd.inputs._frontend import Frontend
+from skasd.persistence._classes import current_name
 from skasd.persistence._container import check_file, opened_arrays, read_texts, refused
 from skasd.persistence._description import warn_of_versions
 from skasd.persistence._tree import Node, Reader
+from skasd.scoring._scaled_neighbors import ScaledNeighbors, Scaling
 
-_OF_DETECTORS = ("offset_", "_training_length", "_held_out_scores", "_file_formats", "_clip_kind", "_training_data")
+_OF_DETECTORS = (
+    "offset_",
+    "_training_length",
+    "_held_out_scores",
+    "_file_formats",
+    "_clip_kind",
+    "_training_data",
+    "_frontend",
+    "_group_columns",
+    "_machines",
+)
 
 
-class FileScores(TWFRScores):
-    """The scores of files by a fitted TWFRDetector, of which only the parts that compute them are there."""
+class FileScores:
+    """The scores of files by a fitted detector, of which only the parts that compute them are there."""
 
     offset_: float
+    n_jobs: int | None
+    _detector: str
+    _frontend: Frontend
+    _clip_kind: str
+    _training_data: Any
     _training_length: TrainingLength | None
     _held_out_scores: np.ndarray | None
     _file_formats: frozenset[str]
@@ -39,9 +58,17 @@ class FileScores(TWFRScores):
         """Decision (n_clips,) of the detector about files, as :class:`skasd.base.BaseDetector` computes it."""
         clips = Clips("waveform", paths)
         if self._training_length is not None:
-            self._training_length.warn_of_short(clips, "TWFRDetector", stacklevel=2)
+            self._training_length.warn_of_short(clips, self._detector, stacklevel=2)
         warn_of_other_formats(clips, self._file_formats)
         return -checked_score(self, clips) - self.offset_
+
+
+class _OfTWFR(FileScores, TWFRScores):
+    _detector = "TWFRDetector"
+
+
+class _OfStatistics(FileScores, StatisticsScores):
+    _detector = "StatisticsDetector"
 
 
 # class that takes the place of one in a file, and the attributes that it needs; None is all of them
@@ -50,14 +77,19 @@ _PARTS: dict[str, tuple[Any, tuple[str, ...] | None]] = {
     "skasd.clips._audio.ClipReader": (ClipReader, None),
     "skasd.clips._training_data.TrainingData": (SimpleNamespace, ("machines",)),
     "skasd.clips._windows.TrainingLength": (TrainingLength, None),
+    "skasd.detectors._experts.FittedExperts": (FittedExperts, None),
+    "skasd.detectors._experts.Normal": (Normal, None),
+    "skasd.detectors._experts._Distance": (_Distance, None),
     "skasd.detectors._spectrum_models.Mixtures": (Mixtures, ("score_by",)),
+    "skasd.detectors._statistics.StatisticsDetector": (_OfStatistics, (*_OF_DETECTORS, "_with_level")),
     "skasd.detectors._twfr.TWFRDetector": (
-        FileScores,
-        (*_OF_DETECTORS, "_values", "_frontend", "_group_columns", "_models", "_machines"),
+        _OfTWFR,
+        (*_OF_DETECTORS, "_values", "_models"),
     ),
-    "skasd.detectors._twfr._Machine": (Machine, None),
     "skasd.detectors._twfr_scores.Machine": (Machine, None),
-    "skasd.inputs._frontend.Frontend": (Frontend, ("reader", "spectrogram", "on_device")),
+    "skasd.inputs._frontend.Frontend": (Frontend, ("reader", "spectrogram", "log_unit", "on_device")),
+    "skasd.scoring._scaled_neighbors.ScaledNeighbors": (ScaledNeighbors, None),
+    "skasd.scoring._scaled_neighbors.Scaling": (Scaling, None),
     "sklearn.mixture.GaussianMixture": (SimpleNamespace, ("means_", "precisions_cholesky_")),
 }
 
@@ -68,7 +100,7 @@ class _PartsReader(Reader):
     def value(self, node: Node) -> Any:
         if type(node) is not dict or next(iter(node), "") != "object":
             return super().value(node)
-        cls, names = _PARTS[node["object"]]
+        cls, names = _PARTS[current_name(node["object"])]
         part, state = cls.__new__(cls), node["state"]
         self.know(node, part)
         vars(part).update({name: self.value(state[name]) for name in (state if names is None else names)})

@@ -3,7 +3,7 @@ import pytest
 from sklearn.covariance import ledoit_wolf
 
 from skasd.scoring import ScaledKNNScorer
-from skasd.scoring._scaled_knn import Scaling
+from skasd.scoring._scaled_neighbors import Scaling
 
 GENERATOR = np.random.default_rng(0)
 
