@@ -24,6 +24,7 @@ from skasd.inputs._frontend import Frontend
 from skasd.persistence._classes import current_name
 from skasd.persistence._container import check_file, opened_arrays, read_texts, refused
 from skasd.persistence._description import warn_of_versions
+from skasd.persistence._objects import read_state
 from skasd.persistence._tree import Node, Reader
 from skasd.scoring._scaled_neighbors import ScaledNeighbors, Scaling
 
@@ -82,10 +83,7 @@ _PARTS: dict[str, tuple[Any, tuple[str, ...] | None]] = {
     "skasd.detectors._experts._Distance": (_Distance, None),
     "skasd.detectors._spectrum_models.Mixtures": (Mixtures, ("score_by",)),
     "skasd.detectors._statistics.StatisticsDetector": (_OfStatistics, (*_OF_DETECTORS, "_with_level")),
-    "skasd.detectors._twfr.TWFRDetector": (
-        _OfTWFR,
-        (*_OF_DETECTORS, "_values", "_models"),
-    ),
+    "skasd.detectors._twfr.TWFRDetector": (_OfTWFR, (*_OF_DETECTORS, "_values", "_models")),
     "skasd.detectors._twfr_scores.Machine": (Machine, None),
     "skasd.inputs._frontend.Frontend": (Frontend, ("reader", "spectrogram", "log_unit", "on_device")),
     "skasd.scoring._scaled_neighbors.ScaledNeighbors": (ScaledNeighbors, None),
@@ -103,7 +101,8 @@ class _PartsReader(Reader):
         cls, names = _PARTS[current_name(node["object"])]
         part, state = cls.__new__(cls), node["state"]
         self.know(node, part)
-        vars(part).update({name: self.value(state[name]) for name in (state if names is None else names)})
+        kept = state if names is None else {name: state[name] for name in names}
+        vars(part).update(read_state({"state": kept}, self, cls))
         return part
 
 
