@@ -58,6 +58,16 @@ def load_models(path: Path, n_jobs: int) -> dict[str, Scored]:
     return machines
 
 
+def load_scored(path: Path, n_jobs: int) -> Mapping[str, Scored]:
+    """What scores the machines of a model file, without the import of scikit-learn where its detectors can do without."""
+    from skasd.persistence._scores import load_scores
+
+    scores = load_scores(path, n_jobs)
+    if scores is None:
+        return load_models(path, n_jobs)
+    return {machine: Scored(detector) for machine, detector in scores.items()}
+
+
 def scored_machines(model: Any, path: Path | None = None) -> dict[str, Scored]:
     """What each machine is scored with.
 
@@ -146,7 +156,7 @@ def _rows(machine: str, scored: Scored, paths: list[str], strict: bool, verbose:
         with told_if_done():
             return _decided(machine, scored, paths)
     except ValueError as error:
-        reader = readers_of(scored.detector)[0]
+        reader = getattr(scored.detector, "reader", None) or readers_of(scored.detector)[0]
         bad = why_unreadable(paths, reader, strict=strict, verbose=verbose) or (
             {paths[0]: str(error)} if len(paths) == 1 else {}
         )

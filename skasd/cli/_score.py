@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from skasd.cli._few import score_few
-from skasd.cli._models import load_models, score_recordings, scored_machines
+from skasd.cli._models import load_scored, score_recordings, scored_machines
 from skasd.cli._recordings import common_folder, list_recordings
 from skasd.cli._score_table import check_csv, report, sort_rows, write_csv
 
@@ -37,18 +36,15 @@ def run_score(
         )
     check_csv(csv)
     recordings = list_recordings(files)
-    is_whole, rows = True, None
+    is_whole = True
     if model is not None:
-        rows = score_few(recordings, model, jobs)
-        machines = load_models(model, jobs) if rows is None else {}
+        machines = load_scored(model, jobs)
     else:
         from skasd.cli._fit import fit_detectors
 
         training = fit_detectors(train, **fitting, jobs=jobs, strict=strict, verbose=verbose)
         machines, is_whole = scored_machines(training.models), training.is_whole
-    if rows is None:
-        rows = score_recordings(recordings, machines, strict=strict, verbose=verbose)
-    rows = sort_rows(rows)
+    rows = sort_rows(score_recordings(recordings, machines, strict=strict, verbose=verbose))
     written = "" if csv is None else f"\n\n{write_csv(csv, rows, common_folder(files))} was written."
     status = _ALARMS if exit_status and any(row.decision == "anomaly" for row in rows) else 0
     if not is_whole or any(row.reason for row in rows):

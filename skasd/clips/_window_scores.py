@@ -8,7 +8,7 @@ from skasd._extremes import as_of_one_window
 from skasd.clips._clips import Clips
 
 
-def checked_score(detector: Any, clips: Clips) -> np.ndarray:
+def checked_score(detector: Any, clips: Clips, name: str | None = None) -> np.ndarray:
     """Anomaly score of each clip, of long clips on the scale of one window of the training length.
 
     Parameters
@@ -17,18 +17,20 @@ def checked_score(detector: Any, clips: Clips) -> np.ndarray:
         What scores windows by its hook ``_anomaly_score``, and knows the length and the scores of its training clips.
     clips : Clips
         Clips to score.
+    name : str or None, default=None
+        Name of the detector, for messages; None is that of its class.
 
     Returns
     -------
     score : ndarray of shape (n_clips,), float64
         Anomaly scores, high is anomalous.
     """
-    score, share = largest_score(detector, clips)
+    score, share = largest_score(detector, clips, name)
     normal = detector._held_out_scores
     return score if normal is None else as_of_one_window(score, share, normal)
 
 
-def largest_score(detector: Any, clips: Clips) -> tuple[np.ndarray, np.ndarray]:
+def largest_score(detector: Any, clips: Clips, name: str | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Largest anomaly score of the windows of each clip, and the length of each clip in windows.
 
     Parameters
@@ -37,6 +39,8 @@ def largest_score(detector: Any, clips: Clips) -> tuple[np.ndarray, np.ndarray]:
         What scores windows by its hook ``_anomaly_score``, and knows the length of its training clips.
     clips : Clips
         Clips to score.
+    name : str or None, default=None
+        Name of the detector, for messages; None is that of its class.
 
     Returns
     -------
@@ -48,18 +52,18 @@ def largest_score(detector: Any, clips: Clips) -> tuple[np.ndarray, np.ndarray]:
     ValueError
         If the hook returned anything other than finite scores.
     """
+    name = name or type(detector).__name__
     windows = None if detector._training_length is None else detector._training_length.windows(clips)
     heard = clips if windows is None else windows.clips
     score = np.asarray(detector._anomaly_score(heard), dtype=np.float64)
     if score.shape != (len(heard),):
         raise ValueError(
-            f"{type(detector).__name__}._anomaly_score returned shape {score.shape} for {len(heard)} clips; "
-            f"({len(heard)},) is expected."
+            f"{name}._anomaly_score returned shape {score.shape} for {len(heard)} clips; ({len(heard)},) is expected."
         )
     if not np.isfinite(score).all():
         position = int(np.argmin(np.isfinite(score)))
         raise ValueError(
             f"The anomaly score of {heard.name(position)} is {score[position]}. Its values are out of the range that "
-            f"{type(detector).__name__} can compute with; look at the clip, and at parameters with extreme values."
+            f"{name} can compute with; look at the clip, and at parameters with extreme values."
         )
     return (score, np.ones(len(clips))) if windows is None else (windows.largest(score), windows.share)

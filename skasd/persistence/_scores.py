@@ -1,7 +1,7 @@
 """What scores clips in a model file, without the estimators around it.
 
-The import of scikit-learn takes longer than scoring a few clips. Of a detector in this list, a model file holds parts that
-score without it: the same functions compute the same scores, bit for bit. Any other model has to be loaded as a whole.
+The import of scikit-learn takes longer than scoring hundreds of clips. Of a detector in this list, a model file holds parts
+that score without it: the same functions compute the same scores, bit for bit. Any other model has to be loaded as a whole.
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,11 +61,25 @@ class FileScores:
         if self._training_length is not None:
             self._training_length.warn_of_short(clips, self._detector, stacklevel=2)
         warn_of_other_formats(clips, self._file_formats)
-        return -checked_score(self, clips) - self.offset_
+        return -checked_score(self, clips, self._detector) - self.offset_
+
+    @property
+    def reader(self) -> ClipReader:
+        """How files are read."""
+        return self._frontend.reader
+
+    def _is_enough(self) -> bool:
+        """Whether the parts that are there score files as the whole detector does."""
+        is_of_files = self._clip_kind == "waveform" and self._frontend.on_device is None
+        return is_of_files and not self._training_data.machines  # else the names of the machines are asked for
 
 
 class _OfTWFR(FileScores, TWFRScores):
     _detector = "TWFRDetector"
+
+    def _is_enough(self) -> bool:
+        models = self._models
+        return super()._is_enough() and isinstance(models, Mixtures) and models.score_by == "component"
 
 
 class _OfStatistics(FileScores, StatisticsScores):
@@ -93,12 +107,15 @@ _PARTS: dict[str, tuple[Any, tuple[str, ...] | None]] = {
 
 
 class _PartsReader(Reader):
-    """Reads the parts of the classes in the list; raises KeyError for others."""
+    """Reads the parts of the classes in the list; raises _LoadAsAWholeError for others."""
 
     def value(self, node: Node) -> Any:
         if type(node) is not dict or next(iter(node), "") != "object":
             return super().value(node)
-        cls, names = _PARTS[current_name(node["object"])]
+        name = current_name(node["object"])
+        if name not in _PARTS:
+            raise _LoadAsAWholeError
+        cls, names = _PARTS[name]
         part, state = cls.__new__(cls), node["state"]
         self.know(node, part)
         kept = state if names is None else {name: state[name] for name in names}
@@ -106,7 +123,11 @@ class _PartsReader(Reader):
         return part
 
 
-def load_scores(path: Path, n_jobs: int | None) -> Mapping[str, FileScores]:
+class _LoadAsAWholeError(Exception):
+    """The model holds something that is not in the list."""
+
+
+def load_scores(path: Path, n_jobs: int | None) -> Mapping[str, FileScores] | None:
     """Load what scores files in a model file.
 
     Parameters
@@ -118,23 +139,29 @@ def load_scores(path: Path, n_jobs: int | None) -> Mapping[str, FileScores]:
 
     Returns
     -------
-    scores : mapping of str to FileScores
-        For each machine, "" for a model of a single one.
+    scores : mapping of str to FileScores, or None
+        For each machine, "" for a model of a single one; None for a model that has to be loaded as a whole.
 
     Raises
     ------
-    Exception
-        Of any kind, if the model has to be loaded as a whole, or cannot be.
+    ValueError
+        If the file is no model file, was damaged or changed, or has a newer format.
+    OSError
+        If the file cannot be read.
     """
     check_file(path)
     with refused(path):
         texts = read_texts(path)
-        with opened_arrays(path, texts["stamp"]) as arrays:
-            read = _PartsReader(arrays.get_tensor).value(texts["tree"])
+        try:
+            with opened_arrays(path, texts["stamp"]) as arrays:
+                read = _PartsReader(arrays.get_tensor).value(texts["tree"])
+        except (_LoadAsAWholeError, LookupError):  # a part may stand where nothing was read
+            return None
         found = read if isinstance(read, dict) else {"": read}
-        for scores in found.values():
-            if scores._clip_kind != "waveform" or scores._training_data.machines or scores._frontend.on_device:
-                raise ValueError("it has to be loaded as a whole")
-            scores.n_jobs = n_jobs
-        warn_of_versions(texts["about"], path)
+        is_known = [isinstance(key, str) and isinstance(part, FileScores) for key, part in found.items()]
+        if not (found and all(is_known) and all(part._is_enough() for part in found.values())):
+            return None
+    for scores in found.values():
+        scores.n_jobs = n_jobs
+    warn_of_versions(texts["about"], path)
     return found

@@ -1,16 +1,15 @@
-"""A few recordings are scored without the import of scikit-learn, with the scores of the model that is loaded as a whole."""
+"""`skasd score` loads what scores a model without scikit-learn, with the scores of the model that is loaded as a whole."""
 
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 import skasd as package
-from skasd.cli._few import score_few
+from skasd.cli._models import load_scored, score_recordings
 from skasd.cli._recordings import list_recordings
 from skasd.detectors import StatisticsDetector, TWFRDetector
 from skasd.features import LogMelTransformer
@@ -88,7 +87,8 @@ def test_machines_of_a_dict_are_told_apart_by_their_folders(models, new, tmp_pat
         (tmp_path / machine).mkdir()
         for path in new:
             shutil.copy(path, tmp_path / machine)
-    rows = score_few(list_recordings([tmp_path / "fan", tmp_path / "pump"]), tmp_path / "two.skasd", 1)
+    recordings = list_recordings([tmp_path / "fan", tmp_path / "pump"])
+    rows = score_recordings(recordings, load_scored(tmp_path / "two.skasd", 1), strict=True, verbose=0)
     assert [row.machine for row in rows] == ["fan"] * len(new) + ["pump"] * len(new)
     for machine, detector in machines.items():
         own = [row for row in rows if row.machine == machine]
@@ -99,18 +99,15 @@ def test_machines_of_a_dict_are_told_apart_by_their_folders(models, new, tmp_pat
 @pytest.mark.parametrize("name", WHOLE)
 def test_other_models_are_left_to_be_loaded_as_a_whole(name, folders, tmp_path):
     model, file = saved(WHOLE[name], folders, tmp_path / "model.skasd"), folders / "normal" / "0.wav"
-    assert score_few(list_recordings([file]), model, 1) is None
+    assert load_scores(model, 1) is None
     assert skasd("score", file, "--model", model).returncode == 0
-
-
-def test_many_recordings_are_left_to_the_whole_model(models, new):
-    assert score_few(list_recordings(map(Path, new)) * 20, models["twfr"], 1) is None
 
 
 def test_what_is_wrong_with_a_recording_is_said_once(models, new, tmp_path):
     (tmp_path / "empty.wav").touch()
     done = skasd("score", tmp_path / "empty.wav", new[0], "--model", models["twfr"])
     assert done.returncode == 2
+    assert len(done.stdout.splitlines()) == 3
     assert (done.stdout + done.stderr).count("is empty: zero bytes") == 1
 
 
