@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 import numpy as np
-from scipy import stats
 
 THRESHOLDS = ("quantile", "gamma")
 _FEW_CLIPS = 10  # of a machine: with up to so many, few faults are found
@@ -147,6 +146,8 @@ def _gamma_quantile(score: np.ndarray, share: float) -> float | None:
         return None
     mean, spread = score.mean(), score.std()
     scaled = (score - mean) / spread  # makes the fit independent of their unit
+    from scipy import stats
+
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # from intermediate steps of the optimiser; its result is checked below

@@ -18,10 +18,12 @@ from skasd._interrupt import noted_interrupts
 from skasd._parameters import check_contamination, check_option, naming, numeric_labels
 from skasd._threshold import THRESHOLDS, alarm_threshold, threshold_is_used, warn_of_copies, warn_of_few_clips
 from skasd.clips import MACHINE_COLUMNS, Clips, check_clips
+from skasd.clips._file_formats import file_formats, warn_of_other_formats
 from skasd.clips._readers import readers_of
-from skasd.clips._training_clips import file_formats, warn_of_other_formats, warn_of_training_clips
+from skasd.clips._training_clips import warn_of_training_clips
 from skasd.clips._training_data import TrainingData
 from skasd.clips._usable import UsablePart, skips
+from skasd.clips._window_scores import checked_score, largest_score
 from skasd.clips._windows import TrainingLength
 
 __all__ = ["BaseDetector", "NormalScores", "normals_only"]
@@ -174,9 +176,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
 
     def _checked_score(self, clips: Clips) -> np.ndarray:
         """Anomaly score (n_clips,), of long clips on the scale of one window of the training length."""
-        score, share = _largest_score(self, clips)
-        normal = self._held_out_scores
-        return score if normal is None else as_of_one_window(score, share, normal)
+        return checked_score(self, clips)
 
     def _set_threshold(self, scores: NormalScores) -> None:
         """Set the threshold on ``score_samples``, and keep the scores by which those of long clips are corrected."""
@@ -331,31 +331,9 @@ def _warn_of_normal_scores(detector: BaseDetector, scores: NormalScores, clips: 
 
 def _score_of_learnt(detector: BaseDetector, clips: Clips) -> np.ndarray:
     """Anomaly score (n_clips,) of training clips that set the threshold themselves, on the scale of one window."""
-    score, share = _largest_score(detector, clips)
+    score, share = largest_score(detector, clips)
     of_one_window = score[share == 1]  # some are, as the median training length is that of a window
     return as_of_one_window(score, share, np.sort(of_one_window))
-
-
-def _largest_score(detector: BaseDetector, clips: Clips) -> tuple[np.ndarray, np.ndarray]:
-    """Largest score of the windows of each clip (n_clips,), and the length of each clip in windows (n_clips,).
-
-    Raises if the hook of the detector returned anything other than finite scores.
-    """
-    windows = None if detector._training_length is None else detector._training_length.windows(clips)
-    heard = clips if windows is None else windows.clips
-    score = np.asarray(detector._anomaly_score(heard), dtype=np.float64)
-    if score.shape != (len(heard),):
-        raise ValueError(
-            f"{type(detector).__name__}._anomaly_score returned shape {score.shape} for {len(heard)} clips; "
-            f"({len(heard)},) is expected."
-        )
-    if not np.isfinite(score).all():
-        position = int(np.argmin(np.isfinite(score)))
-        raise ValueError(
-            f"The anomaly score of {heard.name(position)} is {score[position]}. Its values are out of the range that "
-            f"{type(detector).__name__} can compute with; look at the clip, and at parameters with extreme values."
-        )
-    return (score, np.ones(len(clips))) if windows is None else (windows.largest(score), windows.share)
 
 
 def _fewest(clips: Clips) -> tuple[str, int]:

@@ -1,23 +1,24 @@
 """Detectors of machines as the commands use them: kept in one model file, and asked about recordings."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from skasd.base import BaseDetector
-from skasd.cli._detectors import set_jobs
 from skasd.cli._recordings import Recording, find_machine, told_if_done, why_unreadable
 from skasd.cli._score_table import Row
 from skasd.clips import MACHINE_COLUMNS
 from skasd.clips._files import readable_name
 from skasd.clips._machine_names import split_names
 from skasd.clips._readers import readers_of
-from skasd.persistence import load, save
 from skasd.persistence._description import detector_in
+
+if TYPE_CHECKING:
+    from skasd.base import BaseDetector
 
 _AT_ONCE = 2000  # recordings that are scored in one call
 
@@ -40,16 +41,31 @@ class Scored:
 
 def save_models(models: Mapping[str, BaseDetector], path: Path) -> None:
     """Write detectors to a model file: a detector, or a dict of them by machine if there is a machine with a name."""
+    from skasd.persistence import save
+
     only = models.get("")
     save(only if only is not None and len(models) == 1 else dict(models), path)
 
 
 def load_models(path: Path, n_jobs: int) -> dict[str, Scored]:
     """Detectors of a model file by machine, which compute in `n_jobs` threads."""
+    from skasd.cli._detectors import set_jobs
+    from skasd.persistence import load
+
     machines = scored_machines(load(path), path)
     for scored in machines.values():
         set_jobs(scored.detector, n_jobs)
     return machines
+
+
+def load_scored(path: Path, n_jobs: int) -> Mapping[str, Scored]:
+    """What scores the machines of a model file, without the import of scikit-learn where its detectors can do without."""
+    from skasd.persistence._scores import load_scores
+
+    scores = load_scores(path, n_jobs)
+    if scores is None:
+        return load_models(path, n_jobs)
+    return {machine: Scored(detector) for machine, detector in scores.items()}
 
 
 def scored_machines(model: Any, path: Path | None = None) -> dict[str, Scored]:
@@ -140,7 +156,7 @@ def _rows(machine: str, scored: Scored, paths: list[str], strict: bool, verbose:
         with told_if_done():
             return _decided(machine, scored, paths)
     except ValueError as error:
-        reader = readers_of(scored.detector)[0]
+        reader = getattr(scored.detector, "reader", None) or readers_of(scored.detector)[0]
         bad = why_unreadable(paths, reader, strict=strict, verbose=verbose) or (
             {paths[0]: str(error)} if len(paths) == 1 else {}
         )
@@ -156,6 +172,8 @@ def _rows(machine: str, scored: Scored, paths: list[str], strict: bool, verbose:
 def _decided(machine: str, scored: Scored, paths: list[str]) -> list[Row]:
     X: Any = paths
     if scored.cells is not None:
+        import pandas as pd
+
         X = pd.DataFrame({"path": paths, **{column: [cell] * len(paths) for column, cell in scored.cells.items()}})
     decision, offset = scored.detector.decision_function(X), float(detector_in(scored.detector).offset_)
     scores = -(decision + offset)  # high = anomalous

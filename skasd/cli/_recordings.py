@@ -1,5 +1,7 @@
 """Recordings given on the command line: which files they are, which of them cannot be read, and of which machine each is."""
 
+from __future__ import annotations
+
 import os
 import unicodedata
 import warnings
@@ -8,15 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import joblib
-import pandas as pd
 from tqdm import tqdm
 
 from skasd.clips import ClipReader
 from skasd.clips._files import readable_name
 from skasd.datasets._folder import existing_folder, names_a_machine
 from skasd.datasets._folder_files import audio_names
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MOST_LISTED = 5
 
@@ -91,6 +95,8 @@ def _real_folder(folder: str) -> str:
 
 def why_unreadable(files: Sequence[str], reader: ClipReader, *, strict: bool, verbose: int) -> dict[str, str]:
     """Read each file once, and return the reason for each that cannot be used; `strict` raises it for the first one."""
+    import joblib
+
     found = joblib.Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
         joblib.delayed(_why_unreadable)(file, reader) for file in files
     )

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from skasd.cli._models import load_models, score_recordings, scored_machines
+from skasd.cli._models import load_scored, score_recordings, scored_machines
 from skasd.cli._recordings import common_folder, list_recordings
 from skasd.cli._score_table import check_csv, report, sort_rows, write_csv
 
@@ -38,7 +38,7 @@ def run_score(
     recordings = list_recordings(files)
     is_whole = True
     if model is not None:
-        machines = load_models(model, jobs)
+        machines = load_scored(model, jobs)
     else:
         from skasd.cli._fit import fit_detectors
 

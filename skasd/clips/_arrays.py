@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 _LARGEST_SAMPLE = 1e10
 _LARGEST_FEATURE = 1e16  # up to here, sums of squares stay finite in float32
@@ -19,6 +18,8 @@ def as_numpy(X: Any) -> Any:
     """
     if type(X).__module__.partition(".")[0] == "torch" and hasattr(X, "detach"):
         return _tensor_values(X)
+    import pandas as pd
+
     return X.to_numpy() if isinstance(X, pd.DataFrame | pd.Series | pd.Index) else X
 
 

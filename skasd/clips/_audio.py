@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soxr
 
 from skasd._parameters import check_integer, check_number, check_option
 from skasd.clips._arrays import as_float, as_numpy, checked_samples, looks_unscaled
@@ -100,6 +99,8 @@ class ClipReader:
                 f"has a sample rate of {sample_rate} Hz where {self.sample_rate} Hz is expected; "
                 "set sample_rate to the rate of the files, or resample=True"
             )
+        import soxr
+
         resampled = soxr.resample(waveform, sample_rate, self.sample_rate)
         if not len(resampled):
             raise ValueError(

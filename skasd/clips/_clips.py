@@ -1,16 +1,15 @@
 """Clips: the clips of one X, read lazily and in parallel, with all failures reported together."""
 
+from __future__ import annotations
+
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-import joblib
 import numpy as np
-import pandas as pd
-from joblib.parallel import get_active_backend
 from tqdm import tqdm
 
 from skasd.clips._arrays import as_float, as_numpy, checked_feature
@@ -18,11 +17,15 @@ from skasd.clips._audio import ClipReader, clip_length
 from skasd.clips._files import readable_name
 from skasd.clips._machine_names import joined
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _FEW_CLIPS = 4  # up to this many, starting threads costs more time than it saves,
 _FEW_VALUES = 300_000  # and up to this many values in all, where the clips are arrays
 _CLIPS_PER_TASK = 8
 _MANY_HEADERS = 100  # more of them are read in threads
 _DOMAINS = ("source", "target")
+WAVEFORM_COLUMNS = ("waveform", "path")  # of a clip table, in order of preference
 
 
 @dataclass(frozen=True)
@@ -140,11 +143,16 @@ class Clips:
         names : ndarray of shape (n_clips,), dtype str
             Group of each clip; "" for all clips if there is no table or no column is left.
         """
-        table = pd.DataFrame() if self.table is None else self.table
+        known_columns = () if self.table is None else self.table.columns
         for column in columns:
-            if column not in table.columns and column not in optional:
+            if column not in known_columns and column not in optional:
                 what = "X is no clip table and" if self.table is None else "The clip table"
-                raise ValueError(f"{what} has no column {column!r}; its columns are {list(table.columns)}.")
+                raise ValueError(f"{what} has no column {column!r}; its columns are {list(known_columns)}.")
+        if self.table is None:
+            return joined([], len(self)).astype(str)
+        import pandas as pd
+
+        table = self.table
         known = {column: table[column].to_numpy(dtype=object) for column in columns if column in table.columns}
         missing = {column: pd.isna(cells) for column, cells in known.items()}
         present = [column for column in known if not missing[column].all()]
@@ -160,6 +168,8 @@ class Clips:
 
     def _refuse_containers(self, column: str, cells: np.ndarray) -> None:
         """Raise if a cell that names a group is a list, an array or the like."""
+        import pandas as pd
+
         for position, cell in enumerate(cells):
             if not pd.api.types.is_scalar(cell):
                 raise TypeError(
@@ -178,6 +188,8 @@ class Clips:
         domains = np.full(len(self), "source", dtype=object)
         if self.table is None or "domain" not in self.table.columns:
             return domains
+        import pandas as pd
+
         for position, cell in enumerate(self.table["domain"]):
             if pd.isna(cell) or cell == "":
                 continue
@@ -316,12 +328,20 @@ def _attempt(function: Callable, read: Callable, item: Any) -> tuple[Any, str | 
 
 def _run(tasks: list[tuple], n_jobs: int | None) -> Iterator[Any]:
     """Results of the tasks in order; they run in threads if there are enough of them."""
-    if len(tasks) <= _FEW_CLIPS or _n_values(tasks) <= _FEW_VALUES or joblib.effective_n_jobs(n_jobs) == 1:
+    if len(tasks) <= _FEW_CLIPS or _n_values(tasks) <= _FEW_VALUES or _effective_n_jobs(n_jobs) == 1:
         return (task[0](*task[1:]) for task in tasks)
+    import joblib
+
     parallel = joblib.Parallel(
         return_as="generator", batch_size=_CLIPS_PER_TASK, pre_dispatch="all", **_workers(n_jobs)
     )
     return parallel(joblib.delayed(task[0])(*task[1:]) for task in tasks)
+
+
+def _effective_n_jobs(n_jobs: int | None) -> int:
+    import joblib
+
+    return joblib.effective_n_jobs(n_jobs)
 
 
 def _n_values(tasks: list[tuple]) -> float:
@@ -334,6 +354,8 @@ def _workers(n_jobs: int | None) -> dict[str, Any]:
 
     The backends of multiprocessing and of Ray cannot; threads take their place, as many as the user set for the backend.
     """
+    from joblib.parallel import get_active_backend
+
     backend, chosen = get_active_backend(prefer="threads")
     if backend.supports_return_generator:
         return {"n_jobs": n_jobs, "prefer": "threads"}

@@ -10,11 +10,10 @@ from sklearn.utils import check_array
 from skasd._tables import as_pandas
 from skasd.clips._arrays import as_numpy, why_not_finite
 from skasd.clips._channels import Kind, channel_shapes, kind_of_shapes
-from skasd.clips._clips import BadCell, Clips
+from skasd.clips._clips import WAVEFORM_COLUMNS, BadCell, Clips
 from skasd.clips._feature_column import feature_column, looks_like_waveforms
 
 _METADATA = {"machine_type", "section", "domain", "attributes", "split"}
-WAVEFORM_COLUMNS = ("waveform", "path")  # in order of preference
 ERROR_COLUMN = "error"  # where transformers with on_error="skip" write why a clip cannot be used
 
 

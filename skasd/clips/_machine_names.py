@@ -1,10 +1,15 @@
 r"""Names of machines: the cells of several columns joined by "/", so that different cells never give the same name."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SEPARATOR, _ESCAPED = re.compile(r"(?<!\\)/"), re.compile(r"\\([/\\])")
 MACHINE_COLUMNS = ("machine_type", "section")  # usual columns that define a machine; a clip table may lack them
@@ -73,6 +78,8 @@ def machine_names(table: pd.DataFrame) -> pd.Series:
     >>> machine_names(pd.DataFrame({"machine_type": ["fan", "hall/fan"], "section": ["00", "01"]})).tolist()
     ['fan/00', 'hall\\/fan/01']
     """
+    import pandas as pd
+
     cells = [table[column].to_numpy(dtype=object) for column in MACHINE_COLUMNS]
     return pd.Series(joined(cells, len(table)), index=table.index, dtype=object)
 

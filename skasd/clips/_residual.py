@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import scipy.fft
-from scipy.ndimage import uniform_filter1d
 
 from skasd._parameters import check_integer, check_number
 from skasd.clips._arrays import checked_samples
@@ -143,6 +142,8 @@ def _spectrum(waveform: np.ndarray, window: np.ndarray, hop: int) -> np.ndarray:
 def _smooth_power(spectrum: np.ndarray) -> np.ndarray:
     """Power (T, F), averaged over neighbouring frames and frequencies."""
     power = np.square(spectrum.real) + np.square(spectrum.imag)
+    from scipy.ndimage import uniform_filter1d
+
     for axis in (0, 1):
         power = uniform_filter1d(power, _SMOOTHED, axis=axis, mode="nearest")
     return np.maximum(power, 0.0)  # running sums round below 0

@@ -1,13 +1,11 @@
 """Warnings about the clips of a fit that would otherwise show only as bad scores, at a cost that does not grow with clips.
 
-They are about a dead channel, machine columns under other names, a feature column in place of the front end, and clips in a
-file format that the detector was not fitted on.
+They are about a dead channel, machine columns under other names, and a feature column in place of the front end.
 """
 
-import os
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,6 @@ _LOOK_ALIKES = {  # names without case, spaces and signs
     "machine_type": {"machine", "machines", "machinetype", "machinename", "machinekind", "device", "devicetype"},
     "section": {"section", "sections", "sectionid", "id", "machineid", "deviceid", "unit", "unitid", "serialnumber"},
 }
-_LOSSY = {".aac", ".m4a", ".mp2", ".mp3", ".mp4", ".oga", ".ogg", ".opus", ".wma"}
 _WAVEFORM_BRANCHES = {"tgram", "tfgram"}  # of a network, for which the front end says how waveforms are read
 _MACHINES_LOOKED_AT, _CLIPS_LOOKED_AT = 16, 3
 
@@ -47,45 +44,6 @@ def warn_of_training_clips(estimator: Any, clips: Clips) -> None:
         if frontend is not None and parameters.get("feature") == "auto" and not reads_waveforms:
             _warn_of_idle_frontend(clips)
     _warn_of_dead_clips(clips, getattr(frontend, "channel", 0))
-
-
-def file_formats(clips: Clips) -> frozenset[str]:
-    """Suffixes of the files among these clips, such as ".wav", in lower case; none for clips that are not files.
-
-    Parameters
-    ----------
-    clips : Clips
-        Clips.
-    """
-    items: Iterable = () if isinstance(clips.items, np.ndarray) else clips.items
-    paths = (os.fspath(item) for item in items if isinstance(item, str | os.PathLike))
-    suffixes = {os.path.splitext(path)[1] for path in paths if isinstance(path, str)}  # noqa: PTH122 (pathlib takes 10 times as long)
-    return frozenset(suffix.lower() for suffix in suffixes)
-
-
-def warn_of_other_formats(clips: Clips, trained: frozenset[str]) -> None:
-    """Warn of files in a format that the detector was not fitted on, if one of the two loses part of the sound.
-
-    Parameters
-    ----------
-    clips : Clips
-        Clips to score.
-    trained : frozenset of str
-        File formats of the training clips, see :func:`file_formats`.
-    """
-    other = file_formats(clips) - trained
-    strange = other if trained and trained <= _LOSSY else other & _LOSSY
-    if not strange or not trained:
-        return
-    position = next(
-        number for number, item in enumerate(clips.items) if os.fspath(item).lower().endswith(tuple(strange))
-    )
-    warnings.warn(
-        f"{clips.name(position)} is a {min(strange)} file, but the clips given to fit are {_listed(trained)} files. Lossy "
-        "compression removes parts of the spectrum, so that normal clips can get the scores of anomalies; record and fit in "
-        "the same format.",
-        stacklevel=3,
-    )
 
 
 def _warn_of_other_names(table: pd.DataFrame, columns: Sequence[Any]) -> None:
@@ -158,7 +116,3 @@ def _is_dead(clips: Clips, position: int, channel: Any) -> bool:
         return values.size > 1 and bool((values == values.flat[0]).all())
     except (TypeError, ValueError, OSError, MemoryError, RuntimeError, AttributeError):
         return False
-
-
-def _listed(formats: Iterable[str]) -> str:
-    return " and ".join(sorted(formats))

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from skasd.clips._audio import ClipReader
-from skasd.clips._clips import Clips
-from skasd.clips._coerce import WAVEFORM_COLUMNS
+from skasd.clips._clips import WAVEFORM_COLUMNS, Clips
 from skasd.clips._file_window import FileWindow
 
 LONGER = 1.1  # times the training length: longer clips are heard in windows
@@ -165,6 +163,8 @@ def _cut(clips: Clips, of_clip: np.ndarray, parts: list[_Part | None], reader: C
             column = next((name for name in WAVEFORM_COLUMNS if name in table.columns), None)
             if column is not None:
                 columns[column] = _cut_waveforms(table[column].tolist(), parts, reader.sample_rate)
+        import pandas as pd
+
         cells = {name: pd.Series(values, index=table.index, dtype=object) for name, values in columns.items()}
         table = table.assign(**cells)
     return Clips(clips.kind, items, table, clips.column, taken.positions)

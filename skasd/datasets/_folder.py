@@ -10,8 +10,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from sklearn.utils import Bunch
 
 from skasd._parameters import check_flag, check_option, check_path, naming
 from skasd.datasets._dcase_truth import read_rows, shortened
@@ -139,6 +137,9 @@ def clip_bunch(
     rows: list[dict[str, Any]], heading: list[str], *, return_X_y: bool, more_columns: Sequence[str] = ()
 ) -> Any:
     """Turn rows with the columns of a clip table and ``target`` into the return value of a loader."""
+    import pandas as pd
+    from sklearn.utils import Bunch
+
     columns = [*COLUMNS, *more_columns]
     data = pd.DataFrame([[row[column] for column in columns] for row in rows], columns=columns, dtype=object)
     target = np.array([row["target"] for row in rows], dtype=int)

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
-from sklearn.model_selection import GroupKFold
 
 from skasd._parameters import check_option
 from skasd.features._pooled import statistic_names
-from skasd.scoring._scaled_knn import ScaledNeighbors, Scaling
+from skasd.scoring._scaled_neighbors import ScaledNeighbors, Scaling
 
 Member = tuple[str, str]  # a statistic, and a back end
 Expert = tuple[Member, ...]
@@ -161,6 +159,8 @@ class FittedExperts:
         n_jobs : int or None, default=None
             Number of threads.
         """
+        from joblib import Parallel, delayed
+
         folds = list(_folds(recording, random_state))
         members = dict.fromkeys(member for expert in self.every for member in expert)
         fits = Parallel(n_jobs, prefer="threads", require="sharedmem")(
@@ -202,4 +202,6 @@ def _folds(recording: np.ndarray, random_state: np.random.RandomState) -> Iterab
     if n_folds < 2:
         everything = np.arange(len(recording))
         return [(everything, everything)]
+    from sklearn.model_selection import GroupKFold
+
     return GroupKFold(n_folds, shuffle=True, random_state=random_state).split(recording, groups=recording)

@@ -3,15 +3,18 @@
 Symbols: n clips, d dimensions, K components.
 """
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.mixture import GaussianMixture
-from sklearn.model_selection import GroupKFold, KFold
 
 from skasd._threshold import threshold_is_used
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
 
 _N_FOLDS = 5
 
@@ -20,6 +23,8 @@ def fit_mixture(
     X: np.ndarray, *, n_components: int, reg_covar: float, random_state: np.random.RandomState
 ) -> GaussianMixture:
     """Fit a full-covariance Gaussian mixture, with `reg_covar` added to the variances, to X of shape (n, d)."""
+    from sklearn.mixture import GaussianMixture
+
     mixture = GaussianMixture(
         n_components,
         reg_covar=reg_covar,
@@ -90,6 +95,8 @@ def folds(
     n_folds: int, recording: np.ndarray, random_state: np.random.RandomState
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Positions to fit to and to score in each fold; clips of one recording are in the same fold."""
+    from sklearn.model_selection import GroupKFold, KFold
+
     if len(np.unique(recording)) == len(recording):
         return KFold(n_folds, shuffle=True, random_state=random_state).split(recording)
     return GroupKFold(n_folds, shuffle=True, random_state=random_state).split(recording, groups=recording)

@@ -3,15 +3,19 @@
 Symbols: n clips, d values of a spectrum.
 """
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from skasd._threshold import threshold_is_used
 from skasd.detectors._gaussian import SCORES, fit_mixture, folds, held_out_scores
-from skasd.scoring import BackEnd
+
+if TYPE_CHECKING:
+    from skasd.scoring import BackEnd
 
 _N_FOLDS = 5
 
@@ -70,6 +74,8 @@ class Scorers:
     random_state: np.random.RandomState
 
     def fit(self, X: np.ndarray, domain: np.ndarray) -> BackEnd:
+        from skasd.scoring import BackEnd
+
         return BackEnd(self.scorer, seed=int(self.random_state.randint(2**31 - 1))).fit(X, domain)
 
     def score(self, model: BackEnd, X: np.ndarray) -> np.ndarray:

@@ -13,13 +13,12 @@ from skasd._threshold import threshold_is_used
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import MACHINE_COLUMNS, Clips, Recordings
 from skasd.detectors._experts import EXPERTS, LEVEL, Expert, FittedExperts, checked_experts, statistics_of
-from skasd.detectors._machines import refuse_unknown_machines
 from skasd.detectors._regime import NEEDED, regime, spread_and_peak
+from skasd.detectors._statistics_scores import StatisticsScores
 from skasd.features._frontend import frontend_of, twfr_frontend
-from skasd.features._pooled import Pooling
 
 
-class StatisticsDetector(BaseDetector):
+class StatisticsDetector(StatisticsScores, BaseDetector):
     r"""Nearest normal clips by statistics of the spectrogram over time: the detector to start with.
 
     Each clip is described by loud and quiet levels of its bands over time and by how they change. Which of these
@@ -178,29 +177,6 @@ class StatisticsDetector(BaseDetector):
         self.spread_[name], self.peak_[name] = spread_and_peak(values, self._frontend.log_unit)
         self.regime_[name] = regime(self.spread_[name], self.peak_[name])
         return EXPERTS[self.regime_[name]]
-
-    def _anomaly_score(self, clips: Clips) -> np.ndarray:
-        names = clips.group_names(self._group_columns, MACHINE_COLUMNS)
-        refuse_unknown_machines(names, self._machines, clips, self._group_columns, "group_columns")
-        machines = {str(name): self._machines[str(name)] for name in np.unique(names)}
-        values = self._statistics(
-            clips, statistics_of([expert for machine in machines.values() for expert in machine.every])
-        )
-        score = np.empty(len(names))
-        with one_blas_thread():
-            for name, machine in machines.items():
-                group = names == name
-                score[group] = machine.score({statistic: column[group] for statistic, column in values.items()})
-        return score
-
-    def _statistics(self, clips: Clips, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """Statistics (n_clips, d) by name; that of the level is one of them if it is used."""
-        if self._with_level and "level" not in names:
-            names = (*names, "level")
-        pooling = Pooling(tuple(names), self._frontend.log_unit)
-        with one_blas_thread():
-            rows = list(self._frontend.map(clips, pooling, n_jobs=self.n_jobs, verbose=self.verbose))
-        return {name: np.stack([row[name] for row in rows]).astype(np.float64) for name in names}
 
     def _check_parameters(self) -> tuple[Expert, ...] | None:
         """Check all parameters, and return the experts, or None if they are chosen for each machine."""

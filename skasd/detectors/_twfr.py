@@ -1,7 +1,6 @@
 """TWFRDetector: Gaussian mixtures on rank-weighted spectra; it has no training loop and takes seconds on a CPU."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,14 +10,14 @@ from sklearn.base import clone
 from skasd._parameter_group import refuse_idle
 from skasd._parameters import check_columns, check_integer, check_n_jobs, check_number, check_option
 from skasd._random import local_random_state
-from skasd._rank_pooling import decay_values, twfr
+from skasd._rank_pooling import decay_values
 from skasd._threads import one_blas_thread
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import MACHINE_COLUMNS, Clips, Recordings
 from skasd.clustering._clip_statistics import IMPULSIVE_SKEWNESS, mean_skewness
 from skasd.detectors._gaussian import SCORES
-from skasd.detectors._machines import refuse_unknown_machines
 from skasd.detectors._spectrum_models import Mixtures, Scorers, SpectrumModels
+from skasd.detectors._twfr_scores import Machine, TWFRScores, spectra
 from skasd.features._frontend import frontend_of, twfr_frontend
 from skasd.scoring import check_scorer
 
@@ -27,7 +26,7 @@ _AUTO_R = (1.0, 0.95, 0.8, 0.5)
 _LEAST_SPREAD = 1.0  # in nats; nearly identical training clips would underestimate the spread of new ones
 
 
-class TWFRDetector(BaseDetector):
+class TWFRDetector(TWFRScores, BaseDetector):
     r"""Gaussian mixtures on time-weighted spectra.
 
     The log-mel spectrogram of a clip is pooled over time into one spectrum, with weights :math:`r^n` for the frames of
@@ -168,7 +167,8 @@ class TWFRDetector(BaseDetector):
         self._frontend = frontend_of(self.frontend, self._default_frontend())
         self._group_columns, self._models = tuple(self.group_columns), _models_of(self)
         names = clips.group_names(self._group_columns, MACHINE_COLUMNS)
-        spectra, skewness = self._spectra(clips, values)
+        pairs = self._of_clips(clips, partial(_spectra_and_skewness, r=values))
+        spectra, skewness = (np.stack(column) for column in zip(*pairs, strict=True))
         recordings = Recordings.of(clips, spectra.reshape(len(spectra), -1), names)
         with one_blas_thread():
             left_out = self._fit_machines(recordings, clips.domains(), spectra, skewness)
@@ -179,7 +179,7 @@ class TWFRDetector(BaseDetector):
     ) -> np.ndarray:
         """Fit each machine, and return the score (n_clips,) of each clip under mixtures fitted to other recordings."""
         names = recordings.machine
-        self._machines: dict[str, _Machine] = {}
+        self._machines: dict[str, Machine] = {}
         left_out = np.empty(len(names))
         self.skewness_: dict[str, float] = {}
         for name in np.unique(names):
@@ -194,34 +194,12 @@ class TWFRDetector(BaseDetector):
         self.mixtures_ = {name: machine.mixtures for name, machine in self._machines.items()}
         return left_out
 
-    def _anomaly_score(self, clips: Clips) -> np.ndarray:
-        names = clips.group_names(self._group_columns, MACHINE_COLUMNS)
-        refuse_unknown_machines(names, self._machines, clips, self._group_columns, "group_columns")
-        spectra, _ = self._spectra(clips, self._values)
-        return self._scored(names, spectra)
-
-    def _scored(self, names: np.ndarray, spectra: np.ndarray) -> np.ndarray:
-        """Anomaly score (n_clips,) of clips of these machines."""
-        scores = np.empty(len(names))
-        with one_blas_thread():
-            for name in np.unique(names):
-                group = names == name
-                scores[group] = self._machines[str(name)].anomaly_score(spectra[group], self._models)
-        return scores
-
-    def _spectra(self, clips: Clips, r: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-        """TWFR spectra (n_clips, n_r, n_mels), and mean skewness (n_clips,) of the levels."""
-        statistics = partial(_statistics, r=tuple(r))
-        pairs = list(self._frontend.map(clips, statistics, n_jobs=self.n_jobs, verbose=self.verbose))
-        spectra, skewness = zip(*pairs, strict=True)
-        return np.stack(spectra), np.array(skewness)
-
     def _is_kept(self, r: float, skewness: float) -> bool:
         return not (isinstance(self.r, str) and r == 1.0 and skewness > IMPULSIVE_SKEWNESS)
 
     def _fit_machine(
         self, spectra: np.ndarray, domain: np.ndarray, recording: np.ndarray, kept: list[int]
-    ) -> tuple["_Machine", np.ndarray]:
+    ) -> tuple[Machine, np.ndarray]:
         """Models of one machine, and the score (n_clips,) of each of its clips under models fitted to others."""
         models = [self._models.fit(spectra[:, index], domain) for index in kept]
         left_out = np.array([self._models.held_out(spectra[:, index], domain, recording) for index in kept])
@@ -230,7 +208,7 @@ class TWFRDetector(BaseDetector):
             location, spread = left_out.mean(axis=1), left_out.std(axis=1)
             least = _LEAST_SPREAD if self.scorer is None else 0.0  # the unit of other scores is unknown
             spread = np.where(spread > least, spread, least or 1.0)
-        machine = _Machine(tuple(self._values[index] for index in kept), kept, models, location, spread)
+        machine = Machine(tuple(self._values[index] for index in kept), kept, models, location, spread)
         return machine, machine.combined(left_out)
 
     def _check_parameters(self) -> tuple[float, ...]:
@@ -270,27 +248,6 @@ def _models_of(detector: TWFRDetector) -> SpectrumModels:
     return Mixtures(detector.score_by, settings)
 
 
-@dataclass(frozen=True)
-class _Machine:
-    """The fitted parts of one machine: a model for each r, and the mean and spread of its scores."""
-
-    r: tuple[float, ...]
-    kept: list[int]
-    mixtures: list[Any]
-    location: np.ndarray
-    spread: np.ndarray
-
-    def anomaly_score(self, spectra: np.ndarray, models: SpectrumModels) -> np.ndarray:
-        """Largest normalised score (n_clips,) over r of spectra (n_clips, n_r, n_mels)."""
-        scores = [models.score(model, spectra[:, index]) for index, model in zip(self.kept, self.mixtures, strict=True)]
-        return self.combined(np.array(scores))
-
-    def combined(self, scores: np.ndarray) -> np.ndarray:
-        """Normalise scores (n_r, n_clips), and return their largest (n_clips,)."""
-        return ((scores - self.location[:, None]) / self.spread[:, None]).max(axis=0)
-
-
-def _statistics(spectrogram: np.ndarray, *, r: tuple[float, ...]) -> tuple[np.ndarray, float]:
-    """TWFR spectra (n_r, n_mels) in float64, and the skewness of the levels over time, averaged over bands."""
-    spectrogram = spectrogram.astype(np.float64, copy=False)
-    return twfr(spectrogram, r), mean_skewness(spectrogram)
+def _spectra_and_skewness(spectrogram: np.ndarray, *, r: tuple[float, ...]) -> tuple[np.ndarray, float]:
+    """TWFR spectra (n_r, n_mels), and the skewness of the levels over time, averaged over bands."""
+    return spectra(spectrogram, r=r), mean_skewness(spectrogram.astype(np.float64, copy=False))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from skasd.scoring._distance import RESOLUTION, KnownEmbeddings
-from skasd.scoring._scaled_knn import ScaledNeighbors, Scaling
+from skasd.scoring._scaled_neighbors import ScaledNeighbors, Scaling
 
 _SAME = 1e-3  # relative to the length; that of a copy of a recording
 

@@ -17,7 +17,7 @@ from skasd.export._neighbors import Scaled, ScaledNearest
 from skasd.export._setting import Setting
 from skasd.export._sorting import rank_weighted
 from skasd.export._statistics import Statistics
-from skasd.scoring._scaled_knn import ScaledNeighbors
+from skasd.scoring._scaled_neighbors import ScaledNeighbors
 
 
 class RankSpectra(nn.Module):

@@ -36,7 +36,8 @@ _CLASSES = {
     "skasd.detectors._spectrum_models": "Mixtures Scorers",
     "skasd.detectors._stat_cluster": "StatClusterDetector",
     "skasd.detectors._statistics": "StatisticsDetector",
-    "skasd.detectors._twfr": "TWFRDetector _Machine",
+    "skasd.detectors._twfr": "TWFRDetector",
+    "skasd.detectors._twfr_scores": "Machine",
     "skasd.features._embedder": "Cutter Embedder",
     "skasd.features._encoder_layers": "Layers",
     "skasd.features._encoders": "FileEncoder TransformersEncoder",
@@ -85,7 +86,8 @@ _CLASSES = {
     "skasd.scoring._knn": "KNNScorer",
     "skasd.scoring._local_density": "LocalDensityScorer",
     "skasd.scoring._mahalanobis": "MahalanobisScorer",
-    "skasd.scoring._scaled_knn": "ScaledKNNScorer Scaling ScaledNeighbors",
+    "skasd.scoring._scaled_knn": "ScaledKNNScorer",
+    "skasd.scoring._scaled_neighbors": "Scaling ScaledNeighbors",
     "skasd.training._options": "TrainingPlan TrainingOptions",
     "sklearn.cluster": "KMeans MiniBatchKMeans",
     "sklearn.covariance": "EllipticEnvelope EmpiricalCovariance LedoitWolf MinCovDet OAS ShrunkCovariance",
@@ -113,7 +115,11 @@ _FUNCTIONS = {
     "skasd.features._median_filter": "filtered",
     "skasd.features._mel_cpu": "log_mel",
 }
-_RENAMED: dict[str, str] = {}
+_RENAMED = {
+    "skasd.detectors._twfr._Machine": "skasd.detectors._twfr_scores.Machine",
+    "skasd.scoring._scaled_knn.ScaledNeighbors": "skasd.scoring._scaled_neighbors.ScaledNeighbors",
+    "skasd.scoring._scaled_knn.Scaling": "skasd.scoring._scaled_neighbors.Scaling",
+}
 
 
 _CLASS_NAMES = frozenset(f"{module}.{name}" for module, names in _CLASSES.items() for name in names.split())
@@ -140,6 +146,11 @@ def name_of(thing: Any) -> str | None:
     return name if is_listed and _found(name) is thing else None
 
 
+def current_name(name: Any) -> Any:
+    """Name today of what a file calls so."""
+    return _RENAMED.get(name, name) if isinstance(name, str) else name
+
+
 def class_named(name: Any) -> Any:
     """Class of a name in a model file; raises ValueError if it is not in the list.
 
@@ -163,7 +174,7 @@ def function_named(name: Any) -> Any:
 
 
 def _listed(name: Any, known: frozenset[str], what: str) -> Any:
-    name = _RENAMED.get(name, name) if isinstance(name, str) else name
+    name = current_name(name)
     if not isinstance(name, str) or name not in known:
         raise ValueError(f"it names the {what} {name!r}, which is not in the list of those that model files may name")
     found = _found(name)

@@ -5,8 +5,6 @@ because its distance to itself carries no information.
 """
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import gen_batches
 
 METRICS = ("cosine", "chord", "euclidean")
 _CLIPS_AT_A_TIME = 4096
@@ -52,6 +50,8 @@ def without_near_copies(embedding: np.ndarray) -> np.ndarray:
     """
     if len(embedding) < 2:
         return embedding
+    from sklearn.neighbors import NearestNeighbors
+
     nearest, _ = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(embedding).kneighbors()
     radius = _near_copy_radius(embedding)
     waiting = np.flatnonzero(nearest[:, 0] <= radius)
@@ -78,6 +78,8 @@ class KnownEmbeddings:
     """
 
     def __init__(self, embedding: np.ndarray, metric: str, *, are_clips: bool = True) -> None:
+        from sklearn.neighbors import NearestNeighbors
+
         self.embedding, self.metric, self.are_clips = embedding, metric, are_clips
         self._index = NearestNeighbors(algorithm="brute", metric="euclidean").fit(embedding)
 
@@ -104,6 +106,8 @@ class KnownEmbeddings:
         distance : ndarray of shape (n_clips,)
             Mean distance; infinite if there is no other embedding to compare with.
         """
+        from sklearn.utils import gen_batches
+
         parts = gen_batches(len(x), _CLIPS_AT_A_TIME)
         return np.concatenate([self._mean_distance(x[part], n_neighbors) for part in parts])
 

@@ -3,7 +3,7 @@ import pytest
 from sklearn.covariance import ledoit_wolf
 
 from skasd.scoring import ScaledKNNScorer
-from skasd.scoring._scaled_knn import Scaling
+from skasd.scoring._scaled_neighbors import Scaling
 
 GENERATOR = np.random.default_rng(0)
 
@@ -87,7 +87,7 @@ def test_subbands_are_averaged():
 def test_blocks_change_nothing(monkeypatch):
     X, new = correlated(50, 6), correlated(20, 6)
     whole = ScaledKNNScorer().fit(X).score_samples(new)
-    monkeypatch.setattr("skasd.scoring._scaled_knn._DISTANCES_AT_A_TIME", 170)
+    monkeypatch.setattr("skasd.scoring._scaled_neighbors._DISTANCES_AT_A_TIME", 170)
     np.testing.assert_allclose(ScaledKNNScorer().fit(X).score_samples(new), whole, rtol=1e-12)
 
 
