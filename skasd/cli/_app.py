@@ -57,6 +57,10 @@ Channel = Annotated[
 OneMachine = Annotated[
     bool, typer.Option("--one-machine", help="Subfolders of the training folder are not machines; fit one detector.")
 ]
+Alpha = Annotated[
+    float | None,
+    typer.Option(help="Accepted share of false alarms among new normal recordings, in (0, 0.5]; 0.05 by default."),
+]
 Contamination = Annotated[
     float | None,
     typer.Option(
@@ -95,7 +99,7 @@ def fit(
     settings: Settings = None,
     sample_rate: SampleRate = None,
     channel: Channel = None,
-    contamination: Contamination = None,
+    alpha: Alpha = None,
     one_machine: OneMachine = False,
     jobs: Jobs = -1,
     strict: Strict = False,
@@ -106,6 +110,9 @@ def fit(
     Subfolders are machines. Each has a detector and a threshold of its own; detectors that learn to tell machines apart,
     such as osscl, are fitted to all of them at once. Subfolders whose names indicate anomalies (anomaly, abnormal, faulty
     ...) are not used.
+
+    Decisions are calibrated for the false alarm rate --alpha on recordings that were not learnt; with fewer than 20 of them
+    they are provisional. --set also takes method, n_folds, calibration_fraction and learning_period of the calibration.
 
     Recordings that cannot be used are named and left out. Exit status: 0, or 2 if a recording could not be used.
     """
@@ -118,7 +125,7 @@ def fit(
         set=settings,
         sample_rate=sample_rate,
         channel=channel,
-        contamination=contamination,
+        alpha=alpha,
         one_machine=one_machine,
         jobs=jobs,
         strict=strict,
@@ -141,7 +148,7 @@ def score(
     settings: Settings = None,
     sample_rate: SampleRate = None,
     channel: Channel = None,
-    contamination: Contamination = None,
+    alpha: Alpha = None,
     one_machine: OneMachine = False,
     jobs: Jobs = -1,
     strict: Strict = False,
@@ -150,7 +157,8 @@ def score(
 ) -> None:
     """Score recordings by a model file, or fit on a folder of normal recordings first.
 
-    Prints one line per file: anomaly score (high is anomalous), decision and path, the most anomalous first. A recording is
+    Prints one line per file: anomaly score (high is anomalous), p-value, decision and path, the most anomalous first. The
+    p-value is the share of normal recordings that score as high, and an anomaly has one of at most --alpha. A recording is
     scored as the machine whose folder it is in. With --train, the options of skasd fit apply.
 
     Recordings that cannot be used are listed with the reason, and the others are scored. Exit status: 0, or 2 if a recording
@@ -167,7 +175,7 @@ def score(
             "set": settings,
             "sample_rate": sample_rate,
             "channel": channel,
-            "contamination": contamination,
+            "alpha": alpha,
             "one_machine": one_machine,
         },
         jobs=jobs,

@@ -10,8 +10,11 @@ from typing import Any
 import skasd.detectors
 from skasd._parameters import check_n_jobs
 from skasd.base import BaseDetector
+from skasd.decisions import CalibratedDetector
+from skasd.decisions._options import checked_hold_out
 
 DEFAULT = "statistics"
+_OF_CALIBRATION = ("method", "calibration_fraction", "n_folds", "learning_period")
 USUAL_RATE, _USUAL_CHANNEL = 16000, 0
 _ALONE = ("statistics", "twfr", "autoencoder", "ensemble")  # the others learn to tell machines apart, from all of them
 
@@ -94,6 +97,33 @@ def make_detector(
     return detector
 
 
+def make_calibrated(name: str, *, settings: Sequence[str] = (), alpha: float | None = None, **how: Any) -> BaseDetector:
+    """A new detector inside a calibrated one.
+
+    Parameters
+    ----------
+    name : str
+        Name of the detector.
+    settings : sequence of str, default=()
+        Parameters of the detector, or of its calibration, as ``key=value``.
+    alpha : float or None, default=None
+        Accepted false alarm rate; None is the usual one.
+    **how : parameters of :func:`make_detector`
+        How recordings are read, and the like.
+    """
+    given = dict(map(_setting, settings))
+    own = {key: given[key] for key in _OF_CALIBRATION if key in given}
+    for key in ("contamination", "threshold"):
+        if key in given:
+            raise ValueError(f"--set {key} has no effect, as decisions are calibrated; use --alpha.")
+    inside = make_detector(name, settings=[text for text in settings if _setting(text)[0] not in own], **how)
+    detector = CalibratedDetector(inside, verbose=how.get("verbose", 0)).set_params(**own)
+    if alpha is not None:
+        detector.set_params(alpha=alpha)
+    checked_hold_out(detector)  # a wrong setting is told of before anything is read
+    return detector
+
+
 def set_jobs(detector: Any, n_jobs: int) -> None:
     """Have a detector, its front end and the detectors inside it compute in `n_jobs` threads."""
     check_n_jobs(n_jobs)
@@ -138,7 +168,7 @@ def _set(detector: Any, given: dict[str, Any], name: str) -> None:
 def _setting(text: str) -> tuple[str, Any]:
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
-        raise ValueError(f"--set {text}: key=value is expected, such as contamination=0.05.")
+        raise ValueError(f"--set {text}: key=value is expected, such as max_epochs=20.")
     try:
         return key.strip(), ast.literal_eval(value.strip())
     except (ValueError, SyntaxError):

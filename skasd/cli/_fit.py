@@ -1,11 +1,12 @@
 """`skasd fit`: fit detectors to a folder of normal recordings and keep them in a model file."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from skasd.cli._detectors import DEFAULT, USUAL_RATE, checked_name, learns_alone, make_detector
+from skasd.cli._detectors import DEFAULT, USUAL_RATE, checked_name, learns_alone, make_calibrated
 from skasd.cli._models import save_models
 from skasd.cli._score_table import printable
 from skasd.cli._training import Training, fit_folder
@@ -23,9 +24,25 @@ def run_fit(folder: Path, out: Path, *, strict: bool, verbose: int, **fitting: o
     models = {machine: model for machine, model in training.models.items() if not isinstance(model, str)}
     save_models(models, out)
     names = [printable(name) for name in models if name]
-    what = f"{type(next(iter(models.values()))).__name__}, {training.n_recordings} normal recordings"
+    first: Any = next(iter(models.values()))
+    what = f"{type(first.detector).__name__}, {training.n_recordings} normal recordings"
     machines = f" of {len(names)} machine{'s' if len(names) > 1 else ''} ({', '.join(names)})" if names else ""
-    return f"{out} was written: {what}{machines}.", 0 if training.is_whole else _BAD_RECORDINGS
+    decisions = f"\nFalse alarm rate of its decisions: {100 * first.alpha_:g} %.{_provisional(models)}"
+    return f"{out} was written: {what}{machines}.{decisions}", 0 if training.is_whole else _BAD_RECORDINGS
+
+
+def _provisional(models: Mapping[str, Any]) -> str:
+    """Sentence about the machines whose decisions are provisional; empty if there are none."""
+    few = [
+        (printable(name or group) or "the machine", model.n_calibration_[group])
+        for name, model in models.items()
+        for group, is_provisional in model.is_provisional_.items()
+        if is_provisional
+    ]
+    if not few:
+        return ""
+    numbers = ", ".join(f"{name}: {n}" for name, n in few)
+    return f" Provisional, by a robust z-score, for want of recordings to calibrate with: {numbers}."
 
 
 def fit_detectors(
@@ -33,7 +50,7 @@ def fit_detectors(
     *,
     detector: str | None,
     set: Sequence[str] | None,
-    contamination: float | None,
+    alpha: float | None,
     sample_rate: int | None,
     channel: str | None,
     one_machine: bool,
@@ -46,10 +63,10 @@ def fit_detectors(
         raise ValueError("A folder of normal recordings is needed.")
     name = checked_name(detector or DEFAULT)
     make = partial(
-        make_detector,
+        make_calibrated,
         name,
         settings=set or (),
-        contamination=contamination,
+        alpha=alpha,
         sample_rate=USUAL_RATE if sample_rate is None else sample_rate,
         channel=_channel(channel or "0"),
         n_jobs=jobs,

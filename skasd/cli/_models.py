@@ -19,6 +19,7 @@ from skasd.persistence._description import detector_in
 
 if TYPE_CHECKING:
     from skasd.base import BaseDetector
+    from skasd.decisions._decisions import Decisions
 
 _AT_ONCE = 2000  # recordings that are scored in one call
 
@@ -175,10 +176,21 @@ def _decided(machine: str, scored: Scored, paths: list[str]) -> list[Row]:
         import pandas as pd
 
         X = pd.DataFrame({"path": paths, **{column: [cell] * len(paths) for column, cell in scored.cells.items()}})
-    decision, offset = scored.detector.decision_function(X), float(detector_in(scored.detector).offset_)
-    scores = -(decision + offset)  # high = anomalous
-    texts = np.where(decision < 0, "anomaly", "normal").tolist()
+    decided = _decisions(scored.detector, X)
+    texts = np.where(decided.is_anomaly, "anomaly", "normal").tolist()
+    values = (decided.anomaly_score, decided.threshold, decided.p_value, decided.is_provisional)
     return [
-        Row(path, machine, score, -offset, text)
-        for path, score, text in zip(paths, scores.tolist(), texts, strict=True)
+        Row(path, machine, score, threshold, text, "", None if np.isnan(p_value) else p_value, is_provisional)
+        for path, text, score, threshold, p_value, is_provisional in zip(
+            paths, texts, *(value.tolist() for value in values), strict=True
+        )
     ]
+
+
+def _decisions(detector: Any, X: Any) -> Decisions:
+    """Decisions of a detector, or of what scores files in its model file."""
+    if hasattr(detector, "decided"):
+        return detector.decided(X)
+    from skasd.decisions._table import decided
+
+    return decided(detector, X)

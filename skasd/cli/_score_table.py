@@ -8,7 +8,8 @@ from pathlib import Path
 from skasd.clips._files import readable_name
 
 UNSCORED = "unscored"
-_COLUMNS = ("path", "machine", "anomaly_score", "threshold", "decision", "reason")
+PROVISIONAL = " (provisional)"
+_COLUMNS = ("path", "machine", "anomaly_score", "threshold", "p_value", "decision", "is_provisional", "reason")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,10 @@ class Row:
         Decision of the detector.
     reason : str, default=""
         Why there is no score.
+    p_value : float or None, default=None
+        P-value of a calibrated detector.
+    is_provisional : bool, default=False
+        Whether there were too few normal recordings for a p-value.
     """
 
     file: str
@@ -35,6 +40,8 @@ class Row:
     threshold: float | None = None
     decision: str = UNSCORED
     reason: str = ""
+    p_value: float | None = None
+    is_provisional: bool = False
 
 
 def sort_rows(rows: list[Row]) -> list[Row]:
@@ -49,10 +56,16 @@ def _excess(row: Row) -> float:
 
 
 def report(rows: list[Row]) -> str:
-    """One line per recording: anomaly score, decision, machine if there are several, path, and why it has no score."""
+    """One line per recording: score, p-value, decision, machine, path, and why it has no score.
+
+    P-values and machines are left out if no recording has one.
+    """
     has_machines = any(row.machine for row in rows)
     scores = ["-" if row.anomaly_score is None else f"{row.anomaly_score:.3f}" for row in rows]
-    columns = [["score", *scores], ["decision", *(row.decision for row in rows)]]
+    columns = [["score", *scores]]
+    if any(row.p_value is not None for row in rows):
+        columns.append(["p-value", *("-" if row.p_value is None else f"{row.p_value:.3f}" for row in rows)])
+    columns.append(["decision", *(row.decision + PROVISIONAL * row.is_provisional for row in rows)])
     if has_machines:
         columns.append(["machine", *(printable(row.machine) or "-" for row in rows)])
     widths = [max(map(len, column)) for column in columns]
@@ -97,8 +110,10 @@ def write_csv(path: Path, rows: list[Row], top: str | None) -> Path:
 
 def _cells(row: Row, top: str | None) -> list[str]:
     path = Path(os.path.relpath(row.file, top) if top else row.file).as_posix()
-    numbers = ["" if value is None else repr(value) for value in (row.anomaly_score, row.threshold)]
-    return [readable_name(path), printable(row.machine), *numbers, row.decision, _one_line(row.reason)]
+    numbers = ["" if value is None else repr(value) for value in (row.anomaly_score, row.threshold, row.p_value)]
+    is_provisional = "" if row.anomaly_score is None else str(row.is_provisional).lower()
+    cells = [readable_name(path), printable(row.machine), *numbers, row.decision, is_provisional]
+    return [*cells, _one_line(row.reason)]
 
 
 def printable(text: str) -> str:

@@ -35,9 +35,21 @@ def _lines(about: dict[str, Any]) -> list[str]:
         of = ", ".join(f"{name}: {count}" for name, count in zip(names, training["machines"].values(), strict=True))
         lines.append(f"  fitted       {training['fitted']} on {training['n_clips']} clips{f' ({of})' if of else ''}")
         lines.append(f"  fingerprint  {training['fingerprint']}")
-    if about["threshold"] is not None:
+    if (calibration := about.get("calibration")) is not None:
+        lines += _calibrated(calibration)
+    elif about["threshold"] is not None:
         lines.append(f"  threshold    {-about['threshold']:.6g} (anomaly score; higher is an anomaly)")
     return [*lines, "  parameters", *(f"    {name} = {value}" for name, value in about["parameters"].items())]
+
+
+def _calibrated(calibration: dict[str, Any]) -> list[str]:
+    """Lines about the decisions of a calibrated detector, with one for each group."""
+    lines = [f"  decisions    false alarm rate {100 * calibration['alpha']:g} %, calibrated by {calibration['method']}"]
+    for name, threshold in calibration["thresholds"].items():
+        note = " (provisional)" if calibration["is_provisional"][name] else ""
+        n, of = calibration["n_calibration"][name], f" of {name}" if name else ""
+        lines.append(f"  threshold    {threshold:.6g}{of} (anomaly score; higher is an anomaly), {n} recordings{note}")
+    return lines
 
 
 def _ends(about: dict[str, Any]) -> list[str]:

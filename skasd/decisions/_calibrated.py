@@ -18,7 +18,7 @@ from skasd.base import BaseDetector, NormalScores
 from skasd.clips import ANY_FEATURE, MACHINE_COLUMNS, Clips
 from skasd.clips._usable import UsablePart, skips
 from skasd.decisions._calibration import tie_draws
-from skasd.decisions._exchangeability import ExchangeabilityTest, exchangeability_of
+from skasd.decisions._exchangeability import ALTERNATIVES, ExchangeabilityTest, exchangeability_of
 from skasd.decisions._groups import Group, groups_of, refuse_alpha, threshold_of_all
 from skasd.decisions._more import with_more_clips
 from skasd.decisions._options import checked_hold_out, refuse_idle
@@ -317,7 +317,9 @@ class CalibratedDetector(BaseDetector):
         self._groups = groups
         return self.set_alpha(self.alpha_)
 
-    def check_exchangeability(self, X: Any, *, level: float = 0.01) -> ExchangeabilityTest:
+    def check_exchangeability(
+        self, X: Any, *, level: float = 0.01, alternative: str = "greater"
+    ) -> ExchangeabilityTest:
         """Test whether new clips still are like the calibration clips, by a conformal martingale.
 
         Parameters
@@ -326,6 +328,10 @@ class CalibratedDetector(BaseDetector):
             Clips of normal operation in the order in which they were recorded.
         level : float, default=0.01
             Probability that the test ever raises an alarm although all clips are exchangeable, in (0, 1).
+        alternative : {"greater", "two-sided"}, default="greater"
+            Which changes it looks for: anomaly scores that become greater, which make false alarms, or scores that change in
+            any way. The second one takes ``method="split"`` or a frozen detector: with the other methods, calibration scores
+            are a little greater than those of new clips, which it notices after some hundred clips.
 
         Returns
         -------
@@ -333,10 +339,13 @@ class CalibratedDetector(BaseDetector):
             Whether the calibration holds, and since which clip it does not.
         """
         check_number("level", level, low=0, high=1, above=True)
+        check_option("alternative", alternative, ALTERNATIVES)
         check_is_fitted(self)
         known = scored(self, X)
         calibrations = {name: group.calibration for name, group in self._groups.items()}
-        return exchangeability_of(known.score, known.group, known.recording, calibrations, level, self._seed)
+        return exchangeability_of(
+            known.score, known.group, known.recording, calibrations, level, self._seed, alternative
+        )
 
 
 def _learnt_groups(detector: CalibratedDetector, clips: Clips, names: np.ndarray, held: np.ndarray) -> dict[str, Group]:

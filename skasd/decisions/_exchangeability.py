@@ -1,6 +1,6 @@
 """Test of exchangeability in time order: a martingale that bets against the p-values of new clips being uniform."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,11 @@ import pandas as pd
 
 from skasd.decisions._calibration import Calibration
 
-_BETS = np.array([-1.0, 0.0, 1.0])  # epsilon of the betting functions 1 + epsilon (p - 1/2)
+_BETS = {
+    "greater": (-1.0, 0.0),
+    "two-sided": (-1.0, 0.0, 1.0),
+}  # epsilon of the betting functions 1 + epsilon (p - 1/2)
+ALTERNATIVES = tuple(_BETS)
 _JUMP = 0.01  # share of the capital that is spread anew at each step
 
 
@@ -64,6 +68,7 @@ def exchangeability_of(
     calibrations: Mapping[str, Calibration],
     level: float,
     seed: int,
+    alternative: str = "greater",
 ) -> ExchangeabilityTest:
     r"""Test clips in the order in which they were recorded.
 
@@ -86,6 +91,8 @@ def exchangeability_of(
         Probability of a false alarm.
     seed : int
         Seeds the draws that break ties.
+    alternative : {"greater", "two-sided"}, default="greater"
+        Which changes are bet on: scores that become greater, or that change in any way.
     """
     draws = np.random.default_rng(seed).random(len(score))
     _, first = np.unique(recording, return_index=True)
@@ -95,7 +102,7 @@ def exchangeability_of(
         rows = np.intersect1d(np.flatnonzero(group == name), first)
         p_value[rows] = _online_p_values(score[rows], _one_of_each_recording(calibration), draws[rows])
         steps = np.zeros(len(score))
-        steps[rows] = np.diff(_log_jumper(p_value[rows]), prepend=0.0)
+        steps[rows] = np.diff(_log_jumper(p_value[rows], _BETS[alternative]), prepend=0.0)
         log_capital[number] = np.cumsum(steps)
     mean = np.logaddexp.reduce(log_capital, axis=0) - np.log(len(calibrations))
     return ExchangeabilityTest(mean / np.log(10), p_value, group, level)
@@ -119,13 +126,14 @@ def _online_p_values(score: np.ndarray, known: np.ndarray, draws: np.ndarray) ->
     return p_value
 
 
-def _log_jumper(p_value: np.ndarray) -> np.ndarray:
+def _log_jumper(p_value: np.ndarray, bets: Sequence[float]) -> np.ndarray:
     """Natural logarithm (n,) of the capital after each p-value, from a capital of 1."""
-    capital, log_total = np.full(len(_BETS), 1 / len(_BETS)), np.empty(len(p_value))
+    n_bets = len(bets)
+    capital, log_total = np.full(n_bets, 1 / n_bets), np.empty(len(p_value))
     so_far = 0.0
     for position, p in enumerate(p_value):
-        capital = (1 - _JUMP) * capital + _JUMP / len(_BETS)
-        capital = capital * (1 + _BETS * (p - 0.5))
+        capital = (1 - _JUMP) * capital + _JUMP / n_bets
+        capital = capital * (1 + np.array(bets) * (p - 0.5))
         total = capital.sum()
         so_far += np.log(total)
         capital, log_total[position] = capital / total, so_far

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skasd.base import NormalScores
 from skasd.decisions._calibration import Calibration, fewest_recordings, provisional_threshold
+
+if TYPE_CHECKING:
+    from skasd.base import NormalScores
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Group:
         return replace(self, calibration=self.calibration.joined(Calibration.of(score, recording)))
 
 
-def groups_of(scores: NormalScores, names: np.ndarray) -> dict[str, Group]:
+def groups_of(scores: "NormalScores", names: np.ndarray) -> dict[str, Group]:
     """Sort the scores of normal clips into groups.
 
     Parameters

@@ -1,6 +1,5 @@
 """decision_table: score, p-value and decision of each clip, in one pass."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,32 +7,9 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from skasd.decisions._calibrated import CalibratedDetector
+from skasd.decisions._decisions import Decisions, without_p_values
 from skasd.decisions._scored import of_groups, ranked, scored
-
-
-@dataclass(frozen=True)
-class Decisions:
-    """Decisions about clips.
-
-    Parameters
-    ----------
-    anomaly_score, threshold : ndarray of shape (n_clips,), float64
-        A clip is an anomaly if its score exceeds its threshold.
-    p_value : ndarray of shape (n_clips,), float64
-        NaN where there is none.
-    is_provisional : ndarray of shape (n_clips,), bool
-        Whether the decision is provisional.
-    """
-
-    anomaly_score: np.ndarray
-    threshold: np.ndarray
-    p_value: np.ndarray
-    is_provisional: np.ndarray
-
-    @property
-    def is_anomaly(self) -> np.ndarray:
-        """Decision about each clip (n_clips,)."""
-        return self.anomaly_score > self.threshold
+from skasd.detectors._held_out_fits import anomaly_score
 
 
 def decided(detector: Any, X: Any) -> Decisions:
@@ -52,16 +28,12 @@ def decided(detector: Any, X: Any) -> Decisions:
             X = X if step in (None, "passthrough") else step.transform(X)
         return decided(last, X)
     if not isinstance(detector, CalibratedDetector):
-        decision = np.asarray(detector.decision_function(X), dtype=np.float64)
-        n_clips, threshold = len(decision), -float(detector.offset_)
-        is_provisional = np.zeros(n_clips, dtype=bool)
-        return Decisions(threshold - decision, np.full(n_clips, threshold), np.full(n_clips, np.nan), is_provisional)
+        return without_p_values(anomaly_score(detector, X), -float(detector.offset_))
     check_is_fitted(detector)
     known = scored(detector, X)
-    offset, is_provisional = (
-        of_groups(values, known.group) for values in (detector.offsets_, detector.is_provisional_)
-    )
-    return Decisions(known.score, -offset, ranked(detector, known), is_provisional.astype(bool))
+    threshold = -of_groups(detector.offsets_, known.group)
+    is_provisional = of_groups(detector.is_provisional_, known.group).astype(bool)
+    return Decisions(known.score, threshold, ranked(detector, known), is_provisional)
 
 
 def decision_table(detector: Any, X: Any) -> pd.DataFrame:

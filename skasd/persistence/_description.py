@@ -31,7 +31,9 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     description : dict
         ``"estimator"``, the name of its class; ``"parameters"``, their values as text; ``"threshold"``, on
         ``score_samples``; ``"training"``, a dict with `n_clips`, `fingerprint` (SHA-256 of samples of the training clips),
-        `fitted` (date and time in UTC) and `machines` (number of clips of each); ``"saved"``, date and time in UTC;
+        `fitted` (date and time in UTC) and `machines` (number of clips of each); ``"calibration"``, of a calibrated
+        detector, a dict with `alpha`, `method`, and by group `thresholds` on the anomaly score, `n_calibration` and
+        `is_provisional`; ``"saved"``, date and time in UTC;
         ``"versions"`` of Python and the libraries; ``"format"`` of the file. Those that the estimator lacks are None. If the
         file holds a dict of estimators, ``"machines"`` has the first four for each.
 
@@ -74,6 +76,20 @@ def _part(estimator: Any) -> dict[str, Any]:
         },
         "threshold": None if offset is None else float(np.asarray(offset).item()),
         "training": None if training is None else dict(vars(training)),
+        "calibration": _calibration(detector),
+    }
+
+
+def _calibration(detector: Any) -> dict[str, Any] | None:
+    """How a detector is calibrated; None if it is not."""
+    if not hasattr(detector, "n_calibration_"):
+        return None
+    return {
+        "alpha": detector.alpha_,
+        "method": detector.method_,
+        "thresholds": {name: -offset for name, offset in detector.offsets_.items()},
+        "n_calibration": detector.n_calibration_,
+        "is_provisional": detector.is_provisional_,
     }
 
 

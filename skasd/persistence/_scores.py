@@ -5,6 +5,7 @@ that score without it: the same functions compute the same scores, bit for bit. 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,9 @@ from skasd.clips import ClipReader, Clips
 from skasd.clips._file_formats import warn_of_other_formats
 from skasd.clips._window_scores import checked_score
 from skasd.clips._windows import TrainingLength
+from skasd.decisions._calibration import Calibration
+from skasd.decisions._decisions import Decisions, without_p_values
+from skasd.decisions._groups import Group
 from skasd.detectors._experts import FittedExperts, Normal, _Distance
 from skasd.detectors._spectrum_models import Mixtures
 from skasd.detectors._statistics_scores import StatisticsScores
@@ -55,13 +59,17 @@ class FileScores:
     _file_formats: frozenset[str]
     verbose = 0
 
-    def decision_function(self, paths: Sequence[str]) -> np.ndarray:
-        """Decision (n_clips,) of the detector about files, as :class:`skasd.base.BaseDetector` computes it."""
+    def decided(self, paths: Sequence[str]) -> Decisions:
+        """Decisions of the detector about files."""
+        return without_p_values(self.anomaly_score(paths), -self.offset_)
+
+    def anomaly_score(self, paths: Sequence[str]) -> np.ndarray:
+        """Anomaly score (n_clips,) of files, as :class:`skasd.base.BaseDetector` computes it."""
         clips = Clips("waveform", paths)
         if self._training_length is not None:
             self._training_length.warn_of_short(clips, self._detector, stacklevel=2)
         warn_of_other_formats(clips, self._file_formats)
-        return -checked_score(self, clips, self._detector) - self.offset_
+        return checked_score(self, clips, self._detector)
 
     @property
     def reader(self) -> ClipReader:
@@ -86,12 +94,42 @@ class _OfStatistics(FileScores, StatisticsScores):
     _detector = "StatisticsDetector"
 
 
+class _OfCalibrated:
+    """The decisions of a calibrated detector of one machine about files."""
+
+    detector_: FileScores
+    offsets_: dict[str, float]
+    is_provisional_: dict[str, bool]
+    _groups: dict[str, Group]
+
+    def decided(self, paths: Sequence[str]) -> Decisions:
+        """Decisions of the detector about files."""
+        decided = without_p_values(self.detector_.anomaly_score(paths), -self.offsets_[""])
+        if self.is_provisional_[""]:
+            return replace(decided, is_provisional=np.ones(len(paths), dtype=bool))
+        return replace(decided, p_value=self._groups[""].calibration.p_values(decided.anomaly_score))
+
+    @property
+    def reader(self) -> ClipReader:
+        """How files are read."""
+        return self.detector_.reader
+
+    def _is_enough(self) -> bool:
+        return isinstance(self.detector_, FileScores) and self.detector_._is_enough() and set(self._groups) == {""}
+
+
 # class that takes the place of one in a file, and the attributes that it needs; None is all of them
 _PARTS: dict[str, tuple[Any, tuple[str, ...] | None]] = {
     "skasd._mel.MelDefinition": (MelDefinition, None),
     "skasd.clips._audio.ClipReader": (ClipReader, None),
     "skasd.clips._training_data.TrainingData": (SimpleNamespace, ("machines",)),
     "skasd.clips._windows.TrainingLength": (TrainingLength, None),
+    "skasd.decisions._calibrated.CalibratedDetector": (
+        _OfCalibrated,
+        ("detector_", "offsets_", "is_provisional_", "_groups"),
+    ),
+    "skasd.decisions._calibration.Calibration": (Calibration, None),
+    "skasd.decisions._groups.Group": (Group, None),
     "skasd.detectors._experts.FittedExperts": (FittedExperts, None),
     "skasd.detectors._experts.Normal": (Normal, None),
     "skasd.detectors._experts._Distance": (_Distance, None),
@@ -127,7 +165,7 @@ class _LoadAsAWholeError(Exception):
     """The model holds something that is not in the list."""
 
 
-def load_scores(path: Path, n_jobs: int | None) -> Mapping[str, FileScores] | None:
+def load_scores(path: Path, n_jobs: int | None) -> Mapping[str, FileScores | _OfCalibrated] | None:
     """Load what scores files in a model file.
 
     Parameters
@@ -139,7 +177,7 @@ def load_scores(path: Path, n_jobs: int | None) -> Mapping[str, FileScores] | No
 
     Returns
     -------
-    scores : mapping of str to FileScores, or None
+    scores : mapping of str to what decides about files, or None
         For each machine, "" for a model of a single one; None for a model that has to be loaded as a whole.
 
     Raises
@@ -158,10 +196,12 @@ def load_scores(path: Path, n_jobs: int | None) -> Mapping[str, FileScores] | No
         except (_LoadAsAWholeError, LookupError):  # a part may stand where nothing was read
             return None
         found = read if isinstance(read, dict) else {"": read}
-        is_known = [isinstance(key, str) and isinstance(part, FileScores) for key, part in found.items()]
+        is_known = [
+            isinstance(key, str) and isinstance(part, FileScores | _OfCalibrated) for key, part in found.items()
+        ]
         if not (found and all(is_known) and all(part._is_enough() for part in found.values())):
             return None
     for scores in found.values():
-        scores.n_jobs = n_jobs
+        getattr(scores, "detector_", scores).n_jobs = n_jobs
     warn_of_versions(texts["about"], path)
     return found

@@ -118,8 +118,8 @@ def test_evaluate_leaves_sections_without_training_clips_out(tree, tmp_path):
         (("score", "{folders}/new", "--train", "{folders}/missing"), "missing"),
         (("score", "{folders}/new", "--train", "{folders}/normal", "--channel", "left"), "--channel=left is invalid"),
         (
-            ("score", "{folders}/new", "--train", "{folders}/normal", "--contamination", "2"),
-            "contamination=2.0 is out of range",
+            ("score", "{folders}/new", "--train", "{folders}/normal", "--alpha", "2"),
+            "alpha=2.0 is out of range",
         ),
         (("evaluate", "{folders}", "--year", "2023"), "{folders}"),
         (("evaluate", "{folders}", "--year", "1999"), "year=1999"),

@@ -7,7 +7,7 @@ import soundfile
 from sklearn.pipeline import make_pipeline
 
 import skasd as package
-from skasd.cli._detectors import checked_name, detector_names, make_detector
+from skasd.cli._detectors import checked_name, detector_names, make_calibrated, make_detector
 from skasd.cli._recordings import Recording, find_machine
 from skasd.datasets import make_machine_clips
 from skasd.detectors import OSSCLDetector, StatisticsDetector, TWFRDetector
@@ -46,7 +46,9 @@ def test_the_morning_of_an_engineer(hall, tmp_path):
         (hall / "new" / "fan" / "empty.wav").unlink()
         (hall / "new" / "pump" / "notes.wav").unlink()
     scores = pd.read_csv(table)
-    assert list(scores.columns) == ["path", "machine", "anomaly_score", "threshold", "decision", "reason"]
+    assert list(scores.columns) == [
+        *("path", "machine", "anomaly_score", "threshold", "p_value", "decision", "is_provisional", "reason")
+    ]
     assert len(scores) == 14
     bad = scores[scores["decision"] == "unscored"].set_index("path")
     assert bad.loc["fan/empty.wav", "reason"] == "is empty: zero bytes"
@@ -54,6 +56,8 @@ def test_the_morning_of_an_engineer(hall, tmp_path):
     odd = scores[scores["path"].str.contains("odd")]
     assert (odd["decision"] == "anomaly").mean() > 0.6
     assert scores["decision"].eq("anomaly").equals(scores["anomaly_score"] > scores["threshold"])
+    assert scores["decision"].eq("anomaly").equals(scores["p_value"] <= 0.05)
+    assert scores["p_value"].isna().sum() == 2
 
 
 def test_a_model_file_gives_the_scores_of_a_fit_at_once(hall, tmp_path):
@@ -88,18 +92,23 @@ def test_bad_training_recordings_are_left_out_of_a_fit_of_all_machines(hall, tmp
     ]
     done = skasd("fit", tmp_path / "normal", "--out", tmp_path / "m.skasd", "--detector", "OS-SCL", *small)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[0] == "skasd: warning: 1 of 41 recordings are not learnt from:"
+    assert "skasd: warning: 1 of 41 recordings are not learnt from:" in done.stderr.splitlines()
     assert "OSSCLDetector, 40 normal recordings" in done.stdout
+    assert (
+        "Provisional, by a robust z-score, for want of recordings to calibrate with: fan: 10, pump: 10." in done.stdout
+    )
 
 
 def test_show_says_what_is_in_the_file(hall, tmp_path):
-    skasd("fit", hall / "normal", "--out", tmp_path / "m.skasd", "--contamination", 0.2)
+    skasd("fit", hall / "normal", "--out", tmp_path / "m.skasd", "--alpha", 0.2)
     done = skasd("show", tmp_path / "m.skasd")
     assert done.returncode == 0
     assert done.stdout.startswith(
-        f"{tmp_path / 'm.skasd'}: 2 detectors by machine\n\nfan: StatisticsDetector\n  fitted "
+        f"{tmp_path / 'm.skasd'}: 2 detectors by machine\n\nfan: CalibratedDetector\n  fitted "
     )
-    assert "    contamination = 0.2\n" in done.stdout
+    assert "    alpha = 0.2\n" in done.stdout
+    assert done.stdout.count("  decisions    false alarm rate 20 %, calibrated by cross\n") == 2
+    assert "(anomaly score; higher is an anomaly), 20 recordings\n" in done.stdout
     assert f"skasd {package.__version__}, numpy {np.__version__}" in done.stdout
 
 
@@ -114,10 +123,11 @@ def test_export_writes_a_file_for_each_machine(hall, tmp_path):
     done = skasd("export", tmp_path / "m.skasd", "--out", tmp_path / "fan.onnx", "--machine", "fan")
     assert "fan.onnx was written for fan: " in done.stdout
     waveform, _ = soundfile.read(min(hall.glob("new/fan/*.wav")), dtype="float32")
-    score, is_anomaly = runtime.InferenceSession(tmp_path / "fan.onnx").run(None, {"waveform": waveform[None]})
+    score, is_anomaly, p_value = runtime.InferenceSession(tmp_path / "fan.onnx").run(None, {"waveform": waveform[None]})
     detector = package.load(tmp_path / "m.skasd")["fan"]
     np.testing.assert_allclose(score, -detector.score_samples(waveform[None]), rtol=1e-3)
     assert is_anomaly[0] == (detector.predict(waveform[None])[0] == -1)
+    np.testing.assert_allclose(p_value, detector.p_values(waveform[None]), rtol=1e-6)
     for arguments, message in {
         ("--out", tmp_path / "x.onnx"): "choose one with --machine",
         ("--out", tmp_path / "x.onnx", "--machine", "saw"): "--machine=saw is not in",
@@ -230,6 +240,17 @@ def test_detectors_are_known_by_all_their_names():
     }
     for name in ("Stat_Cluster", "StatClusterDetector", "statcluster", "STAT-CLUSTER"):
         assert checked_name(name) == "stat-cluster"
+
+
+def test_settings_of_the_calibration_are_told_from_those_of_the_detector():
+    detector = make_calibrated("twfr", settings=["method=split", "r=0.5", "learning_period=7"], alpha=0.2)
+    assert (detector.method, detector.learning_period, detector.alpha, detector.detector.r) == ("split", 7, 0.2, 0.5)
+    for settings, message in {
+        "contamination=0.1": "has no effect, as decisions are calibrated; use --alpha",
+        "method=jackknife": "method='jackknife' is unknown",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            make_calibrated("twfr", settings=[settings])
 
 
 @pytest.mark.parametrize("name", detector_names())

@@ -11,6 +11,7 @@ import soundfile
 import skasd as package
 from skasd.cli._models import load_scored, score_recordings
 from skasd.cli._recordings import list_recordings
+from skasd.decisions import CalibratedDetector, decision_table
 from skasd.detectors import StatisticsDetector, TWFRDetector
 from skasd.features import LogMelTransformer
 from skasd.persistence._container import opened_arrays, read_texts, write_file
@@ -34,6 +35,8 @@ DETECTORS = {
     "twfr": TWFRDetector(),
     "mixture": TWFRDetector(r=(1.0, 0.3), n_components=2, frontend=LogMelTransformer(channel="mean"), random_state=0),
     "statistics": StatisticsDetector(),
+    "calibrated": CalibratedDetector(StatisticsDetector(), alpha=0.2, learning_period=4),
+    "provisional": CalibratedDetector(TWFRDetector()),
 }
 WHOLE = {
     "likelihood": TWFRDetector(n_components=2, score_by="log_likelihood", random_state=0),
@@ -64,11 +67,12 @@ def new(folders):
 
 @pytest.mark.parametrize("name", DETECTORS)
 def test_decisions_are_those_of_the_whole_model(name, models, new):
-    decisions = load_scores(models[name], 1)[""].decision_function(new)
-    np.testing.assert_array_equal(decisions, package.load(models[name]).decision_function(new))
+    decided, expected = load_scores(models[name], 1)[""].decided(new), decision_table(package.load(models[name]), new)
+    for column in ("anomaly_score", "threshold", "p_value", "is_provisional"):
+        np.testing.assert_array_equal(getattr(decided, column), expected[column])
 
 
-@pytest.mark.parametrize("name", ["twfr", "statistics"])
+@pytest.mark.parametrize("name", ["twfr", "statistics", "calibrated", "provisional"])
 def test_a_recording_is_scored_without_scikit_learn_and_pandas(name, models, new, tmp_path):
     command = [sys.executable, "-c", HIDDEN, "score", "--model", str(models[name]), *new]
     done = subprocess.run([*command, "--csv", str(tmp_path / "few.csv")], capture_output=True, text=True, check=True)
@@ -127,9 +131,9 @@ def test_files_with_the_former_names_of_parts_are_read(models, new, tmp_path):
         with opened_arrays(models[name], texts["stamp"]) as arrays:
             values = {key: arrays.get_tensor(key) for key in arrays.keys()}  # noqa: SIM118 - not a dict
         write_file(tmp_path / name, texts["about"], renamed(texts["tree"], today, old), values)
-        decisions = package.load(models[name]).decision_function(new)
-        np.testing.assert_array_equal(package.load(tmp_path / name).decision_function(new), decisions)
-        np.testing.assert_array_equal(load_scores(tmp_path / name, 1)[""].decision_function(new), decisions)
+        scores = -package.load(models[name]).score_samples(new)
+        np.testing.assert_array_equal(-package.load(tmp_path / name).score_samples(new), scores)
+        np.testing.assert_array_equal(load_scores(tmp_path / name, 1)[""].decided(new).anomaly_score, scores)
 
 
 def renamed(tree, today, old):

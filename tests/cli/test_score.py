@@ -11,7 +11,7 @@ import soundfile
 
 from tests.cli.running import skasd
 
-COLUMNS = ["path", "machine", "anomaly_score", "threshold", "decision", "reason"]
+COLUMNS = ["path", "machine", "anomaly_score", "threshold", "p_value", "decision", "is_provisional", "reason"]
 PUMP, FAN = "Pumpe 7", "Lüfter Halle 2"
 
 
@@ -49,8 +49,9 @@ def test_score_tells_an_odd_recording_from_normal_ones(folders, tmp_path):
     assert done.returncode == 0, done.stderr
     header, *rows, empty, written = done.stdout.splitlines()
     assert (empty, written) == ("", f"{tmp_path / 'out.csv'} was written.")
-    assert header.split() == ["score", "decision", "file"]
-    scores, decisions, files = zip(*(row.split() for row in rows), strict=True)
+    assert header.split() == ["score", "p-value", "decision", "file"]
+    scores, p_values, decisions, files = zip(*(row.split() for row in rows), strict=True)
+    assert p_values[:2] == ("0.032", "0.032")  # 1 in 31: thirty recordings calibrate the decisions
     assert decisions == ("anomaly", "anomaly", "normal")
     assert list(map(float, scores)) == sorted(map(float, scores), reverse=True)
     assert files[-1] == str(normal)
@@ -72,7 +73,7 @@ def test_score_takes_another_channel(tmp_path):
         done = skasd(
             "score", new, "--train", tmp_path / "train", "--channel", channel, "--csv", tmp_path / f"{channel}.csv"
         )
-        assert done.stdout.splitlines()[1].split()[1] == decision
+        assert done.stdout.splitlines()[1].split()[2] == decision
     assert table_of(tmp_path / "1.csv").loc[0, ["path", "decision"]].tolist() == ["new, with comma.wav", "anomaly"]
 
 
@@ -102,8 +103,10 @@ def test_channel_that_files_lack_is_named(folders):
 
 def test_subfolders_are_machines_with_thresholds_of_their_own(hall, tmp_path):
     done = skasd("score", hall / "new", "--train", hall / "normal", "--csv", tmp_path / "out.csv")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert done.stderr.count("decisions are provisional") == 2  # by twelve recordings of each machine
     assert done.stdout.splitlines()[0].split() == ["score", "decision", "machine", "file"]
+    assert all("(provisional)" in line for line in done.stdout.splitlines()[1:8])
     table = table_of(tmp_path / "out.csv")
     assert table.loc[0, ["path", "machine", "decision"]].tolist() == [f"{PUMP}/sounds/as_a_fan.wav", PUMP, "anomaly"]
     assert set(zip(table["machine"], table["path"], strict=True)) == {
@@ -178,7 +181,7 @@ def test_one_bad_recording_is_a_row_with_its_reason(folders, tmp_path):
     assert table["decision"].tolist() == ["anomaly", "anomaly", "unscored"]
     assert table["path"].tolist()[-1] == "bad.wav"
     assert "is not audio that can be read" in table["reason"].tolist()[-1]
-    assert done.stdout.splitlines()[3].split()[:2] == ["-", "unscored"]
+    assert done.stdout.splitlines()[3].split()[:2] == ["-", "-"]
 
 
 def test_strict_stops_at_a_bad_recording(folders, tmp_path):

@@ -8,23 +8,24 @@ from skasd.decisions._calibration import Calibration
 from skasd.decisions._exchangeability import _log_jumper, exchangeability_of
 
 
-def run(score, known, group=None, recording=None, level=0.01, seed=0):
+def run(score, known, group=None, recording=None, level=0.01, seed=0, alternative="greater"):
     group = np.full(len(score), "") if group is None else group
     recording = np.arange(len(score)) if recording is None else recording
     calibrations = {name: Calibration.of(known, np.arange(len(known))) for name in np.unique(group)}
-    return exchangeability_of(np.asarray(score, dtype=float), group, recording, calibrations, level, seed)
+    return exchangeability_of(np.asarray(score, dtype=float), group, recording, calibrations, level, seed, alternative)
 
 
-def test_the_martingale_is_that_of_the_simple_jumper():
+@pytest.mark.parametrize("bets", [(-1, 0), (-1, 0, 1)], ids=str)
+def test_the_martingale_is_that_of_the_simple_jumper(bets):
     p = np.array([0.1, 0.9, 0.02])
-    capital = {-1: 1 / 3, 0: 1 / 3, 1: 1 / 3}
+    capital = dict.fromkeys(bets, 1 / len(bets))
     expected = []
     for value in p:
         total = sum(capital.values())
-        capital = {bet: 0.99 * part + 0.01 * total / 3 for bet, part in capital.items()}
+        capital = {bet: 0.99 * part + 0.01 * total / len(bets) for bet, part in capital.items()}
         capital = {bet: part * (1 + bet * (value - 0.5)) for bet, part in capital.items()}
         expected.append(np.log(sum(capital.values())))
-    np.testing.assert_allclose(_log_jumper(p), expected, rtol=1e-12)
+    np.testing.assert_allclose(_log_jumper(p, bets), expected, rtol=1e-12)
 
 
 def test_p_values_rank_a_clip_among_all_clips_before_it():
@@ -40,20 +41,21 @@ def test_p_values_of_exchangeable_clips_are_uniform():
     assert kstest(p, "uniform").pvalue > 0.01
 
 
-def test_exchangeable_clips_raise_an_alarm_no_more_often_than_the_level():
-    rng = np.random.default_rng(2)
-    alarms = [run(rng.standard_normal(200), rng.standard_normal(40), level=0.1, seed=n).alarm for n in range(200)]
+@pytest.mark.parametrize("alternative", ["greater", "two-sided"])
+def test_exchangeable_clips_raise_an_alarm_no_more_often_than_the_level(alternative):
+    rng, how = np.random.default_rng(2), {"level": 0.1, "alternative": alternative}
+    alarms = [run(rng.standard_normal(120), rng.standard_normal(40), seed=n, **how).alarm for n in range(200)]
     n_alarms = sum(alarm is not None for alarm in alarms)
     assert n_alarms <= 0.1 * 200 + 2 * np.sqrt(200 * 0.1 * 0.9)
     assert n_alarms > 0  # a test that never fires says nothing
 
 
-@pytest.mark.parametrize("shift", [1.5, -1.5])
-def test_a_shift_is_found_within_fifty_clips(shift):
+@pytest.mark.parametrize(("shift", "alternative"), [(1.5, "greater"), (1.5, "two-sided"), (-1.5, "two-sided")])
+def test_a_shift_is_found_within_fifty_clips(shift, alternative):
     rng = np.random.default_rng(3)
     for seed in range(20):
         before, after = rng.standard_normal(60), rng.standard_normal(60) + shift
-        alarm = run(np.r_[before, after], rng.standard_normal(100), seed=seed).alarm
+        alarm = run(np.r_[before, after], rng.standard_normal(100), seed=seed, alternative=alternative).alarm
         assert 60 <= alarm < 110
 
 
