@@ -418,6 +418,78 @@ def false_alarms():
     return pd.DataFrame(sorted(rows, key=lambda row: row["detector"] != "StatisticsDetector"))  # the one to start with
 
 
+def _decisions(kind, *columns):
+    """Rows of one kind of the benchmark of decisions, with what their cells name as columns."""
+    rows = [row for row in results_of("decisions") if row["cell"][0] == kind]
+    return pd.DataFrame([dict(zip(columns, row["cell"][1:], strict=True)) | row for row in rows])
+
+
+def decisions_validity():
+    """Measured false alarm rates in per cent, by detector, method and number of calibration clips."""
+    rows = []
+    columns = ("detector", "method", "calibration clips")
+    for cell, of_cell in _decisions("validity", *columns).groupby(list(columns), sort=False):
+        row = dict(zip(columns, cell, strict=True)) | {"draws": of_cell["repetitions"].iloc[0]}
+        for alpha in (0.01, 0.05, 0.1):
+            found = of_cell[of_cell["alpha"] == alpha]
+            text = [
+                f"{100 * one.rate:.1f} ± {200 * one.error:.1f} (expected {100 * one.expected:.1f})"
+                for one in found.itertuples()
+            ]
+            row[f"{100 * alpha:g} % asked"] = text[0] if text else "too few clips"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def decisions_real():
+    """False alarm rates in per cent on real normal clips, with their 95 % intervals."""
+    rows = []
+    for (data, detector), of_cell in _decisions("real", "clips of", "detector").groupby(
+        ["clips of", "detector"], sort=False
+    ):
+        row = {"clips of": data, "detector": detector, "calibration clips": of_cell["n"].iloc[0]}
+        for alpha in (0.01, 0.05, 0.1):
+            text = ""
+            for one in of_cell[of_cell["alpha"] == alpha].itertuples():
+                low, high = binomtest(round(one.rate * one.n_new), one.n_new).proportion_ci()
+                text = f"{100 * one.rate:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+            row[f"{100 * alpha:g} % asked"] = text or "too few clips"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def decisions_selection():
+    """Realised false discovery proportion and power of a selection, and of a threshold."""
+    rows = []
+    names = ["machine", "faults"]
+    for (machine, share), of_cell in _decisions("selection", *names).groupby(names, sort=False):
+        row = {"machine": machine, "faults in the batch": f"{100 * share:g} %"}
+        for how, title in (("fdr", "selection"), ("alpha", "threshold")):
+            one = of_cell[of_cell["how"] == how].iloc[0]
+            row[f"{title}: normal ones among the selected"] = f"{one['fdp']:.3f} ± {one['error']:.3f}"
+            row[f"{title}: faults found"] = "" if share == 0 else f"{one['power']:.2f}"
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def decisions_drift():
+    """Alarms of the test of exchangeability before and after a change."""
+    rows = _decisions("drift", "machine", "change", "detector")
+    delays = ["" if np.isnan(delay) else f"{delay:.0f}" for delay in rows["median_delay"].astype(float)]
+    return pd.DataFrame(
+        {
+            "machine": rows["machine"],
+            "change": rows["change"],
+            "detector": rows["detector"],
+            "alarms before": [f"{n} of {of}" for n, of in zip(rows["n_early"], rows["repetitions"], strict=True)],
+            "within 50 clips after": [
+                f"{n} of {of}" for n, of in zip(rows["n_within_50"], rows["repetitions"], strict=True)
+            ],
+            "median number of clips": delays,
+        }
+    )
+
+
 def few_clips():
     """Share of faults found and of false alarms, over the number of training clips."""
     of_size = _lines("few_clips").groupby("n_train")[["faults_found", "false_alarms"]].mean().round(2).reset_index()
@@ -592,6 +664,10 @@ TABLES = {
     **{f"regimes_{limited}": (regimes, limited) for limited in LIMITS},
     "false_alarms": (false_alarms,),
     "few_clips": (few_clips,),
+    "decisions_validity": (decisions_validity,),
+    "decisions_real": (decisions_real,),
+    "decisions_selection": (decisions_selection,),
+    "decisions_drift": (decisions_drift,),
     "lengths": (lengths,),
     "norm_warmup": (norm_warmup,),
     "onnx_scores": (onnx_scores,),
