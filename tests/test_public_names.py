@@ -20,6 +20,7 @@ FOLDERS = (
     "clips",
     "clustering",
     "datasets",
+    "decisions",
     "detectors",
     "export",
     "features",

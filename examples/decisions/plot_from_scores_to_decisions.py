@@ -68,9 +68,10 @@ except ValueError as error:
 # Whom to send where this morning
 # -------------------------------
 #
-# With 1 000 normal recordings a day, 5 % are fifty false alarms, and they hide three faults. Instead of a false alarm rate for
-# each clip, the *false discovery rate* limits the share of false ones among those that are selected. The smallest p-value that
-# 60 calibration clips can give is 1 / 61, so a large batch takes many calibration clips, or many faults, or a higher rate.
+# With 1 000 normal recordings a day, 5 % are fifty false alarms, and they hide three faults. Instead of a false alarm rate
+# for each clip, the *false discovery rate* limits the share of false ones among those that are selected. The smallest
+# p-value that 60 calibration clips can give is 1 / 61, so a large batch takes many calibration clips, or many faults, or a
+# higher rate.
 
 selected = detector.select(new, fdr=0.2)
 print(f"{selected.sum()} clips selected, {(selected & (y_new == 1)).sum()} of them normal")

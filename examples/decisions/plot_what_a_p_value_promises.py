@@ -47,8 +47,8 @@ print("false alarm rate before:", (detector.p_values(normal[200:300]) <= 0.05).m
 print("false alarm rate after: ", (detector.p_values(changed) <= 0.05).mean())
 
 # %%
-# `check_exchangeability` takes the clips in the order in which they were recorded. It bets against the p-values being uniform;
-# its capital grows a hundredfold with a probability of at most 1 % as long as nothing has changed.
+# `check_exchangeability` takes the clips in the order in which they were recorded. It bets against the p-values being
+# uniform; its capital grows a hundredfold with a probability of at most 1 % as long as nothing has changed.
 
 test = detector.check_exchangeability(sequence, level=0.01)
 print("the calibration holds:", test.holds, "- alarm at clip", test.alarm)
