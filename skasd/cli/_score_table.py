@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from skasd.clips._files import readable_name
+from skasd.clips._files import printable, readable_name
 
 UNSCORED = "unscored"
 _COLUMNS = ("path", "machine", "anomaly_score", "threshold", "decision", "reason")
@@ -99,11 +99,6 @@ def _cells(row: Row, top: str | None) -> list[str]:
     path = Path(os.path.relpath(row.file, top) if top else row.file).as_posix()
     numbers = ["" if value is None else repr(value) for value in (row.anomaly_score, row.threshold)]
     return [readable_name(path), printable(row.machine), *numbers, row.decision, _one_line(row.reason)]
-
-
-def printable(text: str) -> str:
-    """Text without control characters, which a terminal would obey, and without bytes that are not UTF-8."""
-    return "".join(character if character.isprintable() else "?" for character in readable_name(text))
 
 
 def _one_line(text: str) -> str:
