@@ -82,7 +82,7 @@ def readable_name(path: str | os.PathLike[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """Text without control characters, which a terminal would obey and a browser may hide, and without bytes that are not UTF-8."""
+    """Text with ? for control characters, which a terminal would obey, and no bytes that are not UTF-8."""
     return "".join(character if character.isprintable() else "?" for character in readable_name(text))
 
 

@@ -104,9 +104,7 @@ def waveforms(X: Any) -> Clips | None:
     return clips if clips.kind == "waveform" else None
 
 
-def _figures(
-    group: Group, positions: np.ndarray, explained: list[Explanation], n_jobs: int | None
-) -> list[Figure]:
+def _figures(group: Group, positions: np.ndarray, explained: list[Explanation], n_jobs: int | None) -> list[Figure]:
     clips, reader = waveforms(taken(group.X, positions)), readers_of(group.detector)[0]
     if clips is None:
         return []
@@ -116,10 +114,8 @@ def _figures(
         sound = Sound.around(waveform, reader.sample_rate, _strongest(each))
         figure = Figure(group.names[position], group.machines[position], sound, spectrogram(sound))
         figure.anomaly = on_axes(each.values, each.times, each.frequencies, figure.axes)
-        inside = each.regions[
-            (each.regions["end_s"] > figure.axes.start) & (each.regions["start_s"] < figure.axes.end)
-        ]
-        figure.regions = inside.to_dict("records")
+        inside = each.regions[(each.regions["end_s"] > figure.axes.start) & (each.regions["start_s"] < figure.axes.end)]
+        figure.regions = [dict(zip(inside.columns, row, strict=True)) for row in inside.itertuples(index=False)]
         figures.append(figure)
     return figures
 
@@ -145,8 +141,8 @@ def _add_nearest(group: Group, figures: list[Figure], n_jobs: int | None, verbos
         sound = Sound.around(waveform, reader.sample_rate)
         name, machine = group.normal_names[position], group.normal_machines[position]
         normal[position] = Figure(name, machine, sound, spectrogram(sound))
-    for figure, position in zip(figures, found, strict=True):
-        figure.nearest = None if position is None else normal[position]
+    for figure, place in zip(figures, found, strict=True):
+        figure.nearest = None if place is None else normal[place]
 
 
 def pictures(figures: Sequence[Figure]) -> tuple[list[bytes], list[bytes | None]]:

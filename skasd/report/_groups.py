@@ -1,4 +1,4 @@
-"""The clips of a report by the detector that scores them: their scores, p-values and decisions, and which are shown whole."""
+"""The clips of a report by detector: their scores, p-values and decisions, and which of them are shown whole."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,12 +52,15 @@ class Scores:
         How often a normal clip is at least as unusual, in [0, 1]; None if the detector is not calibrated.
     is_anomaly : ndarray of shape (n_clips,), bool
         The decisions.
+    normal : ndarray of shape (n_normal,)
+        Anomaly scores of the normal clips that set the threshold; empty if the detector does not keep them.
     """
 
     anomaly_score: np.ndarray
     threshold: np.ndarray
     p_value: np.ndarray | None
     is_anomaly: np.ndarray
+    normal: np.ndarray
 
 
 def scored(detector: Any, X: Any) -> Scores:
@@ -73,7 +76,8 @@ def scored(detector: Any, X: Any) -> Scores:
     decision = np.asarray(detector.decision_function(X), dtype=np.float64)
     score = -(decision + float(detector_in(detector).offset_))
     p_value = np.asarray(detector.p_values(X), dtype=np.float64) if hasattr(detector, "p_values") else None
-    return Scores(score, score + decision, p_value, decision < 0)
+    normal = getattr(detector_in(detector), "_held_out_scores", None)
+    return Scores(score, score + decision, p_value, decision < 0, np.empty(0) if normal is None else normal)
 
 
 def machines_of(X: Any, n_clips: int) -> list[str]:

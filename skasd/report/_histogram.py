@@ -1,4 +1,4 @@
-"""Histogram of the scores of a machine: new clips above the axis, known normal clips below it, and the threshold."""
+"""Histogram of the scores of a machine: new clips above the axis, below it normal clips of the fit, and the threshold."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _GAP = 2
 
 @dataclass(frozen=True)
 class Bar:
-    """A rectangle of the picture, and what it stands for: "anomaly", "normal" or "known"."""
+    """A rectangle of the picture, and what it stands for: "anomaly", "normal" or "learnt"."""
 
     x: float
     y: float
@@ -36,7 +36,7 @@ class Histogram:
         Place on the axis and value, if the machine has one threshold.
     ticks : list of tuple of float and str
         Places on the axis and labels.
-    n_new, n_anomalies, n_known : int
+    n_new, n_anomalies, n_learnt : int
         Numbers of clips.
     """
 
@@ -46,11 +46,11 @@ class Histogram:
     ticks: list[tuple[float, str]]
     n_new: int
     n_anomalies: int
-    n_known: int
+    n_learnt: int
 
 
 def histogram(
-    machine: str, score: np.ndarray, is_anomaly: np.ndarray, threshold: np.ndarray, known: np.ndarray
+    machine: str, score: np.ndarray, is_anomaly: np.ndarray, threshold: np.ndarray, learnt: np.ndarray
 ) -> Histogram:
     """Draw the scores of a machine.
 
@@ -62,19 +62,19 @@ def histogram(
         Anomaly scores of new clips, and the threshold of each.
     is_anomaly : ndarray of shape (n_clips,), bool
         Their decisions.
-    known : ndarray of shape (n_known,)
-        Anomaly scores of known normal clips.
+    learnt : ndarray of shape (n_learnt,)
+        Anomaly scores of the normal clips that set the threshold.
     """
     one = float(threshold[0]) if np.ptp(threshold) <= 1e-6 * max(1.0, abs(float(threshold[0]))) else None
-    low, high, is_cut = _limits(score, known, float(np.median(threshold)))
+    low, high, is_cut = _limits(score, learnt, float(np.median(threshold)))
     edges = np.linspace(low, high, _N_BINS + 1)
     counts = {
         kind: np.histogram(np.clip(values, low, high), edges)[0]
-        for kind, values in (("normal", score[~is_anomaly]), ("anomaly", score[is_anomaly]), ("known", known))
+        for kind, values in (("normal", score[~is_anomaly]), ("anomaly", score[is_anomaly]), ("learnt", learnt))
     }
-    ticks = [(100 * (value - low) / (high - low), f"{value:.3g}") for value in np.linspace(low, high, 5)]
+    ticks = [(100 * (value - low) / (high - low), f"{value:.4g}") for value in np.linspace(low, high, 5)]
     if is_cut:
-        ticks[-1] = (100.0, f"{high:.3g} and more")
+        ticks[-1] = (100.0, f"{high:.4g} and more")
     return Histogram(
         machine,
         _bars(counts, edges, is_cut),
@@ -82,13 +82,13 @@ def histogram(
         ticks,
         len(score),
         int(is_anomaly.sum()),
-        len(known),
+        len(learnt),
     )
 
 
-def _limits(score: np.ndarray, known: np.ndarray, threshold: float) -> tuple[float, float, bool]:
+def _limits(score: np.ndarray, learnt: np.ndarray, threshold: float) -> tuple[float, float, bool]:
     """Lowest and highest score of the axis, and whether higher ones are drawn in the last bin."""
-    both = np.concatenate([score, known, [threshold]])
+    both = np.concatenate([score, learnt, [threshold]])
     low, high = float(both.min()), float(both.max())
     below = both[both <= threshold]
     farthest = threshold + _FARTHEST * (threshold - float(np.median(below)))
@@ -101,19 +101,20 @@ def _limits(score: np.ndarray, known: np.ndarray, threshold: float) -> tuple[flo
 def _bars(counts: dict[str, np.ndarray], edges: np.ndarray, is_cut: bool) -> list[Bar]:
     step = WIDTH / _N_BINS
     tallest = max(1, int((counts["normal"] + counts["anomaly"]).max()))
-    deepest = max(1, int(counts["known"].max()))
+    deepest = max(1, int(counts["learnt"].max()))
     bars = []
     for number in range(_N_BINS):
-        where = f"{edges[number]:.3g} to {edges[number + 1]:.3g}"
-        where = f"{edges[number]:.3g} and more" if is_cut and number == _N_BINS - 1 else where
+        where = f"{edges[number]:.4g} to {edges[number + 1]:.4g}"
+        where = f"{edges[number]:.4g} and more" if is_cut and number == _N_BINS - 1 else where
         top = float(HEIGHT)
-        for kind, size, full in (("normal", HEIGHT, tallest), ("anomaly", HEIGHT, tallest), ("known", DEPTH, deepest)):
+        for kind, size, full in (("normal", HEIGHT, tallest), ("anomaly", HEIGHT, tallest), ("learnt", DEPTH, deepest)):
             count = int(counts[kind][number])
             height = size * count / full
-            y = HEIGHT + 1.0 if kind == "known" else top - height
-            top = top if kind == "known" else y
+            y = HEIGHT + 1.0 if kind == "learnt" else top - height
+            top = top if kind == "learnt" else y
+            what = "normal when the threshold was set" if kind == "learnt" else kind
             if count:
                 bars.append(
-                    Bar(number * step + _GAP / 2, y, step - _GAP, height, kind, f"{count} {kind}: score {where}")
+                    Bar(number * step + _GAP / 2, y, step - _GAP, height, kind, f"{count} {what}: score {where}")
                 )
     return bars

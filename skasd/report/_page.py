@@ -39,8 +39,6 @@ class Content:
         Scores of each group.
     details : sequence of dict of int to Detail
         What is shown of the clips of each group, by position.
-    known : sequence of ndarray
-        Anomaly scores of the normal clips of each group.
     unusable : mapping of str to str
         Why clips have no score, by name.
     about : dict
@@ -53,7 +51,6 @@ class Content:
     groups: Sequence[Group]
     scores: Sequence[Scores]
     details: Sequence[Mapping[int, Detail]]
-    known: Sequence[np.ndarray]
     unusable: Mapping[str, str]
     about: Mapping[str, Any]
     audio: str
@@ -98,8 +95,8 @@ def page(content: Content) -> str:
         assets=assets,
         audio=audio,
         data=[_figure_data(figure, number, looks) for figure in figures],
-        script=Markup(script),  # noqa: S704 - files of this package
-        style=Markup(style),  # noqa: S704
+        script=Markup(script),  # a file of this package, as is the next
+        style=Markup(style),
         script_hash=_hash(script),
         style_hash=_hash(style),
     )
@@ -164,21 +161,14 @@ def _sentence(detail: Detail | None) -> str:
 
 
 def _histograms(content: Content) -> list[Histogram]:
+    """One for each machine, beside the normal clips that set the threshold of its detector."""
     found = []
-    for group, scores, known in zip(content.groups, content.scores, content.known, strict=True):
-        machines, of_known = np.array(group.machines, dtype=object), np.array(group.normal_machines, dtype=object)
+    for group, scores in zip(content.groups, content.scores, strict=True):
+        machines = np.array(group.machines, dtype=object)
         for machine in sorted(set(machines)):
             own = machines == machine
-            fits = known[(of_known == machine) | (of_known == "")]
-            found.append(
-                histogram(
-                    machine or _ALL_CLIPS,
-                    scores.anomaly_score[own],
-                    scores.is_anomaly[own],
-                    scores.threshold[own],
-                    fits,
-                )
-            )
+            each = scores.anomaly_score[own], scores.is_anomaly[own], scores.threshold[own], scores.normal
+            found.append(histogram(machine or _ALL_CLIPS, *each))
     return found
 
 

@@ -1,4 +1,4 @@
-"""The sound of the clips of a report: as their detector hears it, equally loud for a machine, and small enough for a page."""
+"""The sound of a report: clips as their detector hears them, with one gain for a machine, small enough for a page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

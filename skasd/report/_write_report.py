@@ -17,8 +17,8 @@ from skasd.report._explanations import taken
 from skasd.report._groups import Group, machines_of, most_anomalous, scored
 from skasd.report._page import Content, page
 
-AUDIO = ("auto", "flac", "ogg")
-MOST = 200  # clips with sound and pictures
+_AUDIO = ("auto", "flac", "ogg")
+_MOST = 200  # clips with sound and pictures
 
 
 def write_report(
@@ -29,7 +29,7 @@ def write_report(
     normal: Any = None,
     names: Sequence[str] | None = None,
     title: str = "Sound report",
-    most: int = MOST,
+    most: int = _MOST,
     audio: str = "auto",
     on_error: str = "raise",
     n_jobs: int | None = None,
@@ -49,10 +49,10 @@ def write_report(
     path : str or path-like
         File to write, such as ``"report.html"``; one that exists is replaced, and folders that are missing are made.
     normal : array, list of paths or clip table, default=None
-        Clips known to be normal, such as those of the fit. The nearest one of the same machine stands beside each clip, and
-        histograms show their scores.
+        Clips known to be normal, such as those of the fit. The nearest one of the same machine stands beside each clip, to
+        compare them by ear.
     names : sequence of str, default=None
-        Name of each clip on the page; None takes paths, or positions.
+        Name of each clip on the page; None takes paths, without the folder that all share, or positions.
     title : str, default="Sound report"
         Heading of the page.
     most : int, default=200
@@ -93,14 +93,13 @@ def write_report(
     True
     >>> folder.cleanup()
     """
-    check_integer("most", most, low=0)
-    check_option("audio", audio, AUDIO)
+    check_options(most, audio)
     target = writable("path", path)
     unusable: dict[str, str] = {}
     names = _names(X, names)
     if skips(on_error):
         bad = unusable_clips(X, detector, n_jobs=n_jobs)
-        unusable = {names[place]: str(reason) for place, reason in bad["reason"].items()}
+        unusable = {names[place]: reason for place, reason in zip(bad.index.tolist(), bad["reason"], strict=True)}
         usable = np.setdiff1d(np.arange(len(names)), bad.index.to_numpy())
         X, names = taken(X, usable), [names[place] for place in usable]
     group = _group(detector, X, names, normal)
@@ -150,11 +149,20 @@ def write_groups(
     shown = [
         details(group, places, n_jobs=n_jobs, verbose=verbose) for group, places in zip(groups, chosen, strict=True)
     ]
-    known = [
-        np.empty(0) if group.normal is None else scored(group.detector, group.normal).anomaly_score for group in groups
-    ]
-    text = page(Content(title, groups, scores, shown, known, unusable, about, audio))
+    text = page(Content(title, groups, scores, shown, unusable, about, audio))
     return _written(path, text)
+
+
+def check_options(most: Any, audio: Any) -> None:
+    """Raise unless `most` is a number of clips and `audio` a format.
+
+    Parameters
+    ----------
+    most, audio
+        As in :func:`write_report`.
+    """
+    check_integer("most", most, low=0)
+    check_option("audio", audio, _AUDIO)
 
 
 def writable(name: str, path: str | os.PathLike[str]) -> Path:
@@ -205,10 +213,19 @@ def _group(detector: Any, X: Any, names: Sequence[str], normal: Any) -> Group:
 def _names(X: Any, names: Sequence[str] | None) -> list[str]:
     clips = as_clips(X)
     if names is None:
-        return [clips.name(position) for position in range(len(clips))]
+        return _short([clips.name(position) for position in range(len(clips))])
     if len(names) != len(clips):
         raise ValueError(f"names has {len(names)} names for {len(clips)} clips; one name for each clip is expected.")
     return [str(name) for name in names]
+
+
+def _short(names: list[str]) -> list[str]:
+    """Paths without the folder that all of them share."""
+    folders = {os.path.dirname(name) for name in names}  # noqa: PTH120 - a name may be no path
+    if "" in folders or len({name[0] for name in names}) > 1:
+        return names
+    top = os.path.commonpath(folders)
+    return [os.path.relpath(name, top) for name in names]
 
 
 def _written(path: Path, text: str) -> Path:

@@ -85,6 +85,7 @@ function regionBox(player, region, position) {
   box.type = "button";
   box.className = "box";
   box.tabIndex = -1; // the list below has a button for each
+  box.textContent = position + 1;
   box.title = `${position + 1}: ${region.sentence}`;
   box.dataset.region = position;
   for (const side of ["left", "width", "bottom", "height"]) box.style[side] = `${region[side]}%`;
