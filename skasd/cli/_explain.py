@@ -43,7 +43,7 @@ def run_explain(
         _group(name, machines[name], paths, top, normals.get(name, []), common_folder(normal or []))
         for name, paths in of_machine.items()
     ]
-    unusable = {_short(row.file, top): row.reason for row in rows if row.reason} | bad_normals
+    unusable = [(_short(row.file, top), row.reason) for row in rows if row.reason] + bad_normals
     write_groups(
         groups,
         out,
@@ -69,7 +69,7 @@ def _by_machine(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 def _normals(
     known: list[Recording], machines: dict[str, Scored], wanted: dict[str, list[str]], *, strict: bool, verbose: int
-) -> tuple[dict[str, list[str]], dict[str, str]]:
+) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
     """Known normal recordings that can be read, of each machine that is on the page; and why others cannot."""
     named = ((recording.file, find_machine(recording, list(machines))) for recording in known)
     found = _by_machine((file, machine) for file, machine in named if machine is not None and machine in wanted)
@@ -83,7 +83,7 @@ def _normals(
         bad |= why_unreadable(paths, readers_of(machines[machine].detector)[0], strict=strict, verbose=verbose)
     return (
         {machine: [path for path in paths if path not in bad] for machine, paths in found.items()},
-        {readable_name(path): f"{reason} (given with --normal)" for path, reason in bad.items()},
+        [(readable_name(path), f"{reason} (given with --normal)") for path, reason in bad.items()],
     )
 
 
@@ -104,7 +104,7 @@ def _short(path: str, top: str | None) -> str:
     return readable_name(Path(os.path.relpath(path, top) if top else path).as_posix())
 
 
-def _said(out: Path, n_clips: int, n_anomalies: int, unusable: dict[str, str]) -> str:
+def _said(out: Path, n_clips: int, n_anomalies: int, unusable: list[tuple[str, str]]) -> str:
     size = out.stat().st_size / 2**20
     bad = f", and {len(unusable)} could not be used" if unusable else ""
     return f"{out} was written: {n_anomalies} of {n_clips} recordings are anomalies{bad}; {size:.1f} MiB."

@@ -39,8 +39,8 @@ class Content:
         Scores of each group.
     details : sequence of dict of int to Detail
         What is shown of the clips of each group, by position.
-    unusable : mapping of str to str
-        Why clips have no score, by name.
+    unusable : sequence of tuple of str
+        Names of clips without a score, and why.
     about : dict
         Description of the model.
     audio : {"auto", "flac", "ogg"}
@@ -51,7 +51,7 @@ class Content:
     groups: Sequence[Group]
     scores: Sequence[Scores]
     details: Sequence[Mapping[int, Detail]]
-    unusable: Mapping[str, str]
+    unusable: Sequence[tuple[str, str]]
     about: Mapping[str, Any]
     audio: str
 

@@ -109,7 +109,7 @@ def on_axes(values: np.ndarray, times: np.ndarray, frequencies: np.ndarray, axes
     columns = np.maximum.reduceat(values[:, inside], starts, axis=1)
     rows = (np.arange(axes.n_bands) + 0.5) / axes.n_bands
     nearest = np.abs(rows[:, None] - axes.height(frequencies)[None, :]).argmin(axis=1)
-    return columns[nearest]
+    return np.nan_to_num(columns[nearest])
 
 
 def spectrogram_png(level: np.ndarray, lowest: float, highest: float) -> bytes:

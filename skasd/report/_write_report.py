@@ -95,11 +95,11 @@ def write_report(
     """
     check_options(most, audio)
     target = writable("path", path)
-    unusable: dict[str, str] = {}
+    unusable: list[tuple[str, str]] = []
     names = _names(X, names)
     if skips(on_error):
         bad = unusable_clips(X, detector, n_jobs=n_jobs)
-        unusable = {names[place]: reason for place, reason in zip(bad.index.tolist(), bad["reason"], strict=True)}
+        unusable = [(names[place], reason) for place, reason in zip(bad.index.tolist(), bad["reason"], strict=True)]
         usable = np.setdiff1d(np.arange(len(names)), bad.index.to_numpy())
         X, names = taken(X, usable), [names[place] for place in usable]
     group = _group(detector, X, names, normal)
@@ -121,7 +121,7 @@ def write_groups(
     groups: Sequence[Group],
     path: Path,
     *,
-    unusable: Mapping[str, str],
+    unusable: Sequence[tuple[str, str]],
     about: Mapping[str, Any],
     title: str,
     most: int,
@@ -137,8 +137,8 @@ def write_groups(
         The clips by detector.
     path : Path
         File to write.
-    unusable : mapping of str to str
-        Why clips have no score, by name.
+    unusable : sequence of tuple of str
+        Names of clips without a score, and why.
     about : dict
         Description of the model.
     title, most, audio, n_jobs, verbose
