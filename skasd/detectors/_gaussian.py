@@ -43,9 +43,7 @@ def component_score(mixture: GaussianMixture, X: np.ndarray) -> np.ndarray:
     return 0.5 * X.shape[1] * np.log(2 * np.pi) - np.max(log_densities, axis=0)
 
 
-def split_score(
-    mixture: GaussianMixture, pooled: np.ndarray, weights: np.ndarray, deviation: np.ndarray
-) -> np.ndarray:
+def split_score(mixture: GaussianMixture, pooled: np.ndarray, weights: np.ndarray, deviation: np.ndarray) -> np.ndarray:
     r"""How much each place adds to the score of the nearest component.
 
     With :math:`P` the inverse covariance of the component, :math:`W` the symmetric root of :math:`D^{1/2} P D^{1/2}` times
