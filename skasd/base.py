@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skasd._atomic import restored_on_failure
 from skasd._constant_scores import warn_of_constant_scores
+from skasd._explained import Explained
 from skasd._extremes import as_of_one_window
 from skasd._interrupt import noted_interrupts
 from skasd._parameters import check_contamination, check_option, naming, numeric_labels
@@ -72,7 +73,7 @@ class NormalScores:
         return len(self.held_out) if self.recording is None else len(np.unique(self.recording))
 
 
-class BaseDetector(OutlierMixin, BaseEstimator, ABC):
+class BaseDetector(OutlierMixin, Explained, BaseEstimator, ABC):
     """Base class of all detectors.
 
     A subclass implements ``__init__`` (with `contamination` and `threshold`) and two hooks. ``_fit(clips)`` learns from
@@ -275,6 +276,7 @@ def _learnt(detector: BaseDetector, clips: Clips) -> NormalScores:
     with noted_interrupts() as interrupts:
         scores = detector._fit(clips)
     detector.interrupted_ = bool(interrupts)
+    detector._learn_normal_levels(clips)
     if not detector._hears_long_clips:
         detector._training_length = TrainingLength.of(clips, readers_of(detector)[0])
     if scores is None:

@@ -23,6 +23,7 @@ FOLDERS = (
     "detectors",
     "export",
     "features",
+    "inspection",
     "losses",
     "metrics",
     "model_selection",

@@ -17,9 +17,10 @@ from skasd._random import random_seed
 from skasd._threads import one_blas_thread
 from skasd.base import NormalScores
 from skasd.clips import MACHINE_COLUMNS, Clips, Recordings
+from skasd.clips._normal_levels import NormalLevels
 from skasd.detectors._embedding import NetworkDetector
 from skasd.detectors._machines import refuse_unknown_machines
-from skasd.detectors._patch_outputs import outputs_of_clips
+from skasd.detectors._patch_outputs import outputs_of_clips, placed
 from skasd.features import LogMelTransformer
 from skasd.features._frontend import frontend_of
 from skasd.inputs._network_inputs import network_dtype
@@ -28,6 +29,7 @@ from skasd.scoring._residual_mahalanobis import (
     CENTERINGS,
     RESIDUALS,
     covariance_of_batches,
+    mahalanobis_parts,
     mahalanobis_score,
     shrunk_inverse,
 )
@@ -288,11 +290,31 @@ class AutoencoderDetector(NetworkDetector):
         refuse_unknown_machines(names, self._names, clips, self._columns, "group_columns")
         return self._scores(self._spectrograms(clips), np.searchsorted(self._names, names))
 
-    def _scores(self, spectrograms: Iterable[np.ndarray | None], number: np.ndarray) -> np.ndarray:
-        """Anomaly score (n_clips,) of the clips; `number` is the index of the machine of each clip."""
+    def _anomaly_map(self, clips: Clips, normal: Sequence[NormalLevels]) -> list[np.ndarray]:
+        names = clips.group_names(self._columns, MACHINE_COLUMNS)
+        refuse_unknown_machines(names, self._names, clips, self._columns, "group_columns")
+        number = np.searchsorted(self._names, names)
+        spectrograms = list(self._spectrograms(clips))
+        pairs = zip(number, self._residuals(spectrograms, number), spectrograms, strict=True)
+        return [self._map_of(self._machines[value], residual, np.shape(clip)[1]) for value, residual, clip in pairs]
+
+    def _map_of(self, machine: "_Machine", residual: np.ndarray, n_frames: int) -> np.ndarray:
+        """Parts (F, T) of the score of a clip of T frames with residuals (n_patches, P, F)."""
+        score_by, form = self._form
+        residual = residual.astype(np.float64)
+        if score_by == "mse":
+            return placed(np.square(residual) / residual.size, n_frames)
+        return placed(mahalanobis_parts(residual, machine.inverses, form), n_frames)
+
+    def _residuals(self, spectrograms: Iterable[np.ndarray | None], number: np.ndarray) -> Iterator[np.ndarray]:
+        """Residuals (n_patches, P, F) of each clip; `number` is the index of the machine of each clip."""
         networks = [machine.residuals for machine in self._machines]
         place = {"length": self._length, "step": 1, "device": torch_device(self.device)}
-        residuals = outputs_of_clips(networks, number, spectrograms, **place)
+        return outputs_of_clips(networks, number, spectrograms, **place)
+
+    def _scores(self, spectrograms: Iterable[np.ndarray | None], number: np.ndarray) -> np.ndarray:
+        """Anomaly score (n_clips,) of the clips; `number` is the index of the machine of each clip."""
+        residuals = self._residuals(spectrograms, number)
         score_by, form = self._form
         with one_blas_thread():
             if score_by == "mse":

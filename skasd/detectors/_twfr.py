@@ -11,12 +11,13 @@ from sklearn.base import clone
 from skasd._parameter_group import refuse_idle
 from skasd._parameters import check_columns, check_integer, check_n_jobs, check_number, check_option
 from skasd._random import local_random_state
-from skasd._rank_pooling import decay_values, twfr
+from skasd._rank_pooling import decay_values, frame_weights, twfr
 from skasd._threads import one_blas_thread
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import MACHINE_COLUMNS, Clips, Recordings
+from skasd.clips._normal_levels import NormalLevels
 from skasd.clustering._clip_statistics import IMPULSIVE_SKEWNESS, mean_skewness
-from skasd.detectors._gaussian import SCORES
+from skasd.detectors._gaussian import SCORES, split_score
 from skasd.detectors._machines import refuse_unknown_machines
 from skasd.detectors._spectrum_models import Mixtures, Scorers, SpectrumModels
 from skasd.features._frontend import frontend_of, twfr_frontend
@@ -205,6 +206,17 @@ class TWFRDetector(BaseDetector):
                 scores[group] = self._machines[str(name)].anomaly_score(spectra[group], self._models)
         return scores
 
+    def _anomaly_map(self, clips: Clips, normal: Sequence[NormalLevels]) -> list[np.ndarray] | None:
+        names = clips.group_names(self._group_columns, MACHINE_COLUMNS)
+        refuse_unknown_machines(names, self._machines, clips, self._group_columns, "group_columns")
+        spectrograms = self._frontend.map(clips, np.asarray, n_jobs=self.n_jobs, verbose=self.verbose)
+        machines = [self._machines[str(name)] for name in names]
+        if not all(self._models.splits(machine.mixtures[0]) for machine in machines):
+            return None
+        with one_blas_thread():
+            triples = zip(machines, spectrograms, normal, strict=True)
+            return [machine.anomaly_map(spectrogram, levels, self._models) for machine, spectrogram, levels in triples]
+
     def _spectra(self, clips: Clips, r: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
         """TWFR spectra (n_clips, n_r, n_mels), and mean skewness (n_clips,) of the levels."""
         statistics = partial(_statistics, r=tuple(r))
@@ -280,6 +292,15 @@ class _Machine:
         """Largest normalised score (n_clips,) over r of spectra (n_clips, n_r, n_mels)."""
         scores = [models.score(model, spectra[:, index]) for index, model in zip(self.kept, self.mixtures, strict=True)]
         return self.combined(np.array(scores))
+
+    def anomaly_map(self, spectrogram: np.ndarray, normal: NormalLevels, models: SpectrumModels) -> np.ndarray:
+        """Parts (F, T) of the score of a spectrogram (F, T), by the r whose normalised score is the largest."""
+        spectrogram = spectrogram.astype(np.float64, copy=False)
+        spectra = twfr(spectrogram, self.r)
+        scores = [models.score(model, one[None]) for model, one in zip(self.mixtures, spectra, strict=True)]
+        best = int(((np.array(scores)[:, 0] - self.location) / self.spread).argmax())
+        weights, deviation = frame_weights(spectrogram, self.r[best]), spectrogram - normal.at(spectrogram)[0]
+        return split_score(self.mixtures[best], spectra[best], weights, deviation) / self.spread[best]
 
     def combined(self, scores: np.ndarray) -> np.ndarray:
         """Normalise scores (n_r, n_clips), and return their largest (n_clips,)."""

@@ -12,6 +12,7 @@ _CLASSES = {
     "skasd.augmentations._normalisation": "PreNormalisation PostNormalisation",
     "skasd.augmentations._spectrum_augmentation": "SpectrumAugmentation SpectrumAugmenter",
     "skasd.clips._audio": "ClipReader",
+    "skasd.clips._normal_levels": "NormalLevels",
     "skasd.clips._recordings": "Recordings",
     "skasd.clips._residual": "Residual",
     "skasd.clips._training_data": "TrainingData",

@@ -1,0 +1,45 @@
+"""Sentences about regions, which say no more than the numbers do."""
+
+from typing import Any
+
+import numpy as np
+
+_EQUAL_DB = 1.0  # a smaller difference is called about equal
+_KILO = 1000.0
+
+
+def sentence_of(row: dict[str, Any], rectangle: tuple[slice, slice]) -> str:
+    """Sentence about a region: where it is, how loud, and its share of the score.
+
+    Examples
+    --------
+    >>> row = {"start_s": 0.5, "end_s": 1.25, "low_hz": 800.0, "high_hz": 2400.0, "level_db": 6.04,
+    ...        "level_in_spreads": 3.0, "share": 0.416}
+    >>> sentence_of(row, (slice(0, 1), slice(0, 1)))
+    '0.50 to 1.25 s, 800 Hz to 2.4 kHz: 6.0 dB louder than in normal clips (3.0 times their spread); 42 % of what adds ...'
+    """
+    share = f"{100 * row['share']:.0f} % of what adds to the anomaly score"
+    return f"{_where(row, rectangle)}: {_how_loud(row)}; {share}."
+
+
+def _where(row: dict[str, Any], rectangle: tuple[slice, slice]) -> str:
+    bands, frames = rectangle
+    time = f"{row['start_s']:.2f} to {row['end_s']:.2f} s"
+    if np.isnan(row["start_s"]) or np.isnan(row["end_s"]):
+        time = f"frames {frames.start} to {frames.stop - 1}"
+    if np.isnan(row["low_hz"]):
+        return f"{time}, bands {bands.start} to {bands.stop - 1}"
+    return f"{time}, {in_hertz(row['low_hz'])} to {in_hertz(row['high_hz'])}"
+
+
+def in_hertz(frequency: float) -> str:
+    """Frequency as text, in Hz or kHz."""
+    return f"{frequency:.0f} Hz" if frequency < _KILO else f"{frequency / _KILO:.1f} kHz"
+
+
+def _how_loud(row: dict[str, Any]) -> str:
+    level, spreads = row["level_db"], row["level_in_spreads"]
+    if abs(level) < _EQUAL_DB:
+        return f"about as loud as in normal clips ({level:+.1f} dB)"
+    which = "louder" if level > 0 else "quieter"
+    return f"{abs(level):.1f} dB {which} than in normal clips ({abs(spreads):.1f} times their spread)"
