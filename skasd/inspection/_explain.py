@@ -81,13 +81,19 @@ def explain(
     """
     check_integer("n_regions", n_regions, low=1)
     subject = Subject.of(detector, X, normal)
-    rows: list[dict[str, Any]] = []
-    for position, of_clip in enumerate(clip_maps(subject, checked_block(block))):
+    explained = explained_maps(subject, n_regions, checked_block(block))
+    return pd.DataFrame([row for _, _, rows in explained for row in rows], columns=list(COLUMNS))
+
+
+def explained_maps(
+    subject: Subject, n_regions: int = 3, block: tuple[int, int] | None = None
+) -> Iterator[tuple[ClipMap, MapAxes, list[dict[str, Any]]]]:
+    """Map of each clip, its axes, and the rows of its regions, for those who need all of them."""
+    for position, of_clip in enumerate(clip_maps(subject, block)):
         axes = axes_of_shape(subject, *of_clip.added.shape)
         found = [_row(position, of_clip, where, axes, subject) for where in regions_of(of_clip.added)]
         found = [row for row in found if row["share"] >= _LEAST_SHARE]
-        rows += sorted(found, key=lambda row: -row["share"])[:n_regions]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+        yield of_clip, axes, sorted(found, key=lambda row: -row["share"])[:n_regions]
 
 
 def regions_of(added: np.ndarray) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:

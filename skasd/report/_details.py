@@ -57,7 +57,7 @@ class Figure:
 class Detail:
     """What is known of a clip beyond its score: why it has it, and how it looks and sounds if there is sound."""
 
-    regions: pd.DataFrame
+    regions: list[dict[str, Any]]
     figure: Figure | None
 
 
@@ -82,7 +82,7 @@ def details(group: Group, positions: np.ndarray, *, n_jobs: int | None, verbose:
     """
     if not len(positions):
         return {}
-    explained = explanations(group.detector, group.X, positions)
+    explained = explanations(group.detector, taken(group.X, positions), group.normal, verbose=verbose)
     figures = _figures(group, positions, explained, n_jobs)
     if figures and group.normal is not None:
         _add_nearest(group, figures, n_jobs, verbose)
@@ -114,16 +114,17 @@ def _figures(group: Group, positions: np.ndarray, explained: list[Explanation], 
         sound = Sound.around(waveform, reader.sample_rate, _strongest(each))
         figure = Figure(group.names[position], group.machines[position], sound, spectrogram(sound))
         figure.anomaly = on_axes(each.values, each.times, each.frequencies, figure.axes)
-        inside = each.regions[(each.regions["end_s"] > figure.axes.start) & (each.regions["start_s"] < figure.axes.end)]
-        figure.regions = [dict(zip(inside.columns, row, strict=True)) for row in inside.itertuples(index=False)]
+        heard = figure.axes
+        figure.regions = [row for row in each.regions if row["end_s"] > heard.start and row["start_s"] < heard.end]
         figures.append(figure)
     return figures
 
 
 def _strongest(explanation: Explanation) -> float:
     """The middle, in s, of the region that adds most to the score; 0 if there is none."""
-    regions = explanation.regions
-    return float(regions[["start_s", "end_s"]].iloc[0].mean()) if len(regions) else 0.0
+    return (
+        float(explanation.regions[0]["start_s"] + explanation.regions[0]["end_s"]) / 2 if explanation.regions else 0.0
+    )
 
 
 def _add_nearest(group: Group, figures: list[Figure], n_jobs: int | None, verbose: int) -> None:

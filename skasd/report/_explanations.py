@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
-_AT_ONCE = 16  # clips whose maps are in memory together
+from skasd.inspection._explain import explained_maps
+from skasd.inspection._subject import Subject
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,7 @@ class Explanation:
 
     Parameters
     ----------
-    regions : DataFrame
+    regions : list of dict
         Rows of :func:`skasd.inspection.explain`, the largest share first.
     values : ndarray of shape (n_mels, n_frames)
         Anomaly map.
@@ -25,46 +27,14 @@ class Explanation:
         Centres of its bands, in Hz.
     """
 
-    regions: pd.DataFrame
+    regions: list[dict[str, Any]]
     values: np.ndarray
     times: np.ndarray
     frequencies: np.ndarray
 
 
-def anomaly_map(detector, X):  # stand-in
-    from skasd.clips import as_clips
-    from skasd.features import LogMelTransformer
-
-    values = LogMelTransformer(n_mels=64).fit_transform(X if isinstance(X, list) else list(as_clips(X).items))
-    values = np.stack(values) if not isinstance(values, np.ndarray) else values
-    return np.maximum(values - np.median(values, axis=2, keepdims=True), 0) ** 2
-
-
-def map_axes(detector, X):  # stand-in
-    from skasd._mel import MelDefinition
-
-    return np.arange(anomaly_map(detector, X).shape[2]) * 512 / 16000, MelDefinition(n_mels=64).centers()
-
-
-def explain(detector, X):  # stand-in
-    times, freqs = map_axes(detector, X)
-    rows = []
-    for number, values in enumerate(anomaly_map(detector, X)):
-        for rank in range(2):
-            band, frame = np.unravel_index(np.argmax(values), values.shape)
-            values[:, max(0, frame - 12) : frame + 12] = 0
-            low, high = freqs[max(0, band - 3)], freqs[min(63, band + 3)]
-            start, end = max(0, times[frame] - 0.2), times[frame] + 0.2
-            share = 0.4 / (rank + 1)
-            text = f"From {start:.1f} to {end:.1f} s, {low:.0f} to {high:.0f} Hz is 12 dB louder than in normal clips."
-            rows.append((number, start, end, low, high, 12.0, 4.0, share, text))
-    return pd.DataFrame(
-        rows, columns="clip start_s end_s low_hz high_hz level_db level_in_spreads share sentence".split()
-    )
-
-
-def explanations(detector: Any, X: Any, positions: np.ndarray) -> list[Explanation]:
-    """Explain some of the clips of X.
+def explanations(detector: Any, X: Any, normal: Any = None, *, verbose: int = 0) -> list[Explanation]:
+    """Explain clips.
 
     Parameters
     ----------
@@ -72,13 +42,21 @@ def explanations(detector: Any, X: Any, positions: np.ndarray) -> list[Explanati
         Fitted detector.
     X : array, list of paths or clip table
         Clips.
-    positions : ndarray of shape (n_taken,), int
-        Positions of the clips to explain.
+    normal : array, list of paths or clip table, default=None
+        Normal clips to compare with if the detector keeps no levels of its own.
+    verbose : int, default=0
+        Shows a progress bar if 1 or larger.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to compare with.
     """
-    found: list[Explanation] = []
-    for start in range(0, len(positions), _AT_ONCE):
-        found += _explained(detector, taken(X, positions[start : start + _AT_ONCE]))
-    return found
+    subject = Subject.of(detector, X)
+    if subject.normal is None and normal is not None:
+        subject = Subject.of(detector, X, normal)
+    explained = tqdm(explained_maps(subject), "explaining", len(subject.clips), disable=verbose < 1, unit="clip")
+    return [Explanation(rows, of_clip.added, axes.times, axes.frequencies) for of_clip, axes, rows in explained]
 
 
 def taken(X: Any, positions: np.ndarray) -> Any:
@@ -94,12 +72,3 @@ def taken(X: Any, positions: np.ndarray) -> Any:
     if isinstance(X, pd.DataFrame):
         return X.iloc[positions]
     return X[positions] if hasattr(X, "shape") else [X[position] for position in positions]
-
-
-def _explained(detector: Any, X: Any) -> list[Explanation]:
-    maps, regions = anomaly_map(detector, X), explain(detector, X).sort_values("share", ascending=False)
-    times, frequencies = map_axes(detector, X)
-    return [
-        Explanation(regions[regions["clip"] == number], values, times, frequencies)
-        for number, values in enumerate(maps)
-    ]

@@ -157,7 +157,7 @@ def _rows(content: Content, number: Mapping[int, int]) -> list[dict[str, Any]]:
 def _sentence(detail: Detail | None) -> str:
     if detail is None:
         return ""
-    return str(detail.regions["sentence"].iloc[0]) if len(detail.regions) else "No region stands out."
+    return str(detail.regions[0]["sentence"]) if detail.regions else "No region stands out."
 
 
 def _histograms(content: Content) -> list[Histogram]:

@@ -126,7 +126,9 @@ def test_filters_hide_rows(page):
     one(page, "#find").send_keys("CLIP 7")
     assert names(page) == ["clip 7.wav"]
     assert one(page, "#shown").text == f"1 of {N_CLIPS} clips"
-    page.execute_script("const e = document.getElementById('find'); e.value = ''; e.dispatchEvent(new Event('input', {bubbles: true}))")
+    page.execute_script(
+        "const e = document.getElementById('find'); e.value = ''; e.dispatchEvent(new Event('input', {bubbles: true}))"
+    )
     for value, count in ((MACHINES[0], 4), (MACHINES[1], 5)):
         page.execute_script(
             "const e = document.getElementById('machine'); e.value = arguments[0];"
@@ -134,7 +136,9 @@ def test_filters_hide_rows(page):
             value,
         )
         assert len(names(page)) == count
-    page.execute_script("const e = document.getElementById('machine'); e.value = ''; document.getElementById('decision').value = 'anomaly'; e.dispatchEvent(new Event('input', {bubbles: true}))")
+    page.execute_script(
+        "const e = document.getElementById('machine'); e.value = ''; document.getElementById('decision').value = 'anomaly'; e.dispatchEvent(new Event('input', {bubbles: true}))"
+    )
     assert names(page)[0] == HOSTILE
     assert all(row.get_attribute("data-decision") == "anomaly" for row in all_of(page, "tr.clip:not([hidden])"))
 
@@ -149,7 +153,9 @@ def test_names_never_become_markup(page):
 
 
 def test_injected_markup_would_not_run(page):
-    page.execute_script("document.body.insertAdjacentHTML('beforeend', '<img src=\"data:x\" onerror=\"window.ran = 1\">')")
+    page.execute_script(
+        "document.body.insertAdjacentHTML('beforeend', '<img src=\"data:x\" onerror=\"window.ran = 1\">')"
+    )
     time.sleep(0.1)
     assert page.execute_script("return window.ran === undefined")
     refused = page.get_log("browser")
