@@ -12,7 +12,8 @@ from skasd.detectors import TWFRDetector
 from skasd.report import write_report
 
 RATE = 16000
-HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>.wav"
+HOSTILE = "<img src=x onerror=alert(1)>.wav"
+CLOSING = "a</script><script>alert(2)</script>.wav"
 MACHINES = ("press & <b>saw</b>", "pump")
 
 
@@ -41,12 +42,12 @@ def report(tmp_path_factory):
     normal = pd.concat([clips(12, pitch, rng, name) for name, pitch in pitches.items()], ignore_index=True)
     table = pd.concat([clips(5, pitch, rng, name) for name, pitch in pitches.items()], ignore_index=True)
     rattle = slice(int(1.2 * RATE), int(1.5 * RATE))
-    table.at[0, "waveform"][rattle] += 0.4 * np.sin(2 * np.pi * 3000 * np.arange(rattle.stop - rattle.start) / RATE)
-    table.at[1, "waveform"][5] = np.nan
+    table["waveform"].iloc[0][rattle] += 0.4 * np.sin(2 * np.pi * 3000 * np.arange(rattle.stop - rattle.start) / RATE)
+    table["waveform"].iloc[1][5] = np.nan
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         detector = TWFRDetector().fit(normal)
-        names = [HOSTILE, "not usable <i>.wav", *(f"clip {number}.wav" for number in range(2, 10))]
+        names = [HOSTILE, "not usable <i>.wav", CLOSING, *(f"clip {number}.wav" for number in range(3, 10))]
         file = tmp_path_factory.mktemp("report") / "report.html"
         write_report(detector, table, file, normal=normal, names=names, on_error="skip", title="Hall <u>2</u>")
     return Report(file, detector, table, normal)

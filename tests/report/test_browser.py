@@ -8,7 +8,7 @@ import pytest
 
 from skasd.detectors import TWFRDetector
 from skasd.report import write_report
-from tests.report.conftest import HOSTILE, MACHINES, RATE
+from tests.report.conftest import CLOSING, HOSTILE, MACHINES, RATE
 
 N_CLIPS = 9  # that can be used
 
@@ -123,7 +123,7 @@ def test_an_open_clip_stays_below_its_row_when_sorted(page):
 
 
 def test_filters_hide_rows(page):
-    one(page, "#find").send_keys("CLIP 7")
+    one(page, "#find").send_keys("7.WAV clip")
     assert names(page) == ["clip 7.wav"]
     assert one(page, "#shown").text == f"1 of {N_CLIPS} clips"
     page.execute_script(
@@ -148,6 +148,7 @@ def test_names_never_become_markup(page):
     one(page, ".open").click()
     assert one(page, ".sound .name").text == HOSTILE
     assert one(page, "h1").text == "Hall <u>2</u>"
+    assert CLOSING in page.execute_script("return figures.map(each => each.name)")
     assert page.execute_script("return document.querySelectorAll('[src=x], main b b, main i, h1 u').length") == 0
     assert one(page, ".reasons").text.startswith("not usable <i>.wav holds NaN")
 
