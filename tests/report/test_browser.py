@@ -56,6 +56,12 @@ def names(page):
     return [button.text for button in all_of(page, "tr.clip:not([hidden]) .open")]
 
 
+def choose(page, name, value):
+    """Set the value of a field, as a user does."""
+    change = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input', {bubbles: true}))"
+    page.execute_script(change, one(page, f"#{name}"), value)
+
+
 def test_a_clip_plays_and_the_cursor_follows(page):
     one(page, ".open").click()
     one(page, ".plot.spectrogram").click()  # its middle
@@ -126,19 +132,12 @@ def test_filters_hide_rows(page):
     one(page, "#find").send_keys("7.WAV clip")
     assert names(page) == ["clip 7.wav"]
     assert one(page, "#shown").text == f"1 of {N_CLIPS} clips"
-    page.execute_script(
-        "const e = document.getElementById('find'); e.value = ''; e.dispatchEvent(new Event('input', {bubbles: true}))"
-    )
-    for value, count in ((MACHINES[0], 4), (MACHINES[1], 5)):
-        page.execute_script(
-            "const e = document.getElementById('machine'); e.value = arguments[0];"
-            "e.dispatchEvent(new Event('input', {bubbles: true}))",
-            value,
-        )
+    choose(page, "find", "")
+    for value, count in zip(MACHINES, (4, 5), strict=True):
+        choose(page, "machine", value)
         assert len(names(page)) == count
-    page.execute_script(
-        "const e = document.getElementById('machine'); e.value = ''; document.getElementById('decision').value = 'anomaly'; e.dispatchEvent(new Event('input', {bubbles: true}))"
-    )
+    choose(page, "machine", "")
+    choose(page, "decision", "anomaly")
     assert names(page)[0] == HOSTILE
     assert all(row.get_attribute("data-decision") == "anomaly" for row in all_of(page, "tr.clip:not([hidden])"))
 
@@ -154,9 +153,8 @@ def test_names_never_become_markup(page):
 
 
 def test_injected_markup_would_not_run(page):
-    page.execute_script(
-        "document.body.insertAdjacentHTML('beforeend', '<img src=\"data:x\" onerror=\"window.ran = 1\">')"
-    )
+    markup = '<img src="data:x" onerror="window.ran = 1">'
+    page.execute_script("document.body.insertAdjacentHTML('beforeend', arguments[0])", markup)
     time.sleep(0.1)
     assert page.execute_script("return window.ran === undefined")
     refused = page.get_log("browser")
