@@ -45,6 +45,8 @@ class Content:
         Description of the model.
     audio : {"auto", "flac", "ogg"}
         Format of the sound.
+    n_jobs : int or None
+        Number of threads that encode it, as in joblib.
     """
 
     title: str
@@ -54,6 +56,7 @@ class Content:
     unusable: Sequence[tuple[str, str]]
     about: Mapping[str, Any]
     audio: str
+    n_jobs: int | None
 
 
 def page(content: Content) -> str:
@@ -66,7 +69,7 @@ def page(content: Content) -> str:
     """
     figures = [figure for each in content.details for figure in _figures_of(each)]
     number = {id(figure): place for place, figure in enumerate(figures)}
-    assets, looks, audio = _assets(figures, content.audio)
+    assets, looks, audio = _assets(figures, content.audio, content.n_jobs)
     rows = _rows(content, number)
     script, style = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
     environment = Environment(
@@ -113,7 +116,7 @@ def _figures_of(details: Mapping[int, Detail]) -> list[Figure]:
     return [*own, *normal.values()]
 
 
-def _assets(figures: Sequence[Figure], audio: str) -> tuple[dict[str, str], dict[int, float], str]:
+def _assets(figures: Sequence[Figure], audio: str, n_jobs: int | None) -> tuple[dict[str, str], dict[int, float], str]:
     """Base64 of the files of a page by their names, the gain in dB of each figure, and the format of the sound."""
     gains, assets = np.ones(len(figures)), {}
     for machine in sorted({figure.machine for figure in figures}):
@@ -124,7 +127,7 @@ def _assets(figures: Sequence[Figure], audio: str) -> tuple[dict[str, str], dict
             assets[f"spectrogram-{place}"] = spectrum
             if anomaly is not None:
                 assets[f"map-{place}"] = anomaly
-    files, audio = as_files([figure.sound for figure in figures], gains.tolist(), audio)
+    files, audio = as_files([figure.sound for figure in figures], gains.tolist(), audio, n_jobs)
     assets |= {f"sound-{place}": file for place, file in enumerate(files)}
     texts = {name: base64.b64encode(content).decode() for name, content in assets.items()}
     return texts, {id(figure): 20 * math.log10(gains[place]) for place, figure in enumerate(figures)}, audio

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
 
+import joblib
 import numpy as np
 from scipy.signal import resample_poly
 
@@ -12,6 +13,7 @@ from skasd.clips._encode import encoded
 LONGEST = 60.0  # s of one clip that a page holds
 _LOWEST_RATE, _HIGHEST_RATE = 8000, 48000  # Hz that every browser plays
 _PEAK = 0.9  # of full scale, of the loudest clip of a machine
+_FLAC_BYTES = 1.6  # of a sample of a noisy machine
 _MOST_FLAC = 24 * 2**20  # bytes of all clips, above which "auto" takes Ogg
 
 
@@ -71,7 +73,9 @@ def gain(sounds: Sequence[Sound]) -> float:
     return _PEAK / peak if peak > 0 else 1.0
 
 
-def as_files(sounds: Sequence[Sound], gains: Sequence[float], audio: str) -> tuple[list[bytes], str]:
+def as_files(
+    sounds: Sequence[Sound], gains: Sequence[float], audio: str, n_jobs: int | None = None
+) -> tuple[list[bytes], str]:
     """Encode sounds.
 
     Parameters
@@ -82,6 +86,8 @@ def as_files(sounds: Sequence[Sound], gains: Sequence[float], audio: str) -> tup
         Factor on each of them, dimensionless.
     audio : {"auto", "flac", "ogg"}
         Format; "auto" is FLAC, or Ogg Vorbis for many clips.
+    n_jobs : int or None, default=None
+        Number of threads, as in joblib.
 
     Returns
     -------
@@ -90,12 +96,12 @@ def as_files(sounds: Sequence[Sound], gains: Sequence[float], audio: str) -> tup
     audio : {"flac", "ogg"}
         Their format.
     """
-    files: list[bytes] = []
-    for sound, factor in zip(sounds, gains, strict=True):
-        files.append(_file(sound, factor, "flac" if audio == "auto" else audio))
-        if audio == "auto" and sum(map(len, files)) > _MOST_FLAC:
-            return as_files(sounds, gains, "ogg")
-    return files, "flac" if audio == "auto" else audio
+    if audio == "auto":
+        n_samples = sum(len(sound.waveform) for sound in sounds)
+        audio = "flac" if n_samples * _FLAC_BYTES < _MOST_FLAC else "ogg"
+    encode = joblib.delayed(_file)
+    pairs = zip(sounds, gains, strict=True)
+    return joblib.Parallel(n_jobs, prefer="threads")(encode(sound, factor, audio) for sound, factor in pairs), audio
 
 
 def _file(sound: Sound, factor: float, audio: str) -> bytes:

@@ -59,7 +59,7 @@ def write_report(
         Number of clips, the most anomalous ones, that have an explanation, sound and pictures; the others have a row only.
     audio : {"auto", "flac", "ogg"}, default="auto"
         Format of the sound: FLAC; Ogg Vorbis, which is a fifth of the size and needs a browser of 2025 or later on Apple
-        devices; or FLAC as long as it needs less than 24 MiB ("auto").
+        devices; or FLAC as long as it needs about 24 MiB at most ("auto").
     on_error : {"raise", "skip"}, default="raise"
         What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a list on the page.
     n_jobs : int or None, default=None
@@ -149,7 +149,7 @@ def write_groups(
     shown = [
         details(group, places, n_jobs=n_jobs, verbose=verbose) for group, places in zip(groups, chosen, strict=True)
     ]
-    text = page(Content(title, groups, scores, shown, unusable, about, audio))
+    text = page(Content(title, groups, scores, shown, unusable, about, audio, n_jobs))
     return _written(path, text)
 
 
