@@ -15,7 +15,7 @@ from skasd.report._nearest import nearest, signature, signatures
 from skasd.report._pictures import Axes, map_png, on_axes, spectrogram, spectrogram_png
 from skasd.report._sound import Sound
 
-_STRONG = 99.9  # percentile of an anomaly map that counts as its largest value
+_STRONG = 99.8  # percentile of an anomaly map that counts as its largest value
 _QUIET, _RANGE = 5, 70.0  # percentile of the levels of a page that is dark, and most dB above it
 
 
@@ -37,6 +37,8 @@ class Figure:
         Rows of :func:`skasd.inspection.explain` within the part of the clip that is heard.
     nearest : Figure, default=None
         The nearest normal clip.
+    knows_frequencies : bool, default=True
+        Whether it is known which frequencies the bands of the anomaly map have.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Figure:
     anomaly: np.ndarray | None = None
     regions: list[dict[str, Any]] = field(default_factory=list)
     nearest: "Figure | None" = None
+    knows_frequencies: bool = True
 
     @property
     def axes(self) -> Axes:
@@ -114,6 +117,7 @@ def _figures(group: Group, positions: np.ndarray, explained: list[Explanation], 
         sound = Sound.around(waveform, reader.sample_rate, _strongest(each))
         figure = Figure(group.names[position], group.machines[position], sound, spectrogram(sound))
         figure.anomaly = on_axes(each.values, each.times, each.frequencies, figure.axes)
+        figure.knows_frequencies = bool(np.isfinite(each.frequencies).all())
         heard = figure.axes
         figure.regions = [row for row in each.regions if row["end_s"] > heard.start and row["start_s"] < heard.end]
         figures.append(figure)

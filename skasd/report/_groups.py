@@ -120,6 +120,8 @@ def order(scores: Sequence[Scores]) -> np.ndarray:
     scores : sequence of Scores
         Scores of each group; p-values go before scores above the threshold where there are any.
     """
+    if not scores:
+        return np.empty(0, dtype=int)
     excess = np.concatenate([each.anomaly_score - each.threshold for each in scores])
     p_value = np.concatenate(
         [np.full(len(each.anomaly_score), np.inf) if each.p_value is None else each.p_value for each in scores]

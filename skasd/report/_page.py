@@ -195,6 +195,7 @@ def _figure_data(figure: Figure, number: Mapping[int, int], gains: Mapping[int, 
         "start": round(axes.start, 3),
         "seconds": sound.seconds,
         "whole": sound.whole,
+        "knowsFrequencies": figure.knows_frequencies,
         "gain": round(gains[id(figure)], 1),
         "ticks": [[round(100 * height, 2), label] for height, label in axes.ticks()],
         "regions": [_region(region, figure) for region in figure.regions],
@@ -205,7 +206,9 @@ def _figure_data(figure: Figure, number: Mapping[int, int], gains: Mapping[int, 
 def _region(region: Mapping[str, Any], figure: Figure) -> dict[str, Any]:
     axes, seconds = figure.axes, figure.sound.seconds
     start, end = (float(np.clip(region[name] - axes.start, 0, seconds)) for name in ("start_s", "end_s"))
-    low, high = (float(axes.height(max(0.0, float(region[name])))) for name in ("low_hz", "high_hz"))
+    low, high = 0.0, 1.0
+    if figure.knows_frequencies:
+        low, high = (float(axes.height(max(0.0, float(region[name])))) for name in ("low_hz", "high_hz"))
     return {
         "start": round(start, 3),
         "end": round(end, 3),

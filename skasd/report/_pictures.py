@@ -89,7 +89,7 @@ def spectrogram(sound: Sound) -> np.ndarray:
 
 
 def on_axes(values: np.ndarray, times: np.ndarray, frequencies: np.ndarray, axes: Axes) -> np.ndarray:
-    """An anomaly map (F, T) on the axes of the spectrogram; of several frames in one column, the largest value is shown.
+    """An anomaly map (F, T) on the axes of the spectrogram; of several places in one pixel, the largest value is shown.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def on_axes(values: np.ndarray, times: np.ndarray, frequencies: np.ndarray, axes
     times : ndarray of shape (n_frames,)
         Centre of each frame, in s.
     frequencies : ndarray of shape (n_mels,)
-        Centre of each band, in Hz.
+        Centre of each band, in Hz; NaN where it is not known, which spreads the bands over the whole height.
     axes : Axes
         Axes of the picture.
     """
@@ -107,9 +107,13 @@ def on_axes(values: np.ndarray, times: np.ndarray, frequencies: np.ndarray, axes
     n_columns = min(_MOST_COLUMNS, len(inside))
     starts = np.arange(n_columns) * len(inside) // n_columns
     columns = np.maximum.reduceat(values[:, inside], starts, axis=1)
+    known = np.isfinite(frequencies).all()
+    heights = axes.height(frequencies) if known else (np.arange(len(values)) + 0.5) / len(values)
     rows = (np.arange(axes.n_bands) + 0.5) / axes.n_bands
-    nearest = np.abs(rows[:, None] - axes.height(frequencies)[None, :]).argmin(axis=1)
-    return np.nan_to_num(columns[nearest])
+    picture = np.nan_to_num(columns[np.abs(rows[:, None] - heights[None, :]).argmin(axis=1)])
+    row_of_band = np.minimum((heights * axes.n_bands).astype(int), axes.n_bands - 1)
+    np.maximum.at(picture, row_of_band, np.nan_to_num(columns))
+    return picture
 
 
 def spectrogram_png(level: np.ndarray, lowest: float, highest: float) -> bytes:
@@ -126,7 +130,7 @@ def spectrogram_png(level: np.ndarray, lowest: float, highest: float) -> bytes:
 
 
 def map_png(values: np.ndarray, largest: float) -> bytes:
-    """PNG file of an anomaly map; what makes a clip more normal is shown as nothing.
+    """PNG file of an anomaly map, brighter by the square root of its values; what makes a clip more normal is dark.
 
     Parameters
     ----------
@@ -135,7 +139,7 @@ def map_png(values: np.ndarray, largest: float) -> bytes:
     largest : float
         Value of the brightest color.
     """
-    return _png(values / largest if largest > 0 else np.zeros_like(values), _MAP)
+    return _png(np.sqrt(np.maximum(values, 0.0) / largest) if largest > 0 else np.zeros_like(values), _MAP)
 
 
 def _definition(sound: Sound) -> MelDefinition:

@@ -213,7 +213,8 @@ def _group(detector: Any, X: Any, names: Sequence[str], normal: Any) -> Group:
 def _names(X: Any, names: Sequence[str] | None) -> list[str]:
     clips = as_clips(X)
     if names is None:
-        return _short([clips.name(position) for position in range(len(clips))])
+        is_path = [isinstance(item, str | os.PathLike) for item in clips.items]
+        return _short([clips.name(place) if is_path[place] else f"clip {place}" for place in range(len(clips))])
     if len(names) != len(clips):
         raise ValueError(f"names has {len(names)} names for {len(clips)} clips; one name for each clip is expected.")
     return [str(name) for name in names]

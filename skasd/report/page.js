@@ -85,7 +85,10 @@ function regionBox(player, region, position) {
   box.type = "button";
   box.className = "box";
   box.tabIndex = -1; // the list below has a button for each
-  box.textContent = position + 1;
+  const label = document.createElement("span");
+  label.textContent = position + 1;
+  if (region.width < 6) label.className = region.left + region.width < 95 ? "after" : "before";
+  box.append(label);
   box.title = `${position + 1}: ${region.sentence}`;
   box.dataset.region = position;
   for (const side of ["left", "width", "bottom", "height"]) box.style[side] = `${region[side]}%`;
@@ -101,6 +104,7 @@ function remarks(about) {
   if (about.seconds < about.whole - 0.01) {
     said.push(`${sumOfSeconds(about.seconds)} of ${sumOfSeconds(about.whole)}, around what stands out most.`);
   }
+  if (!about.knowsFrequencies) said.push("Which frequencies the map has is not known; its bands are over the whole height.");
   return said.join(" ");
 }
 
