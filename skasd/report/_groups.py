@@ -49,7 +49,8 @@ class Scores:
     anomaly_score, threshold : ndarray of shape (n_clips,)
         High is anomalous; a clip above the threshold is an anomaly.
     p_value : ndarray of shape (n_clips,) or None
-        How often a normal clip is at least as unusual, in [0, 1]; None if the detector is not calibrated.
+        How often a normal clip is at least as unusual, in [0, 1]; NaN where the decision is provisional, as there were too
+        few normal clips; None if the detector is not calibrated.
     is_anomaly : ndarray of shape (n_clips,), bool
         The decisions.
     normal : ndarray of shape (n_normal,)
@@ -74,8 +75,12 @@ def scored(detector: Any, X: Any) -> Scores:
         Clips.
     """
     decision = np.asarray(detector.decision_function(X), dtype=np.float64)
-    score = -(decision + float(detector_in(detector).offset_))
-    p_value = np.asarray(detector.p_values(X), dtype=np.float64) if hasattr(detector, "p_values") else None
+    p_value = None
+    if hasattr(detector, "p_values"):  # each machine may have a threshold of its own
+        p_value = np.asarray(detector.p_values(X), dtype=np.float64)
+        score = -np.asarray(detector.score_samples(X), dtype=np.float64)
+    else:
+        score = -(decision + float(detector_in(detector).offset_))
     normal = getattr(detector_in(detector), "_held_out_scores", None)
     return Scores(score, score + decision, p_value, decision < 0, np.empty(0) if normal is None else normal)
 
@@ -118,12 +123,14 @@ def order(scores: Sequence[Scores]) -> np.ndarray:
     Parameters
     ----------
     scores : sequence of Scores
-        Scores of each group; p-values go before scores above the threshold where there are any.
+        Scores of each group. Anomalies come first, then small p-values where there are any, then high scores above the
+        threshold.
     """
     if not scores:
         return np.empty(0, dtype=int)
     excess = np.concatenate([each.anomaly_score - each.threshold for each in scores])
+    is_normal = np.concatenate([~each.is_anomaly for each in scores])
     p_value = np.concatenate(
         [np.full(len(each.anomaly_score), np.inf) if each.p_value is None else each.p_value for each in scores]
     )
-    return np.lexsort((-excess, p_value))
+    return np.lexsort((-excess, p_value, is_normal))

@@ -8,6 +8,7 @@ _N_BINS = 30
 _FARTHEST = 6.0  # distances of the threshold from the median of normal clips that the axis reaches
 WIDTH, HEIGHT, DEPTH = 600, 120, 50  # of the picture, above and below the axis
 _GAP = 2
+_EQUAL = 1e-6  # relative difference of thresholds that are one
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,10 @@ def histogram(
     learnt : ndarray of shape (n_learnt,)
         Anomaly scores of the normal clips that set the threshold.
     """
-    one = float(threshold[0]) if np.ptp(threshold) <= 1e-6 * max(1.0, abs(float(threshold[0]))) else None
-    low, high, is_cut = _limits(score, learnt, float(np.median(threshold)))
+    score, threshold = np.nan_to_num(score), threshold[np.isfinite(threshold)]
+    same = len(threshold) > 0 and np.ptp(threshold) <= _EQUAL * max(1.0, abs(float(threshold[0])))
+    one = float(threshold[0]) if same else None
+    low, high, is_cut = _limits(score, learnt, float(np.median(threshold)) if len(threshold) else float(score.max()))
     edges = np.linspace(low, high, _N_BINS + 1)
     counts = {
         kind: np.histogram(np.clip(values, low, high), edges)[0]

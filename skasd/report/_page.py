@@ -87,7 +87,8 @@ def page(content: Content) -> str:
         rows=rows,
         has_machines=len({row["machine"] for row in rows}) > 1,
         machines=sorted({row["machine"] for row in rows}),
-        is_calibrated=any(row["p_value"] is not None for row in rows),
+        is_calibrated=any(scores.p_value is not None for scores in content.scores),
+        alphas=sorted({float(group.detector.alpha_) for group in content.groups if hasattr(group.detector, "alpha_")}),
         has_normal=any(group.normal is not None for group in content.groups),
         n_hidden=sum(row["figure"] is None for row in rows),
         unusable=content.unusable,
@@ -140,6 +141,7 @@ def _rows(content: Content, number: Mapping[int, int]) -> list[dict[str, Any]]:
         for position, name in enumerate(group.names):
             folder, _, file = name.replace("\\", "/").rpartition("/")
             detail = details.get(position)
+            p_value = math.nan if scores.p_value is None else float(scores.p_value[position])
             figure = None if detail is None or detail.figure is None else number[id(detail.figure)]
             rows.append(
                 {
@@ -148,7 +150,8 @@ def _rows(content: Content, number: Mapping[int, int]) -> list[dict[str, Any]]:
                     "machine": group.machines[position],
                     "score": float(scores.anomaly_score[position]),
                     "threshold": float(scores.threshold[position]),
-                    "p_value": None if scores.p_value is None else float(scores.p_value[position]),
+                    "p_value": None if math.isnan(p_value) else p_value,
+                    "is_provisional": scores.p_value is not None and math.isnan(p_value),
                     "decision": "anomaly" if scores.is_anomaly[position] else "normal",
                     "sentence": _sentence(detail),
                     "figure": figure,

@@ -54,10 +54,12 @@ def tone(frequency, seconds=1.0, rate=RATE):
 
 
 class Calibrated(TWFRDetector):
-    """A detector with p-values, which are in another order than the scores."""
+    """A detector with p-values, which are in another order than the scores; the last has none yet."""
+
+    alpha_ = 0.25
 
     def p_values(self, X):
-        return np.arange(1, len(X) + 1) / 10
+        return np.append(np.arange(1, len(X)) / 10, np.nan)
 
 
 def test_rows_are_the_scores_of_the_detector(report):
@@ -76,8 +78,13 @@ def test_p_values_are_shown_and_sort_the_table_where_there_are_any(report, tmp_p
     table = report.table.iloc[2:]
     file = write_report(detector, table, tmp_path / "report.html")
     rows = rows_of(file)
-    assert [float(row["p"]) for row in rows] == (np.arange(1, 9) / 10).tolist()
+    for decision in ("anomaly", "normal"):
+        p_values = [float(row["p"] or "inf") for row in rows if row["decision"] == decision]
+        assert p_values == sorted(p_values)
+    assert sorted(row["p"] for row in rows) == ["", *(str(number / 10) for number in range(1, 8))]
     assert ">0.1</td>" in text_of(file)
+    assert "0.25 or less counts as one" in text_of(file)
+    assert text_of(file).count("> provisional<") == 1
 
 
 def test_every_name_is_escaped(report):
