@@ -29,6 +29,7 @@ FOLDERS = (
     "model_selection",
     "networks",
     "objectives",
+    "report",
     "scoring",
     "training",
 )
