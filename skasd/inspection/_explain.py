@@ -65,8 +65,8 @@ def explain(
 
     Notes
     -----
-    A place of a clip is compared with normal clips at the same rank over time: the loudest moments of a band with the loudest
-    moments of this band in normal clips.
+    A place of a clip is compared with normal clips at the same rank over time: the loudest moments of a band with the
+    loudest moments of this band in normal clips.
 
     Examples
     --------

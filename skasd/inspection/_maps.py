@@ -111,7 +111,7 @@ def checked_block(block: Any) -> tuple[int, int] | None:
     """The parameter `block`; raises unless it is None or two integers of at least 1."""
     if block is None:
         return None
-    if not isinstance(block, tuple | list) or len(block) != 2:  # noqa: PLR2004
+    if not isinstance(block, tuple | list) or len(block) != 2:
         raise TypeError(f"block={block!r}; None or a tuple of two integers, bands and frames, is expected.")
     for size in block:
         check_integer("block", size, low=1)
