@@ -199,7 +199,7 @@ def make_machine_clips(
     train, test = (Surroundings(snr, event_db, far_db) for snr in check_snr(snr_db))
     kinds = {name: check_anomalies(anomalies, name) for name in machine_types}
     root = check_seed(random_state)
-    rows, masks = [], [] if return_masks else None
+    rows, masks = [], ([] if return_masks else None)
     for machine_type, section in product(machine_types, range(n_sections)):
         site = make_site(machine_type, section, n_timepoints, int(sample_rate))
         groups = (
