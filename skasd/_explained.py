@@ -61,9 +61,9 @@ def machine_of(clips: Clips) -> np.ndarray:
     """Machine (n_clips,) of each clip by the usual columns; "" where the table does not say it."""
     table = clips.table
     columns = [] if table is None else [name for name in MACHINE_COLUMNS if name in table.columns]
-    names = np.full(len(clips), _ANY, dtype=object)
+    names: np.ndarray = np.full(len(clips), _ANY, dtype=object)
     for column in columns:
-        cells = np.array([_text(cell) for cell in table[column].tolist()], dtype=object)  # type: ignore[index]
+        cells = table[column].map(_text).to_numpy(dtype=object)  # type: ignore[index]
         names = names + ("/" if column is not columns[0] else "") + cells
     return names
 

@@ -294,9 +294,9 @@ class AutoencoderDetector(NetworkDetector):
         names = clips.group_names(self._columns, MACHINE_COLUMNS)
         refuse_unknown_machines(names, self._names, clips, self._columns, "group_columns")
         number = np.searchsorted(self._names, names)
-        spectrograms = list(self._spectrograms(clips))
+        spectrograms = [clip for clip in self._spectrograms(clips) if clip is not None]
         pairs = zip(number, self._residuals(spectrograms, number), spectrograms, strict=True)
-        return [self._map_of(self._machines[value], residual, np.shape(clip)[1]) for value, residual, clip in pairs]
+        return [self._map_of(self._machines[value], residual, clip.shape[1]) for value, residual, clip in pairs]
 
     def _map_of(self, machine: "_Machine", residual: np.ndarray, n_frames: int) -> np.ndarray:
         """Parts (F, T) of the score of a clip of T frames with residuals (n_patches, P, F)."""

@@ -54,7 +54,7 @@ def map_axes(detector: Any, X: Any) -> MapAxes:
     >>> clips = make_machine_clips("fan", duration=1.0, random_state=0).data
     >>> axes = map_axes(TWFRDetector().fit(clips), clips)
     >>> axes.times[:3], axes.frequencies[-1].round()
-    (array([0.   , 0.032, 0.064]), np.float64(7773.0))
+    (array([0.   , 0.032, 0.064]), np.float64(7832.0))
     """
     return axes_of(Subject.of(detector, X))
 

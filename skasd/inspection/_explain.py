@@ -12,7 +12,7 @@ from scipy.ndimage import find_objects, gaussian_filter, label
 
 from skasd._parameters import check_integer
 from skasd.inspection._axes import MapAxes, axes_of_shape
-from skasd.inspection._maps import ClipMap, checked_block, clip_maps
+from skasd.inspection._maps import ClipMap, Way, clip_maps
 from skasd.inspection._sentences import sentence_of
 from skasd.inspection._subject import Subject
 from skasd.inspection._waveform_edits import in_decibel
@@ -28,7 +28,13 @@ _LEAST_SHARE = 0.01  # of what adds to the score; smaller regions are left out
 
 
 def explain(
-    detector: Any, X: Any, *, n_regions: int = 3, normal: Any = None, block: tuple[int, int] | None = None
+    detector: Any,
+    X: Any,
+    *,
+    n_regions: int = 3,
+    method: str = "auto",
+    normal: Any = None,
+    block: tuple[int, int] | None = None,
 ) -> pd.DataFrame:
     """Say where in time and frequency clips are odd, and how.
 
@@ -40,6 +46,8 @@ def explain(
         Clips.
     n_regions : int, default=3
         Most regions of each clip.
+    method : {"auto", "exact", "insertion", "occlusion"}, default="auto"
+        How places are judged, as for :func:`anomaly_map`.
     normal : array, list of paths or clip table, default=None
         Normal clips to compare with, as for :func:`anomaly_map`.
     block : tuple of two ints, default=None
@@ -65,8 +73,8 @@ def explain(
 
     Notes
     -----
-    A place of a clip is compared with normal clips at the same rank over time: the loudest moments of a band with the loudest
-    moments of this band in normal clips.
+    A place of a clip is compared with normal clips at the same rank over time: the loudest moments of a band with the
+    loudest moments of this band in normal clips.
 
     Examples
     --------
@@ -80,20 +88,14 @@ def explain(
     [0]
     """
     check_integer("n_regions", n_regions, low=1)
-    subject = Subject.of(detector, X, normal)
-    explained = explained_maps(subject, n_regions, checked_block(block))
-    return pd.DataFrame([row for _, _, rows in explained for row in rows], columns=list(COLUMNS))
-
-
-def explained_maps(
-    subject: Subject, n_regions: int = 3, block: tuple[int, int] | None = None
-) -> Iterator[tuple[ClipMap, MapAxes, list[dict[str, Any]]]]:
-    """Map of each clip, its axes, and the rows of its regions, for those who need all of them."""
-    for position, of_clip in enumerate(clip_maps(subject, block)):
+    way, subject = Way.checked(method, block), Subject.of(detector, X, normal)
+    rows: list[dict[str, Any]] = []
+    for position, of_clip in enumerate(clip_maps(subject, way)):
         axes = axes_of_shape(subject, *of_clip.added.shape)
         found = [_row(position, of_clip, where, axes, subject) for where in regions_of(of_clip.added)]
         found = [row for row in found if row["share"] >= _LEAST_SHARE]
-        yield of_clip, axes, sorted(found, key=lambda row: -row["share"])[:n_regions]
+        rows += sorted(found, key=lambda row: -row["share"])[:n_regions]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def regions_of(added: np.ndarray) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
@@ -126,7 +128,7 @@ def _row(
         "level_in_spreads": float((deviation / spread).mean()),
         "share": float(np.clip(of_clip.added[rectangle][is_inside].sum() / positive.sum(), 0.0, 1.0)),
     }
-    return {**row, "sentence": sentence_of(row, rectangle)}
+    return {**row, "sentence": sentence_of(row, rectangle, of_clip.offset * unit)}
 
 
 def _limits(rectangle: tuple[slice, slice], axes: MapAxes) -> dict[str, float]:

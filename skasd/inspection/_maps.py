@@ -10,13 +10,36 @@ from typing import Any
 import numpy as np
 
 from skasd._explained import Explained
-from skasd._parameters import check_integer
+from skasd._parameters import check_integer, check_option
 from skasd.inspection._axes import axes_of_shape, hop_of
-from skasd.inspection._occlusion import blocks_of, map_of_drops, occluded, scores_of_edits
+from skasd.inspection._occlusion import EditedClip, insertion_map, occlusion_map
 from skasd.inspection._regrid import onto_axes
 from skasd.inspection._rescoring import Rescorer
 from skasd.inspection._subject import Subject
 from skasd.inspection._waveform_edits import WaveformEdits, in_decibel
+
+METHODS = ("auto", "exact", "insertion", "occlusion")
+
+
+@dataclass(frozen=True)
+class Way:
+    """How maps are made: the parameters `method` and `block` of :func:`anomaly_map`, checked."""
+
+    method: str
+    block: tuple[int, int] | None
+
+    @classmethod
+    def checked(cls, method: Any, block: Any) -> "Way":
+        check_option("method", method, METHODS)
+        if block is None:
+            return cls(method, None)
+        if method == "exact":
+            raise ValueError(f"block={block!r} has no effect on method='exact'; leave it at None.")
+        if not isinstance(block, tuple | list) or len(block) != 2:
+            raise TypeError(f"block={block!r}; None or a tuple of two integers, bands and frames, is expected.")
+        for size in block:
+            check_integer("block", size, low=1)
+        return cls(method, (int(block[0]), int(block[1])))
 
 
 @dataclass(frozen=True)
@@ -36,12 +59,23 @@ class ClipMap:
     level: np.ndarray
     spread: np.ndarray
 
+    @property
+    def offset(self) -> float:
+        """How much louder the clip is on the whole than normal clips, in the unit of the spectrogram."""
+        return loudness_offset(self.spectrogram - self.level)
 
-def anomaly_map(detector: Any, X: Any, *, normal: Any = None, block: tuple[int, int] | None = None) -> np.ndarray:
+
+def loudness_offset(deviation: np.ndarray) -> float:
+    """Median over bands of the mean deviation (F, T) of a clip, which a fault in few of the bands hardly changes."""
+    return float(np.median(deviation.mean(axis=1)))
+
+
+def anomaly_map(
+    detector: Any, X: Any, *, method: str = "auto", normal: Any = None, block: tuple[int, int] | None = None
+) -> np.ndarray:
     r"""Compute how much each place in time and frequency adds to the anomaly score of each clip.
 
-    Places that make a clip odd have large values, places that are as in normal clips have values around 0, and places that
-    speak for a normal clip have negative values.
+    Places that make a clip odd have large values; places that are as in normal clips have values around 0.
 
     Parameters
     ----------
@@ -49,12 +83,14 @@ def anomaly_map(detector: Any, X: Any, *, normal: Any = None, block: tuple[int, 
         Fitted detector, pipeline or search, or anything with ``score_samples`` that takes clips.
     X : array, list of paths or clip table
         Clips.
+    method : {"auto", "exact", "insertion", "occlusion"}, default="auto"
+        How places are judged, see Notes. ``"auto"`` is what points best at planted faults: ``"insertion"``.
     normal : array, list of paths or clip table, default=None
-        Normal clips of the machine, whose levels replace those of X. None uses the levels that the detector kept of its
+        Normal clips of the machine, whose levels X is compared with. None uses the levels that the detector kept of its
         training clips, machine by machine; estimators that are not of skasd need it.
     block : tuple of two ints, default=None
-        Bands and frames that are replaced together where the score does not split into places. None makes at most 16 by 24
-        blocks of a clip. Without effect on maps that are exact.
+        Bands and frames that are exchanged together. None is a sixteenth of the bands over the whole clip for
+        ``"insertion"``, and at most 16 by 24 blocks for ``"occlusion"``.
 
     Returns
     -------
@@ -67,7 +103,8 @@ def anomaly_map(detector: Any, X: Any, *, normal: Any = None, block: tuple[int, 
     TypeError
         If the detector has no ``score_samples``.
     ValueError
-        If the detector keeps no levels of normal clips and `normal` is not given; or as ``score_samples`` of the detector.
+        If the detector keeps no levels of normal clips and `normal` is not given; if its score does not split and
+        ``method="exact"``; or as ``score_samples`` of the detector.
 
     See Also
     --------
@@ -75,18 +112,23 @@ def anomaly_map(detector: Any, X: Any, *, normal: Any = None, block: tuple[int, 
 
     Notes
     -----
-    The map is exact, and its sum is the anomaly score up to a constant of the model, for
-    :class:`~skasd.detectors.TWFRDetector` with Gaussians (the score minus that of a clip with the mean spectrum) and
-    :class:`~skasd.detectors.AutoencoderDetector` (the score itself), and for weighted means of such detectors. The quadratic
-    form of a Gaussian is split between correlated bands as in [1]_.
+    A clip is compared with normal clips at the same rank over time: the loudest frames of a band with the loudest of normal
+    clips. With :math:`D` these differences, without the median over bands of their means, which is how much louder the clip
+    is on the whole, and :math:`A_0` the anomaly score of the normal levels, as loud as the clip:
 
-    For all other detectors blocks of the clip are replaced, one after the other, by the levels that normal clips have at the
-    same rank (the loudest frames of a band by the loudest of normal clips), and the drop of the score is the value of the
-    block [2]_, shared by its places by how far each is from normal. Detectors that hear more than the spectrogram get
-    waveforms that are filtered so.
+    - ``"insertion"``: a block of the clip at a time is put into the normal levels. With :math:`V` the rise of the score
+      above :math:`A_0`, or 0 if it falls, a place of the block gets a value proportional to :math:`V |D|`. All places
+      together add up to :math:`A - A_0`, or get 0 if that is negative.
+    - ``"occlusion"`` [2]_: a block of the clip at a time is replaced by the normal levels, and the drop of the score is
+      shared by its places in proportion to :math:`|D|`.
+    - ``"exact"``: the score itself is split, if it can be: that of :class:`~skasd.detectors.TWFRDetector` with Gaussians,
+      whose sum is the score minus that of the mean spectrum, and that of
+      :class:`~skasd.detectors.AutoencoderDetector`, whose sum is the score. The quadratic form of a Gaussian is split
+      between correlated bands as in [1]_, and between frames by their weights in the spectrum.
 
-    A clip that is scored in windows, :ref:`clips_length`, has the map of its window with the largest score, and 0
-    elsewhere.
+    Detectors that hear more than the spectrogram get waveforms that are filtered so. The map of an ensemble is the weighted
+    sum of the maps of its detectors. A clip that is scored in windows, see :ref:`clips_length`, has the map of its window
+    with the largest score, and 0 elsewhere.
 
     References
     ----------
@@ -104,18 +146,8 @@ def anomaly_map(detector: Any, X: Any, *, normal: Any = None, block: tuple[int, 
     >>> anomaly_map(detector, clips.data[-2:]).shape
     (2, 128, 32)
     """
-    return stacked_maps([of_clip.added for of_clip in clip_maps(Subject.of(detector, X, normal), checked_block(block))])
-
-
-def checked_block(block: Any) -> tuple[int, int] | None:
-    """The parameter `block`; raises unless it is None or two integers of at least 1."""
-    if block is None:
-        return None
-    if not isinstance(block, tuple | list) or len(block) != 2:  # noqa: PLR2004
-        raise TypeError(f"block={block!r}; None or a tuple of two integers, bands and frames, is expected.")
-    for size in block:
-        check_integer("block", size, low=1)
-    return int(block[0]), int(block[1])
+    way, subject = Way.checked(method, block), Subject.of(detector, X, normal)
+    return stacked_maps([of_clip.added for of_clip in clip_maps(subject, way)])
 
 
 def stacked_maps(maps: list[np.ndarray]) -> np.ndarray:
@@ -124,21 +156,21 @@ def stacked_maps(maps: list[np.ndarray]) -> np.ndarray:
     return np.stack([np.pad(one, ((0, 0), (0, longest - one.shape[1])), constant_values=np.nan) for one in maps])
 
 
-def clip_maps(subject: Subject, block: tuple[int, int] | None) -> Iterator[ClipMap]:
+def clip_maps(subject: Subject, way: Way) -> Iterator[ClipMap]:
     """Map of each clip of a subject, in order."""
     parts = getattr(subject.estimator, "_score_parts", None)
     for position in range(len(subject.clips)):
         one = subject.take(np.array([position]))
-        yield _of_one(one, block) if parts is None else _of_parts(one, block)
+        yield _of_one(one, way) if parts is None else _of_parts(one, way)
 
 
-def _of_parts(subject: Subject, block: tuple[int, int] | None) -> ClipMap:
+def _of_parts(subject: Subject, way: Way) -> ClipMap:
     """Weighted sum of the maps of the detectors that an ensemble is made of, on the axes of the first."""
     total = None
     for member, weight in subject.estimator._score_parts(subject.clips):
         own = Subject.of(member, subject.X)
         own = own if own.normal is not None else replace(own, normal=subject.normal)
-        (found,) = clip_maps(own, block)
+        (found,) = clip_maps(own, way)
         axes = axes_of_shape(own, *found.added.shape)
         if total is None:
             total, first = replace(found, added=weight[0] * found.added), axes
@@ -147,17 +179,17 @@ def _of_parts(subject: Subject, block: tuple[int, int] | None) -> ClipMap:
     return total  # type: ignore[return-value]
 
 
-def _of_one(subject: Subject, block: tuple[int, int] | None) -> ClipMap:
+def _of_one(subject: Subject, way: Way) -> ClipMap:
     """Map of a subject of one clip."""
     estimator = subject.estimator
     length = getattr(estimator, "_training_length", None)
     windows = None if length is None else length.windows(subject.clips)
     if windows is None:
-        return _of_heard(subject, block)
+        return _of_heard(subject, way)
     best = int(np.argmax(estimator._anomaly_score(windows.clips)))
     normal = subject.needed_normal()
     heard = replace(subject, clips=windows.clips.take(np.array([best])), normal=normal)
-    found, whole = _of_heard(heard, block), subject.spectrogram(0)
+    found, whole = _of_heard(heard, way), subject.spectrogram(0)
     start = int(windows.start[best])
     if subject.clips.kind == "waveform":
         start = round(start / subject.frontend.reader.sample_rate / hop_of(subject, whole.shape[1]))
@@ -172,7 +204,7 @@ def _placed(found: ClipMap, start: int, whole: ClipMap) -> ClipMap:
     return whole
 
 
-def _of_heard(subject: Subject, block: tuple[int, int] | None) -> ClipMap:
+def _of_heard(subject: Subject, way: Way) -> ClipMap:
     """Map of a subject of one clip that is scored as a whole."""
     normal, spectrogram = subject.needed_normal(), subject.spectrogram(0)
     if normal[0].level.shape[0] != len(spectrogram):
@@ -181,29 +213,35 @@ def _of_heard(subject: Subject, block: tuple[int, int] | None) -> ClipMap:
             "with the same spectrograms."
         )
     level, spread = normal[0].at(spectrogram)
-    exact = None
-    if isinstance(subject.estimator, Explained):
-        exact = subject.estimator._anomaly_map(subject.clips, normal)
-    added = _occlusion_map(subject, spectrogram, level, block) if exact is None else exact[0]
-    return ClipMap(added, spectrogram, level, spread)
+    if way.method == "exact":
+        return ClipMap(_exact(subject, normal), spectrogram, level, spread)
+    made_by = occlusion_map if way.method == "occlusion" else insertion_map
+    return ClipMap(made_by(_edited(subject, spectrogram, level), way.block), spectrogram, level, spread)
 
 
-def _occlusion_map(
-    subject: Subject, spectrogram: np.ndarray, level: np.ndarray, block: tuple[int, int] | None
-) -> np.ndarray:
-    """Map (F, T) by replacing blocks with the levels (F, T) of normal clips."""
-    blocks, clips = blocks_of(spectrogram.shape, block), subject.clips
+def _exact(subject: Subject, normal: Any) -> np.ndarray:
+    """Parts (F, T) that the score of the clip of a subject splits into."""
     estimator = subject.estimator
-    is_detector = isinstance(estimator, Explained)
-    if clips.kind == "feature" or (is_detector and estimator._hears_spectrograms(clips)):
-        scorer = Rescorer(subject, 0, "feature")
-        whole, edits = spectrogram, occluded(spectrogram, level, blocks)
-    else:
-        scorer = Rescorer(subject, 0, "waveform")
-        sound = _waveform_edits(subject, level - spectrogram)
-        whole, edits = sound.waveform, sound.edits(blocks)
-    drops = scorer([whole])[0] - scores_of_edits(edits, scorer)
-    return map_of_drops(drops, blocks, spectrogram, level)
+    found = estimator._anomaly_map(subject.clips, normal) if isinstance(estimator, Explained) else None
+    if found is None:
+        raise ValueError(
+            f"method='exact' needs a score that splits into places, and that of {type(estimator).__name__} with these "
+            "parameters does not; use method='insertion'."
+        )
+    return found[0]
+
+
+def _edited(subject: Subject, spectrogram: np.ndarray, level: np.ndarray) -> EditedClip:
+    """The clip of a subject, with edits of its spectrogram (F, T), or of its waveform where the detector hears that."""
+    estimator, clips = subject.estimator, subject.clips
+    deviation = spectrogram - level
+    deviation = deviation - loudness_offset(deviation)
+    if clips.kind == "feature" or (isinstance(estimator, Explained) and estimator._hears_spectrograms(clips)):
+        return EditedClip(
+            deviation, lambda kept: spectrogram - (1.0 - kept) * deviation, Rescorer(subject, 0, "feature")
+        )
+    sound = _waveform_edits(subject, -deviation)
+    return EditedClip(deviation, sound.with_kept, Rescorer(subject, 0, "waveform"))
 
 
 def _waveform_edits(subject: Subject, difference: np.ndarray) -> WaveformEdits:

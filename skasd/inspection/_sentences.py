@@ -8,18 +8,18 @@ _EQUAL_DB = 1.0  # a smaller difference is called about equal
 _KILO = 1000.0
 
 
-def sentence_of(row: dict[str, Any], rectangle: tuple[slice, slice]) -> str:
-    """Sentence about a region: where it is, how loud, and its share of the score.
+def sentence_of(row: dict[str, Any], rectangle: tuple[slice, slice], offset_db: float) -> str:
+    """Sentence about a region: where it is, how loud it and the whole clip are, and its share of the score.
 
     Examples
     --------
     >>> row = {"start_s": 0.5, "end_s": 1.25, "low_hz": 800.0, "high_hz": 2400.0, "level_db": 6.04,
     ...        "level_in_spreads": 3.0, "share": 0.416}
-    >>> sentence_of(row, (slice(0, 1), slice(0, 1)))
+    >>> sentence_of(row, (slice(0, 1), slice(0, 1)), offset_db=0.2)
     '0.50 to 1.25 s, 800 Hz to 2.4 kHz: 6.0 dB louder than in normal clips (3.0 times their spread); 42 % of what adds ...'
     """
     share = f"{100 * row['share']:.0f} % of what adds to the anomaly score"
-    return f"{_where(row, rectangle)}: {_how_loud(row)}; {share}."
+    return f"{_where(row, rectangle)}: {_how_loud(row)}{_on_the_whole(offset_db)}; {share}."
 
 
 def _where(row: dict[str, Any], rectangle: tuple[slice, slice]) -> str:
@@ -35,6 +35,13 @@ def _where(row: dict[str, Any], rectangle: tuple[slice, slice]) -> str:
 def in_hertz(frequency: float) -> str:
     """Frequency as text, in Hz or kHz."""
     return f"{frequency:.0f} Hz" if frequency < _KILO else f"{frequency / _KILO:.1f} kHz"
+
+
+def _on_the_whole(offset_db: float) -> str:
+    """How loud the clip is, if that is not as in normal clips."""
+    if abs(offset_db) < _EQUAL_DB:
+        return ""
+    return f", in a clip that is {abs(offset_db):.1f} dB {'louder' if offset_db > 0 else 'quieter'} on the whole"
 
 
 def _how_loud(row: dict[str, Any]) -> str:

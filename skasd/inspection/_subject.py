@@ -15,7 +15,7 @@ from skasd._explained import Explained, levels_of
 from skasd.clips import ANY_FEATURE, Clips, as_clips, check_clips, is_clip_table
 from skasd.clips._normal_levels import NormalLevels
 from skasd.clips._readers import readers_of
-from skasd.features import LogMelTransformer
+from skasd.features._log_mel import LogMelTransformer
 from skasd.inputs._frontend import Frontend
 
 _INSIDE = ("best_estimator_", "detector_")  # a search, or a detector around a detector
@@ -66,8 +66,8 @@ class Subject:
         """Levels of normal clips; raises ValueError if there are none."""
         if self.normal is None:
             raise ValueError(
-                f"{type(self.estimator).__name__} keeps no levels of normal clips to compare with; give normal=, some of its "
-                "training clips."
+                f"{type(self.estimator).__name__} keeps no levels of normal clips to compare with; give normal=, some of "
+                "its training clips."
             )
         return self.normal
 
@@ -151,7 +151,7 @@ def _usual_frontend(estimator: Any) -> Frontend:
 
 def _n_bands(sample_rate: int) -> int:
     """Bands that an FFT of 1024 samples can tell apart."""
-    return 128 if sample_rate >= 16000 else 64  # noqa: PLR2004
+    return 128 if sample_rate >= 16000 else 64
 
 
 def _levels_of_given(detector: Any, normal: Any, frontend: Frontend) -> NormalLevels:

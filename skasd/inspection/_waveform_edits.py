@@ -1,19 +1,16 @@
 """Occlusion of waveforms: what a block of a spectrogram would have at normal levels is made by a filter over time."""
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
 from scipy.signal import istft, stft
 
 from skasd.inputs._frontend import DECIBEL, Frontend
-from skasd.inspection._occlusion import Block
 
 _WINDOW = 0.064  # s
 _MOST_DB = 40.0  # more is not amplified or attenuated
 
 
 class WaveformEdits:
-    """A waveform whose levels can be changed in blocks of its spectrogram.
+    """A waveform whose levels can be changed place by place of its spectrogram.
 
     Parameters
     ----------
@@ -38,15 +35,9 @@ class WaveformEdits:
         self._band = np.abs(np.log(bins[:, None] + 100.0) - np.log(frequencies + 100.0)).argmin(axis=1)
         self._frame = np.clip(np.round(times / hop).astype(int), 0, gain_db.shape[1] - 1)
 
-    def edits(self, blocks: Sequence[Block]) -> Iterator[np.ndarray]:
-        """The waveform (n_timepoints,) with each block in turn at normal levels."""
-        for block in blocks:
-            gain = np.zeros_like(self._gain)
-            gain[block.place] = self._gain[block.place]
-            yield self.with_gain(gain)
-
-    def with_gain(self, gain_db: np.ndarray) -> np.ndarray:
-        """The waveform (n_timepoints,) with gains (F, T) in dB."""
+    def with_kept(self, kept: np.ndarray) -> np.ndarray:
+        """The waveform (n_timepoints,) with normal levels except where `kept` (F, T) is 1."""
+        gain_db = (1.0 - kept) * self._gain
         gain = 10 ** (gain_db[np.ix_(self._band, self._frame)] / 20) - 1
         _, change = istft(self._spectrum * gain, **self._form)
         return (self.waveform + change[: len(self.waveform)]).astype(self.waveform.dtype)
