@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from skasd.inspection._explain import explained_maps
-from skasd.inspection._subject import Subject
+from skasd.clips import as_clips
+from skasd.inspection import anomaly_map, explain, map_axes
+
+_AT_ONCE = 8  # clips whose maps are made in one call
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,31 @@ def explanations(detector: Any, X: Any, normal: Any = None, *, verbose: int = 0)
     ValueError
         If there is nothing to compare with.
     """
-    subject = Subject.of(detector, X)
-    if subject.normal is None and normal is not None:
-        subject = Subject.of(detector, X, normal)
-    explained = tqdm(explained_maps(subject), "explaining", len(subject.clips), disable=verbose < 1, unit="clip")
-    return [Explanation(rows, of_clip.added, axes.times, axes.frequencies) for of_clip, axes, rows in explained]
+    n_clips = len(as_clips(X))
+    found: list[Explanation] = []
+    with tqdm(total=n_clips, desc="explaining", disable=verbose < 1, unit="clip") as progress:
+        for start in range(0, n_clips, _AT_ONCE):
+            part = taken(X, np.arange(start, min(start + _AT_ONCE, n_clips)))
+            found += _explained(detector, part, normal)
+            progress.update(len(found) - progress.n)
+    return found
+
+
+def _explained(detector: Any, X: Any, normal: Any) -> list[Explanation]:
+    try:
+        maps = anomaly_map(detector, X)
+    except ValueError:
+        if normal is None:
+            raise
+        maps = anomaly_map(detector, X, normal=normal)
+    else:
+        normal = None
+    regions, axes = explain(detector, X, normal=normal), map_axes(detector, X)
+    rows = [dict(zip(regions.columns, row, strict=True)) for row in regions.itertuples(index=False)]
+    return [
+        Explanation([row for row in rows if row["clip"] == number], values, axes.times, axes.frequencies)
+        for number, values in enumerate(maps)
+    ]
 
 
 def taken(X: Any, positions: np.ndarray) -> Any:

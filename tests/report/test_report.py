@@ -12,12 +12,15 @@ import pytest
 import soundfile
 from PIL import Image
 from sklearn.base import clone
+from sklearn.ensemble import IsolationForest
+from sklearn.pipeline import make_pipeline
 
 import skasd.report._sound
 from skasd._mel import MelDefinition
 from skasd.clips import unusable_clips
 from skasd.clips._encode import encoded
 from skasd.detectors import TWFRDetector
+from skasd.features import TWFRTransformer
 from skasd.report import write_report
 from skasd.report._histogram import DEPTH, HEIGHT, histogram
 from skasd.report._nearest import nearest, signature
@@ -350,3 +353,13 @@ def test_a_table_of_paths_shows_them_below_the_folder_they_share(report, tmp_pat
     )
     file = write_report(report.detector, table, tmp_path / "report.html")
     assert sorted(row["name"] for row in rows_of(file)) == ["day 0/x.wav", "day 1/x.wav"]
+
+
+def test_a_detector_of_scikit_learn_is_explained_by_the_normal_clips(report, tmp_path):
+    table = report.table.iloc[2:4].drop(columns="machine_type")
+    normal = report.normal.iloc[:12].drop(columns="machine_type")
+    model = make_pipeline(TWFRTransformer(), IsolationForest(n_estimators=10, random_state=0)).fit(normal)
+    file = write_report(model, table, tmp_path / "report.html", normal=normal)
+    assert [row["figure"] != "" for row in rows_of(file)] == [True, True]
+    with pytest.raises(ValueError, match="give normal="):
+        write_report(model, table, tmp_path / "report.html")
