@@ -60,7 +60,7 @@ class Figure:
 class Detail:
     """What is known of a clip beyond its score: why it has it, and how it looks and sounds if there is sound."""
 
-    regions: list[dict[str, Any]]
+    explanation: Explanation
     figure: Figure | None
 
 
@@ -91,7 +91,7 @@ def details(group: Group, positions: np.ndarray, *, n_jobs: int | None, verbose:
         _add_nearest(group, figures, n_jobs, verbose)
     rows: Sequence[Figure | None] = figures or [None] * len(positions)
     together = zip(positions.tolist(), explained, rows, strict=True)
-    return {position: Detail(each.regions, figure) for position, each, figure in together}
+    return {position: Detail(each, figure) for position, each, figure in together}
 
 
 def waveforms(X: Any) -> Clips | None:
@@ -114,21 +114,15 @@ def _figures(group: Group, positions: np.ndarray, explained: list[Explanation], 
     figures = []
     sounds = clips.map(lambda waveform: waveform, reader, n_jobs=n_jobs, ahead=8)
     for position, each, waveform in zip(positions.tolist(), explained, sounds, strict=True):
-        sound = Sound.around(waveform, reader.sample_rate, _strongest(each))
+        sound = Sound.around(waveform, reader.sample_rate, each.center)
         figure = Figure(group.names[position], group.machines[position], sound, spectrogram(sound))
-        figure.anomaly = on_axes(each.values, each.times, each.frequencies, figure.axes)
-        figure.knows_frequencies = bool(np.isfinite(each.frequencies).all())
+        if each.places is not None:
+            figure.anomaly = on_axes(each.places.values, each.places.times, each.places.frequencies, figure.axes)
+            figure.knows_frequencies = bool(np.isfinite(each.places.frequencies).all())
         heard = figure.axes
         figure.regions = [row for row in each.regions if row["end_s"] > heard.start and row["start_s"] < heard.end]
         figures.append(figure)
     return figures
-
-
-def _strongest(explanation: Explanation) -> float:
-    """The middle, in s, of the region that adds most to the score; 0 if there is none."""
-    return (
-        float(explanation.regions[0]["start_s"] + explanation.regions[0]["end_s"]) / 2 if explanation.regions else 0.0
-    )
 
 
 def _add_nearest(group: Group, figures: list[Figure], n_jobs: int | None, verbose: int) -> None:

@@ -1,6 +1,7 @@
 """Where in time and frequency the clips of a report are odd, as the inspection of the detector says."""
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,29 +15,57 @@ _AT_ONCE = 8  # clips whose maps are made in one call
 
 
 @dataclass(frozen=True)
-class Explanation:
-    """Why a clip has its score.
+class AnomalyMap:
+    """How much each place of a clip adds to its score.
 
     Parameters
     ----------
-    regions : list of dict
-        Rows of :func:`skasd.inspection.explain`, the largest share first.
     values : ndarray of shape (n_mels, n_frames)
         Anomaly map.
     times : ndarray of shape (n_frames,)
         Centres of its frames, in s.
     frequencies : ndarray of shape (n_mels,)
-        Centres of its bands, in Hz.
+        Centres of its bands, in Hz; NaN where they are not known.
     """
 
-    regions: list[dict[str, Any]]
     values: np.ndarray
     times: np.ndarray
     frequencies: np.ndarray
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """Why a clip has its score.
+
+    Parameters
+    ----------
+    places : AnomalyMap or None
+        Its map.
+    regions : list of dict, default=[]
+        Rows of :func:`skasd.inspection.explain`, the largest share first.
+    why_not : str, default=""
+        Why there is no map, if there is none.
+    """
+
+    places: AnomalyMap | None
+    regions: list[dict[str, Any]] = field(default_factory=list)
+    why_not: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What stands out most, or why that cannot be said."""
+        if self.places is None:
+            return f"Not explained: {self.why_not}"
+        return str(self.regions[0]["sentence"]) if self.regions else "No region stands out."
+
+    @property
+    def center(self) -> float:
+        """The middle, in s, of the region that adds most to the score; 0 if there is none."""
+        return float(self.regions[0]["start_s"] + self.regions[0]["end_s"]) / 2 if self.regions else 0.0
+
+
 def explanations(detector: Any, X: Any, normal: Any = None, *, verbose: int = 0) -> list[Explanation]:
-    """Explain clips.
+    """Explain clips; warns of those that cannot be explained, whose scores are as good as those of the others.
 
     Parameters
     ----------
@@ -48,20 +77,30 @@ def explanations(detector: Any, X: Any, normal: Any = None, *, verbose: int = 0)
         Normal clips to compare with if the detector keeps no levels of its own.
     verbose : int, default=0
         Shows a progress bar if 1 or larger.
-
-    Raises
-    ------
-    ValueError
-        If there is nothing to compare with.
     """
     n_clips = len(as_clips(X))
     found: list[Explanation] = []
     with tqdm(total=n_clips, desc="explaining", disable=verbose < 1, unit="clip") as progress:
         for start in range(0, n_clips, _AT_ONCE):
-            part = taken(X, np.arange(start, min(start + _AT_ONCE, n_clips)))
-            found += _explained(detector, part, normal)
+            found += _explained_or_not(detector, taken(X, np.arange(start, min(start + _AT_ONCE, n_clips))), normal)
             progress.update(len(found) - progress.n)
+    reasons = [each.why_not for each in found if each.why_not]
+    if reasons:
+        warnings.warn(f"{len(reasons)} of {n_clips} clips have a score but no explanation: {reasons[0]}", stacklevel=2)
     return found
+
+
+def _explained_or_not(detector: Any, X: Any, normal: Any) -> list[Explanation]:
+    """Explanations of all clips, or else of each clip by itself."""
+    n_clips = len(as_clips(X))
+    try:
+        return _explained(detector, X, normal)
+    except ValueError as error:
+        if n_clips == 1:
+            return [Explanation(None, why_not=str(error))]
+    return [
+        each for place in range(n_clips) for each in _explained_or_not(detector, taken(X, np.array([place])), normal)
+    ]
 
 
 def _explained(detector: Any, X: Any, normal: Any) -> list[Explanation]:
@@ -76,7 +115,7 @@ def _explained(detector: Any, X: Any, normal: Any) -> list[Explanation]:
     regions, axes = explain(detector, X, normal=normal), map_axes(detector, X)
     rows = [dict(zip(regions.columns, row, strict=True)) for row in regions.itertuples(index=False)]
     return [
-        Explanation([row for row in rows if row["clip"] == number], values, axes.times, axes.frequencies)
+        Explanation(AnomalyMap(values, axes.times, axes.frequencies), [row for row in rows if row["clip"] == number])
         for number, values in enumerate(maps)
     ]
 

@@ -153,17 +153,11 @@ def _rows(content: Content, number: Mapping[int, int]) -> list[dict[str, Any]]:
                     "p_value": None if math.isnan(p_value) else p_value,
                     "is_provisional": scores.p_value is not None and math.isnan(p_value),
                     "decision": "anomaly" if scores.is_anomaly[position] else "normal",
-                    "sentence": _sentence(detail),
+                    "sentence": "" if detail is None else detail.explanation.sentence,
                     "figure": figure,
                 }
             )
     return [rows[place] for place in order(content.scores)]
-
-
-def _sentence(detail: Detail | None) -> str:
-    if detail is None:
-        return ""
-    return str(detail.regions[0]["sentence"]) if detail.regions else "No region stands out."
 
 
 def _histograms(content: Content) -> list[Histogram]:
