@@ -46,12 +46,15 @@ class NormalScores:
         Whether the scores are of training clips because there were too few to hold any out, of which ``fit`` warns.
     n_copies : int, default=0
         Number of training clips that are equal to others, of which ``fit`` warns.
+    position : ndarray of shape (n_scores,), int, or None, default=None
+        Position of each scored clip among the training clips; None if each of them has a score, in their order.
     """
 
     held_out: np.ndarray
     recording: np.ndarray | None = None
     is_learnt: bool = False
     n_copies: int = 0
+    position: np.ndarray | None = None
 
     def distinct(self) -> np.ndarray:
         """Leave out the scores of copies.
@@ -87,6 +90,8 @@ class BaseDetector(OutlierMixin, Explained, BaseEstimator, ABC):
     - ``decision_function`` is ``score_samples - offset_``: negative is anomalous;
     - ``predict`` is its sign: +1 normal, -1 anomaly.
 
+    A subclass that decides in another way overrides ``_learn_threshold`` and ``_offset_of``, and needs neither parameter.
+
     A detector decides about *new* clips, like scikit-learn's ``LocalOutlierFactor(novelty=True)``: `contamination` is the
     share of new normal clips that may raise an alarm. Only ``fit_predict`` decides about the training clips themselves.
 
@@ -103,8 +108,10 @@ class BaseDetector(OutlierMixin, Explained, BaseEstimator, ABC):
     threshold: str
     feature: Any = "auto"
     novelty = True  # predict is about new clips, as scikit-learn's common checks need to know
+    _leaves_out: str | None = None  # "cross" or "leave_one_out" if `_fit` scores each clip by what it learnt of others
     _hears_long_clips: ClassVar[bool] = False  # whether `_anomaly_score` takes care of clips of any length itself
     _training_length: TrainingLength | None = None
+    _threshold_scores: NormalScores | None = None
     _held_out_scores: np.ndarray | None = None  # ascending
     _file_formats: frozenset[str] = frozenset()
 
@@ -142,22 +149,29 @@ class BaseDetector(OutlierMixin, Explained, BaseEstimator, ABC):
         self : object
             The fitted detector.
         """
-        check_contamination(self.contamination)
-        check_option("threshold", self.threshold, THRESHOLDS)
+        check_contamination(getattr(self, "contamination", "auto"))
+        check_option("threshold", getattr(self, "threshold", "quantile"), THRESHOLDS)
         if skips(on_error):
             usable = UsablePart.of(self, X, reset=True)
             return self.fit(usable.X, usable.labels(y))
         with restored_on_failure(self):
             clips = normals_only(check_clips(self, X, reset=True, feature=self.feature), y)
             warn_of_training_clips(self, clips)
-            share = _FALSE_ALARM_SHARE if isinstance(self.contamination, str) else self.contamination
-            self._threshold_rule = share, self.threshold
-            scores = _learnt(self, clips)
-            self._set_threshold(scores)
+            self._learn_threshold(_learnt(self, clips), clips)
             self._training_data = TrainingData.of(clips)
-            if threshold_is_used():
-                _warn_of_normal_scores(self, scores, clips)
         return self
+
+    def _learn_threshold(self, scores: NormalScores, clips: Clips) -> None:
+        """Set the threshold by the scores of the normal clips of a fit, and warn of what is wrong with them."""
+        share = _FALSE_ALARM_SHARE if isinstance(self.contamination, str) else self.contamination
+        self._threshold_rule = share, self.threshold
+        self._set_threshold(scores)
+        if threshold_is_used():
+            _warn_of_normal_scores(self, scores, clips)
+
+    def _offset_of(self, clips: Clips) -> Any:
+        """Threshold on ``score_samples`` for these clips: one number, or one for each clip."""
+        return self.offset_
 
     def _checked_score(self, clips: Clips) -> np.ndarray:
         """Anomaly score (n_clips,), of long clips on the scale of one window of the training length."""
@@ -167,6 +181,7 @@ class BaseDetector(OutlierMixin, Explained, BaseEstimator, ABC):
 
     def _set_threshold(self, scores: NormalScores) -> None:
         """Set the threshold on ``score_samples``, and keep the scores by which those of long clips are corrected."""
+        self._threshold_scores = scores
         self._held_out_scores = np.sort(scores.distinct())
         self.offset_ = -alarm_threshold(scores.distinct(), *self._threshold_rule)
 
@@ -196,11 +211,13 @@ class BaseDetector(OutlierMixin, Explained, BaseEstimator, ABC):
         if skips(on_error):
             usable = UsablePart.of(self, X, reset=True)
             return usable.spread(self.fit_predict(usable.X, usable.labels(y)), 0)
-        scores, offset = self.fit(X, y).score_samples(X), self.offset_
-        if not isinstance(self.contamination, str):
-            normal = slice(None) if y is None else numeric_labels(column_or_1d(y)) != -1
-            offset = np.quantile(scores[normal], self.contamination)
-        return np.where(scores >= offset, 1, -1)
+        self.fit(X, y)
+        contamination = getattr(self, "contamination", "auto")
+        if isinstance(contamination, str):
+            return self.predict(X)
+        scores = self.score_samples(X)
+        normal = slice(None) if y is None else numeric_labels(column_or_1d(y)) != -1
+        return np.where(scores >= np.quantile(scores[normal], contamination), 1, -1)
 
     @final
     def score_samples(self, X: Any, *, on_error: str = "raise") -> np.ndarray:
@@ -223,11 +240,7 @@ class BaseDetector(OutlierMixin, Explained, BaseEstimator, ABC):
         if skips(on_error):
             usable = UsablePart.of(self, X, reset=False)
             return usable.spread(self.score_samples(usable.X), np.nan)
-        clips = check_clips(self, X, reset=False, feature=self.feature)
-        if self._training_length is not None:
-            self._training_length.warn_of_short(clips, type(self).__name__, stacklevel=2)
-        warn_of_other_formats(clips, self._file_formats)
-        return -self._checked_score(clips)
+        return -self._checked_score(clips_to_score(self, X))
 
     @final
     def decision_function(self, X: Any, *, on_error: str = "raise") -> np.ndarray:
@@ -246,7 +259,12 @@ class BaseDetector(OutlierMixin, Explained, BaseEstimator, ABC):
         decisions : ndarray of shape (n_clips,), float64
             Negative for anomalies, 0 or positive for normal clips.
         """
-        return self.score_samples(X, on_error=on_error) - self.offset_
+        check_is_fitted(self)
+        if skips(on_error):
+            usable = UsablePart.of(self, X, reset=False)
+            return usable.spread(self.decision_function(usable.X), np.nan)
+        clips = clips_to_score(self, X)
+        return -self._checked_score(clips) - self._offset_of(clips)
 
     @final
     def predict(self, X: Any, *, on_error: str = "raise") -> np.ndarray:
@@ -269,9 +287,26 @@ class BaseDetector(OutlierMixin, Explained, BaseEstimator, ABC):
         return np.where(np.isnan(decision), 0, np.where(decision >= 0, 1, -1))
 
 
+def clips_to_score(detector: BaseDetector, X: Any) -> Clips:
+    """Clips of X for a fitted detector, with warnings about those that it was not fitted for.
+
+    Parameters
+    ----------
+    detector : BaseDetector
+        Fitted detector.
+    X : array, list of paths or clip table
+        Clips.
+    """
+    clips = check_clips(detector, X, reset=False, feature=detector.feature)
+    if detector._training_length is not None:
+        detector._training_length.warn_of_short(clips, type(detector).__name__, stacklevel=3)
+    warn_of_other_formats(clips, detector._file_formats)
+    return clips
+
+
 def _learnt(detector: BaseDetector, clips: Clips) -> NormalScores:
     """Have a detector learn from normal clips, and return the scores that determine the threshold."""
-    detector._training_length = detector._held_out_scores = None
+    detector._training_length = detector._held_out_scores = detector._threshold_scores = None
     detector._file_formats = file_formats(clips)
     with noted_interrupts() as interrupts:
         scores = detector._fit(clips)
@@ -290,10 +325,10 @@ def _learnt(detector: BaseDetector, clips: Clips) -> NormalScores:
 
 def _warn_of_normal_scores(detector: BaseDetector, scores: NormalScores, clips: Clips) -> None:
     """Say what is wrong with the scores from which the threshold is computed."""
-    warn_of_constant_scores(scores.held_out, stacklevel=4)
-    warn_of_copies(scores.n_copies, len(clips), stacklevel=3)
+    warn_of_constant_scores(scores.held_out, stacklevel=5)
+    warn_of_copies(scores.n_copies, len(clips), stacklevel=4)
     share, rule = detector._threshold_rule
-    warn_of_few_clips(_fewest(clips), scores.n_recordings, share, rule, is_learnt=scores.is_learnt, stacklevel=3)
+    warn_of_few_clips(_fewest(clips), scores.n_recordings, share, rule, is_learnt=scores.is_learnt, stacklevel=4)
 
 
 def _score_of_learnt(detector: BaseDetector, clips: Clips) -> np.ndarray:

@@ -53,7 +53,7 @@ class Recordings:
             own = np.unique(twin[machine == name])
             near = own[_first_of_each(near_copies(different[own]))]
             twin[machine == name] = near[np.searchsorted(own, twin[machine == name])]
-        return cls(_joined(twin, _named(clips)), machine, len(clips) - len(np.unique(twin)))
+        return cls(_joined(twin, named_recordings(clips)), machine, len(clips) - len(np.unique(twin)))
 
     @classmethod
     def read(
@@ -110,8 +110,14 @@ def _first_of_each(number: np.ndarray) -> np.ndarray:
     return first[inverse]
 
 
-def _named(clips: Clips) -> np.ndarray:
-    """Number (n_clips,) of the recording that the table names, counted within a machine; clips without a name are alone."""
+def named_recordings(clips: Clips) -> np.ndarray:
+    """Number (n_clips,) of the recording that the table names, counted within a machine; clips without a name are alone.
+
+    Parameters
+    ----------
+    clips : Clips
+        Clips.
+    """
     alone = np.arange(len(clips))
     if clips.table is None or _COLUMN not in clips.table.columns:
         return alone

@@ -232,7 +232,7 @@ class AutoencoderDetector(NetworkDetector):
         self.covariances_ = {name: machine.covariances for name, machine in named.items()}
         self.histories_ = {name: machine.history for name, machine in named.items()}
         is_learnt = any(len(machine.judged) == len(some) for some, machine in pairs)
-        return self._as_asked(NormalScores(scores, origin.number[judged], is_learnt, origin.n_copies))
+        return self._as_asked(NormalScores(scores, origin.number[judged], is_learnt, origin.n_copies, judged))
 
     def _fit_machine(self, store: PatchStore, is_target: np.ndarray, dtype: np.dtype, name: str) -> "_Machine":
         if len(store.start) < 2:

@@ -6,18 +6,17 @@ from typing import Any
 
 import joblib
 import numpy as np
-from joblib.parallel import get_active_backend
 from sklearn.base import clone
 from sklearn.utils.metaestimators import _BaseComposition
 from tqdm import tqdm
 
-from skasd._interrupt import note_interrupt, was_interrupted
+from skasd._interrupt import note_interrupt
 from skasd._parameters import check_columns, check_integer, check_n_jobs, check_number, check_option
 from skasd._random import local_random_state
-from skasd._threshold import threshold_unused
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import ANY_FEATURE, MACHINE_COLUMNS, Clips, Recordings
 from skasd.clips._readers import readers_of
+from skasd.detectors._held_out_fits import anomaly_score, container, fitted_and_scored, parallel, seeded
 
 _COMBINE = ("mean", "rank")
 ALL = ""  # name of the scale over all groups
@@ -169,7 +168,7 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
     def _fit(self, clips: Clips) -> NormalScores:
         self._weights = self._checked()
         generator = local_random_state(self.random_state)
-        members = [_seeded(clone(estimator), generator) for _, estimator in self.estimators]
+        members = [seeded(clone(estimator), generator) for _, estimator in self.estimators]
         self._combine, self._group_columns = self.combine, tuple(self.group_columns)
         groups = clips.group_names(self._group_columns, MACHINE_COLUMNS)
         machines = clips.group_names(MACHINE_COLUMNS, MACHINE_COLUMNS)
@@ -177,8 +176,8 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         recordings = Recordings.read(clips, readers_of(self)[0], machines, self.n_jobs, self.verbose)
         parts = _parts(_held_out(strata, recordings, self.held_out, generator), recordings, generator)
         kept = np.concatenate(parts)
-        tasks = [joblib.delayed(_fitted_and_scored)(member, clips, parts) for member in members]
-        done = list(tqdm(self._parallel()(tasks), "detectors", len(tasks), disable=self.verbose < 1))
+        tasks = [joblib.delayed(fitted_and_scored)(member, clips, parts) for member in members]
+        done = list(tqdm(parallel(self.n_jobs)(tasks), "detectors", len(tasks), disable=self.verbose < 1))
         self.estimators_ = [member for member, _, _ in done]
         if any(is_cut for _, _, is_cut in done):  # a process of its own does not note it here
             note_interrupt("The training of a detector of the ensemble was interrupted.")
@@ -189,17 +188,13 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
             if n_kept >= _FEWEST:
                 self.scales_[str(group)] = np.sort(scores[:, groups[kept] == group], axis=1)
         split = any(np.isin(recordings.number[part], np.delete(recordings.number, part)).any() for part in parts)
-        return NormalScores(self._combined(scores, groups[kept]), recordings.number[kept], split, recordings.n_copies)
-
-    def _parallel(self, prefer: str | None = None) -> joblib.Parallel:
-        backend, _ = get_active_backend(prefer=prefer)  # those of multiprocessing and Ray yield no results one by one
-        return_as = "generator" if backend.supports_return_generator else "list"
-        return joblib.Parallel(n_jobs=self.n_jobs, prefer=prefer, return_as=return_as)
+        combined = self._combined(scores, groups[kept])
+        return NormalScores(combined, recordings.number[kept], split, recordings.n_copies, kept)
 
     def _anomaly_score(self, clips: Clips) -> np.ndarray:
-        X = _container(clips)
-        tasks = [joblib.delayed(_anomaly_score)(member, X) for member in self.estimators_]
-        scores = np.array(list(self._parallel("threads")(tasks)))
+        X = container(clips)
+        tasks = [joblib.delayed(anomaly_score)(member, X) for member in self.estimators_]
+        scores = np.array(list(parallel(self.n_jobs, "threads")(tasks)))
         return self._combined(scores, clips.group_names(self._group_columns, MACHINE_COLUMNS))
 
     def _score_parts(self, clips: Clips) -> list[tuple[Any, np.ndarray]]:
@@ -266,13 +261,6 @@ def _checked_names(estimators: Any) -> list[str]:
     return [name for name, _ in estimators]
 
 
-def _seeded(estimator: Any, generator: np.random.RandomState) -> Any:
-    """Set every `random_state` of the estimator that is None to a seed."""
-    params = estimator.get_params()
-    names = sorted(name for name in params if name.split("__")[-1] == "random_state" and params[name] is None)
-    return estimator.set_params(**{name: int(generator.randint(2**31 - 1)) for name in names})
-
-
 def _held_out(strata: np.ndarray, recordings: Recordings, share: float, generator: np.random.RandomState) -> np.ndarray:
     """Positions of the held-out clips: whole recordings, a share of each stratum, which keeps at least two clips.
 
@@ -323,27 +311,6 @@ def _parts(kept: np.ndarray, recordings: Recordings, generator: np.random.Random
         np.flatnonzero(np.isin(recordings.number, np.concatenate([some[part::_FEWEST] for some in large])))
         for part in range(_FEWEST)
     ]
-
-
-def _container(clips: Clips) -> Any:
-    return clips.items if clips.table is None else clips.table
-
-
-@threshold_unused()
-def _fitted_and_scored(member: Any, clips: Clips, parts: list[np.ndarray]) -> tuple[Any, np.ndarray, bool]:
-    """The detector fitted to all clips, scores of held-out clips by clones fitted to the others, whether one was cut."""
-    member.fit(_container(clips))  # first, so that error messages use positions among all clips
-    scores, is_cut = [], was_interrupted(member)
-    for kept in parts:
-        learnt = np.setdiff1d(np.arange(len(clips)), kept)
-        trial = clone(member).fit(_container(clips.take(learnt)))
-        scores.append(_anomaly_score(trial, _container(clips.take(kept))))
-        is_cut |= was_interrupted(trial)
-    return member, np.concatenate(scores), is_cut
-
-
-def _anomaly_score(member: Any, X: Any) -> np.ndarray:
-    return -np.asarray(member.score_samples(X), dtype=np.float64)
 
 
 def _standardised(score: np.ndarray, normal: np.ndarray) -> np.ndarray:

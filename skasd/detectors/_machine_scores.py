@@ -168,7 +168,8 @@ class MachineScores:
         clips, judged = self.clips, self.clips.judged
         score = self.score(clips.outputs.of(judged), self._asked(score_with)[judged], self.mode_of_offset(score_with))
         origin = clips.recordings
-        return NormalScores(score, origin.number[judged], is_learnt=not len(clips.held_out), n_copies=origin.n_copies)
+        is_learnt = not len(clips.held_out)
+        return NormalScores(score, origin.number[judged], is_learnt, origin.n_copies, judged)
 
     def mode_of_offset(self, score_with: str) -> str:
         """Kind of score from which the threshold is computed."""

@@ -122,6 +122,7 @@ class StatisticsDetector(BaseDetector):
     """
 
     _default_frontend = staticmethod(twfr_frontend)
+    _leaves_out = "cross"
 
     def __init__(
         self,

@@ -160,6 +160,10 @@ class TWFRDetector(BaseDetector):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    @property
+    def _leaves_out(self) -> str:  # type: ignore[override]
+        return "leave_one_out" if self.scorer is None and self.n_components == 1 else "cross"
+
     def _fit(self, clips: Clips) -> NormalScores:
         values = self._values = self._check_parameters()
         self._frontend = frontend_of(self.frontend, self._default_frontend())

@@ -7,6 +7,7 @@ import pytest
 from sklearn.base import clone
 
 from skasd.augmentations import SpectrumAugmentation
+from skasd.decisions import CalibratedDetector
 from skasd.detectors import (
     AutoencoderDetector,
     ContrastiveSpectrumDetector,
@@ -87,6 +88,11 @@ class Case:
         return self.takes_features and set(getattr(self.detector, "branches", ("log_mel",))) == {"log_mel"}
 
     @property
+    def has_contamination(self) -> bool:
+        """Whether `contamination` and `threshold` set its threshold."""
+        return hasattr(self.detector, "contamination")
+
+    @property
     def is_first(self) -> bool:
         """Whether no case before it has the same class."""
         return next(case for case in CASES if type(case.detector) is type(self.detector)) is self
@@ -107,7 +113,11 @@ class Case:
 
     def front_end(self) -> LogMelTransformer:
         """What makes the features that the detector would make itself."""
-        inner = self.detector.estimators[0][1] if isinstance(self.detector, EnsembleDetector) else self.detector
+        inner = self.detector
+        if isinstance(inner, EnsembleDetector):
+            inner = inner.estimators[0][1]
+        if isinstance(inner, CalibratedDetector):
+            inner = inner.detector
         return LogMelTransformer(norm=None, mel_scale="htk") if inner.frontend is None else clone(inner.frontend)
 
 
@@ -175,6 +185,7 @@ CASES = [
         ("mean__reg_covar", 5.0),
         holds_out=True,
     ),
+    Case("calibrated", CalibratedDetector(TWFRDetector()), ("detector__reg_covar", 5.0), finds_faults=True),
 ]
 
 

@@ -104,13 +104,13 @@ def test_a_fit_that_fails_leaves_the_old_model_whole(case, train, usual, error, 
 
     detector = case.new(n_jobs=1)
     with monkeypatch.context() as patch, pytest.raises(error, match="at the very end"):
-        patch.setattr(type(detector), "_set_threshold", fails)
+        patch.setattr(type(detector), "_learn_threshold", fails)
         detector.fit(train)
     assert set(vars(detector)) == set(vars(case.new()))  # not fitted, no n_features_in_
     detector, before = usual(case)
     offset = detector.offset_
     with monkeypatch.context() as patch, pytest.raises(error, match="at the very end"):
-        patch.setattr(type(detector), "_set_threshold", fails)
+        patch.setattr(type(detector), "_learn_threshold", fails)
         detector.fit(train[train.machine_type == "fan"])
     np.testing.assert_array_equal(detector.score_samples(train), before)
     assert detector.offset_ == offset

@@ -1,0 +1,152 @@
+"""Conformal p-values of anomaly scores, by the scores of normal clips that the detector was not trained on."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+_ROUNDING = 1e-6  # relative; scores that differ by less are equal
+_EXACT = 1e-9  # of counts, which are sums of fractions
+
+
+@dataclass(frozen=True)
+class Calibration:
+    r"""Anomaly scores of normal clips of one machine, which new scores are ranked among.
+
+    With K recordings, :math:`n_k` clips of recording k and their scores :math:`A_{ki}`, the p-value of a score :math:`a` is
+
+    .. math:: p(a) = \frac{1}{K + 1} \Bigl( 1 + \sum_k \frac{1}{n_k} \sum_i 1[A_{ki} \ge a] \Bigr).
+
+    Parameters
+    ----------
+    score : ndarray of shape (n_clips,)
+        Anomaly scores, ascending.
+    weight : ndarray of shape (n_clips,)
+        :math:`1 / n_k` of each clip.
+    """
+
+    score: np.ndarray
+    weight: np.ndarray
+
+    @classmethod
+    def of(cls, score: np.ndarray, recording: np.ndarray) -> Self:
+        """Calibration by clips of known recordings.
+
+        Parameters
+        ----------
+        score : ndarray of shape (n_clips,)
+            Anomaly scores.
+        recording : ndarray of shape (n_clips,), int
+            Recording of each clip. Equal scores of one recording count once, as copies have them.
+        """
+        pairs = np.unique(np.column_stack([score, recording]), axis=0)  # ascending by score
+        _, number, size = np.unique(pairs[:, 1], return_inverse=True, return_counts=True)
+        return cls(pairs[:, 0], 1.0 / size[number.reshape(-1)])
+
+    def joined(self, other: "Calibration") -> "Calibration":
+        """Calibration by the clips of two, which are of different recordings.
+
+        Parameters
+        ----------
+        other : Calibration
+            Other clips of the same machine.
+        """
+        score, weight = np.r_[self.score, other.score], np.r_[self.weight, other.weight]
+        order = np.argsort(score, kind="stable")
+        return Calibration(score[order], weight[order])
+
+    @property
+    def n_recordings(self) -> int:
+        """Number of recordings."""
+        return round(float(self.weight.sum()))
+
+    def p_values(self, score: np.ndarray, uniform: np.ndarray | None = None) -> np.ndarray:
+        r"""P-values of new scores.
+
+        Parameters
+        ----------
+        score : ndarray of shape (n,)
+            Anomaly scores of new clips.
+        uniform : ndarray of shape (n,) or None, default=None
+            Draws :math:`u` from [0, 1) that decide about ties: the new clip and the calibration clips with its score count
+            :math:`u` instead of 1. None counts them as 1, which is conservative.
+
+        Returns
+        -------
+        p_values : ndarray of shape (n,), float64
+            P-values in (0, 1].
+        """
+        rounding = _ROUNDING * np.abs(self.score)
+        from_top = np.r_[np.cumsum(self.weight[::-1])[::-1], 0.0]
+        at_least = from_top[np.searchsorted(self.score + rounding, score, side="left")]
+        above = from_top[np.searchsorted(self.score - rounding, score, side="right")]
+        counted = 1.0 + at_least if uniform is None else above + uniform * (1.0 + at_least - above)
+        return np.clip(counted / (self.n_recordings + 1), np.finfo(np.float64).tiny, 1.0)
+
+    def threshold(self, alpha: float) -> float:
+        """Largest anomaly score whose p-value exceeds `alpha`.
+
+        Parameters
+        ----------
+        alpha : float
+            Accepted false alarm rate.
+        """
+        if alpha * (self.n_recordings + 1) < 1 - _EXACT:
+            raise ValueError(
+                f"alpha={alpha!r} takes at least {fewest_recordings(alpha)} calibration clips, and there are "
+                f"{self.n_recordings}."
+            )
+        at_least = np.cumsum(self.weight[::-1])[::-1]
+        exceeds = 1.0 + at_least > alpha * (self.n_recordings + 1) + _EXACT
+        score = self.score[np.flatnonzero(exceeds)[-1]]
+        return float(score + _ROUNDING * np.abs(score))
+
+
+def fewest_recordings(alpha: float) -> int:
+    r"""Smallest number of calibration clips K with :math:`1 / (K + 1) \le \alpha`.
+
+    Parameters
+    ----------
+    alpha : float
+        Accepted false alarm rate.
+    """
+    return int(np.ceil(1 / alpha - _EXACT)) - 1
+
+
+def provisional_threshold(score: np.ndarray, alpha: float) -> float:
+    r"""Threshold by a robust z-score, for machines with too few clips for a rank.
+
+    .. math:: \tilde A + 1.4826\, t_{1 - \alpha, n - 1} \sqrt{1 + 1 / n}\; \mathrm{median}_i |A_i - \tilde A|
+
+    with :math:`\tilde A` the median of n scores and :math:`t` the quantile of Student's distribution; it would be exact for
+    scores of a normal distribution if median and deviation were mean and standard deviation.
+
+    Parameters
+    ----------
+    score : ndarray of shape (n,)
+        Anomaly scores of normal clips.
+    alpha : float
+        Accepted false alarm rate.
+    """
+    from scipy.stats import t  # imported when needed, as it takes long
+
+    median = float(np.median(score))
+    deviation = 1.4826 * float(np.median(np.abs(score - median))) or float(np.std(score))
+    widened = float(t.ppf(1 - alpha, max(len(score) - 1, 1))) * np.sqrt(1 + 1 / len(score))
+    largest = float(np.max(score))
+    threshold = median + max(widened, 0.0) * deviation
+    return threshold if deviation else largest + _ROUNDING * abs(largest)
+
+
+def tie_draws(score: np.ndarray, seed: int) -> np.ndarray:
+    """Draws from [0, 1), of which a clip gets the same whatever the order of the clips and however many there are.
+
+    Parameters
+    ----------
+    score : ndarray of shape (n,)
+        Anomaly scores.
+    seed : int
+        Seed.
+    """
+    bits = np.ascontiguousarray(score, dtype=np.float64).view(np.uint64)
+    return np.array([np.random.default_rng([int(one), int(seed)]).random() for one in bits])

@@ -1,0 +1,132 @@
+"""Test of exchangeability in time order: a martingale that bets against the p-values of new clips being uniform."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from skasd.decisions._calibration import Calibration
+
+_BETS = np.array([-1.0, 0.0, 1.0])  # epsilon of the betting functions 1 + epsilon (p - 1/2)
+_JUMP = 0.01  # share of the capital that is spread anew at each step
+
+
+@dataclass(frozen=True)
+class ExchangeabilityTest:
+    r"""Result of :meth:`CalibratedDetector.check_exchangeability`.
+
+    Parameters
+    ----------
+    log_martingale : ndarray of shape (n_clips,)
+        :math:`\log_{10} M_t` after each clip: the evidence against exchangeability. If the clips are exchangeable with the
+        calibration clips, :math:`P(\exists t: M_t \ge 1 / \delta) \le \delta` (Ville's inequality).
+    p_value : ndarray of shape (n_clips,)
+        P-value of each clip among the calibration clips and the clips before it, with ties broken at random; uniform on
+        [0, 1] and independent for exchangeable clips. NaN for further clips of a recording.
+    group : ndarray of shape (n_clips,), str
+        Group of each clip.
+    level : float
+        Probability :math:`\delta` of a false alarm at any time.
+    """
+
+    log_martingale: np.ndarray
+    p_value: np.ndarray
+    group: np.ndarray
+    level: float
+
+    @property
+    def alarm(self) -> int | None:
+        """Position of the clip at which the test raised an alarm, or None."""
+        crossed = np.flatnonzero(self.log_martingale >= -np.log10(self.level))
+        return int(crossed[0]) if len(crossed) else None
+
+    @property
+    def holds(self) -> bool:
+        """Whether there was no alarm, so that nothing speaks against the calibration."""
+        return self.alarm is None
+
+    def frame(self) -> pd.DataFrame:
+        """Table of the test.
+
+        Returns
+        -------
+        table : DataFrame of shape (n_clips, 3)
+            Columns `group`, `p_value` and `log_martingale`.
+        """
+        return pd.DataFrame({"group": self.group, "p_value": self.p_value, "log_martingale": self.log_martingale})
+
+
+def tested(
+    score: np.ndarray,
+    group: np.ndarray,
+    recording: np.ndarray,
+    calibrations: Mapping[str, Calibration],
+    level: float,
+    seed: int,
+) -> ExchangeabilityTest:
+    r"""Test clips in the order in which they were recorded.
+
+    Each group has a martingale of its own, the simple jumper of Vovk et al. ("Retrain or not retrain: conformal test
+    martingales for change-point detection", COPA 2021, Algorithm 1, with J = 0.01) on p-values that rank a clip among the
+    calibration clips and all clips of the group before it. The martingale of the test is their mean, which is a martingale
+    too.
+
+    Parameters
+    ----------
+    score : ndarray of shape (n_clips,)
+        Anomaly scores.
+    group : ndarray of shape (n_clips,), str
+        Group of each clip.
+    recording : ndarray of shape (n_clips,), int
+        Recording of each clip; only the first clip of each is used.
+    calibrations : mapping of str to Calibration
+        Calibration of each group.
+    level : float
+        Probability of a false alarm.
+    seed : int
+        Seeds the draws that break ties.
+    """
+    draws = np.random.default_rng(seed).random(len(score))
+    _, first = np.unique(recording, return_index=True)
+    p_value = np.full(len(score), np.nan)
+    log_capital = np.zeros((len(calibrations), len(score)))
+    for number, (name, calibration) in enumerate(calibrations.items()):
+        rows = np.intersect1d(np.flatnonzero(group == name), first)
+        p_value[rows] = _online_p_values(score[rows], _one_of_each_recording(calibration), draws[rows])
+        steps = np.zeros(len(score))
+        steps[rows] = np.diff(_log_jumper(p_value[rows]), prepend=0.0)
+        log_capital[number] = np.cumsum(steps)
+    mean = np.logaddexp.reduce(log_capital, axis=0) - np.log(len(calibrations))
+    return ExchangeabilityTest(mean / np.log(10), p_value, group, level)
+
+
+def _one_of_each_recording(calibration: Calibration) -> np.ndarray:
+    """Scores of which each recording has one, or all of them spread evenly over their ranks if recordings have several."""
+    if len(calibration.score) == calibration.n_recordings:
+        return calibration.score
+    at = np.cumsum(calibration.weight) - calibration.weight / 2
+    return np.asarray(np.interp(np.arange(calibration.n_recordings) + 0.5, at, calibration.score))
+
+
+def _online_p_values(score: np.ndarray, known: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """P-value (n,) of each score among the known ones, the scores before it and itself, with ties broken by draws."""
+    seen, p_value = np.sort(known), np.empty(len(score))
+    for position, one in enumerate(score):
+        below, up_to = np.searchsorted(seen, one, "left"), np.searchsorted(seen, one, "right")
+        p_value[position] = (len(seen) - up_to + draws[position] * (1 + up_to - below)) / (len(seen) + 1)
+        seen = np.insert(seen, below, one)
+    return p_value
+
+
+def _log_jumper(p_value: np.ndarray) -> np.ndarray:
+    """Natural logarithm (n,) of the capital after each p-value, from a capital of 1."""
+    capital, log_total = np.full(len(_BETS), 1 / len(_BETS)), np.empty(len(p_value))
+    so_far = 0.0
+    for position, p in enumerate(p_value):
+        capital = (1 - _JUMP) * capital + _JUMP / len(_BETS)
+        capital = capital * (1 + _BETS * (p - 0.5))
+        total = capital.sum()
+        so_far += np.log(total)
+        capital, log_total[position] = capital / total, so_far
+    return log_total
