@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from skasd.clips import MACHINE_COLUMNS
+from skasd.clips._machine_names import split_names
+from skasd.decisions import CalibratedDetector
 from skasd.persistence._description import detector_in
 
 
@@ -53,15 +55,16 @@ class Scores:
         few normal clips; None if the detector is not calibrated.
     is_anomaly : ndarray of shape (n_clips,), bool
         The decisions.
-    normal : ndarray of shape (n_normal,)
-        Anomaly scores of the normal clips that set the threshold; empty if the detector does not keep them.
+    normal : dict of str to ndarray
+        Anomaly scores of the normal clips that set the threshold, by machine; "" stands for all machines together. Empty if
+        the detector does not keep them.
     """
 
     anomaly_score: np.ndarray
     threshold: np.ndarray
     p_value: np.ndarray | None
     is_anomaly: np.ndarray
-    normal: np.ndarray
+    normal: dict[str, np.ndarray]
 
 
 def scored(detector: Any, X: Any) -> Scores:
@@ -81,8 +84,17 @@ def scored(detector: Any, X: Any) -> Scores:
         score = -np.asarray(detector.score_samples(X), dtype=np.float64)
     else:
         score = -(decision + float(detector_in(detector).offset_))
-    normal = getattr(detector_in(detector), "_held_out_scores", None)
-    return Scores(score, score + decision, p_value, decision < 0, np.empty(0) if normal is None else normal)
+    return Scores(score, score + decision, p_value, decision < 0, _normal_scores(detector_in(detector)))
+
+
+def _normal_scores(detector: Any) -> dict[str, np.ndarray]:
+    """Scores of the normal clips that set the threshold of a detector, or each threshold of a calibrated one."""
+    if isinstance(detector, CalibratedDetector):
+        machines = ["/".join(filter(None, cells)) for cells in split_names(detector._groups)]
+        scores = [group.calibration.score for group in detector._groups.values()]
+        return dict(zip(machines, scores, strict=True))
+    kept = getattr(detector, "_held_out_scores", None)
+    return {} if kept is None else {"": kept}
 
 
 def machines_of(X: Any, n_clips: int) -> list[str]:

@@ -167,8 +167,9 @@ def _histograms(content: Content) -> list[Histogram]:
         machines = np.array(group.machines, dtype=object)
         for machine in sorted(set(machines)):
             own = machines == machine
-            each = scores.anomaly_score[own], scores.is_anomaly[own], scores.threshold[own], scores.normal
-            found.append(histogram(machine or _ALL_CLIPS, *each))
+            normal = scores.normal.get(machine, scores.normal.get("", np.empty(0)))
+            each = scores.anomaly_score[own], scores.is_anomaly[own], scores.threshold[own]
+            found.append(histogram(machine or _ALL_CLIPS, *each, normal))
     return found
 
 

@@ -19,6 +19,7 @@ import skasd.report._sound
 from skasd._mel import MelDefinition
 from skasd.clips import unusable_clips
 from skasd.clips._encode import encoded
+from skasd.decisions import CalibratedDetector
 from skasd.detectors import TWFRDetector
 from skasd.features import TWFRTransformer
 from skasd.report import write_report
@@ -56,15 +57,6 @@ def tone(frequency, seconds=1.0, rate=RATE):
     return 0.5 * np.sin(2 * np.pi * frequency * np.arange(int(seconds * rate)) / rate)
 
 
-class Calibrated(TWFRDetector):
-    """A detector with p-values, which are in another order than the scores; the last has none yet."""
-
-    alpha_ = 0.25
-
-    def p_values(self, X):
-        return np.append(np.arange(1, len(X)) / 10, np.nan)
-
-
 def test_rows_are_the_scores_of_the_detector(report):
     bad = unusable_clips(report.table, report.detector)
     usable = report.table.drop(index=bad.index)
@@ -76,18 +68,22 @@ def test_rows_are_the_scores_of_the_detector(report):
     assert "p-value" not in re.sub(r"<script.*", "", text_of(report.file), flags=re.DOTALL)
 
 
-def test_p_values_are_shown_and_sort_the_table_where_there_are_any(report, tmp_path):
-    detector = Calibrated().fit(report.normal)
-    table = report.table.iloc[2:]
-    file = write_report(detector, table, tmp_path / "report.html")
+def test_p_values_and_thresholds_of_a_calibrated_detector(report, tmp_path):
+    normal = report.normal[:17]  # five of the second machine
+    detector = CalibratedDetector(TWFRDetector(), alpha=0.25, learning_period=10).fit(normal)
+    file = write_report(detector, report.table.iloc[2:], tmp_path / "report.html")
+    expected = detector.p_values(report.table.iloc[2:])
     rows = rows_of(file)
+    assert np.isnan(expected).sum() == 5
+    assert sorted(row["p"] for row in rows) == sorted("" if np.isnan(p) else repr(float(p)) for p in expected)
     for decision in ("anomaly", "normal"):
         p_values = [float(row["p"] or "inf") for row in rows if row["decision"] == decision]
         assert p_values == sorted(p_values)
-    assert sorted(row["p"] for row in rows) == ["", *(str(number / 10) for number in range(1, 8))]
-    assert ">0.1</td>" in text_of(file)
-    assert "0.25 or less counts as one" in text_of(file)
-    assert text_of(file).count("> provisional<") == 1
+    text = text_of(file)
+    assert "0.25 or less counts as one" in text
+    assert text.count("> provisional<") == 5
+    assert len(re.findall(r'class="threshold" x1="\d', text)) == 3  # in the legend, and one for each machine
+    assert sum(int(count) for count in re.findall(r"<title>(\d+) normal when the threshold was set", text)) == 17
 
 
 def test_every_name_is_escaped(report):
