@@ -199,7 +199,8 @@ def make_machine_clips(
     train, test = (Surroundings(snr, event_db, far_db) for snr in check_snr(snr_db))
     kinds = {name: check_anomalies(anomalies, name) for name in machine_types}
     root = check_seed(random_state)
-    rows, masks = [], []
+    rows: list = []
+    masks: list = []
     for machine_type, section in product(machine_types, range(n_sections)):
         site = make_site(machine_type, section, n_timepoints, int(sample_rate))
         groups = (
@@ -209,7 +210,9 @@ def make_machine_clips(
             _supplemental("noise", n_noise, shares[0], train._replace(with_machine=False)),
             _supplemental("machine", n_clean, shares[0], train._replace(with_noise=False)),
         )
-        rows += _record(site, machine_type, section, groups, root, severity, duty_cycle, masks if return_masks else None)
+        rows += _record(
+            site, machine_type, section, groups, root, severity, duty_cycle, masks if return_masks else None
+        )
     result = _bunch(rows, duration, sample_rate, severity, snr_db, return_X_y)
     return result if not return_masks else _with_masks(result, masks, n_timepoints, int(sample_rate))
 
