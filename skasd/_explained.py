@@ -74,9 +74,12 @@ def _text(cell: Any) -> str:
 
 def levels_of(frontend: Any, clips: Clips) -> NormalLevels | None:
     """Levels of clips by a front end; clips that cannot be read are left out, and None stands for the levels of none."""
-    found = [spectrogram for spectrogram, reason in spectrograms_of(frontend, clips) if reason is None]
-    n_bands = len(found[0]) if found else 0
-    return NormalLevels.of(one for one in found if len(one) == n_bands) if found else None
+    found = spectrograms_of(frontend, clips)
+    read = [number for number, (_, reason) in enumerate(found) if reason is None]
+    if not read:
+        return None
+    domains = clips.domains()
+    return NormalLevels.of([found[number][0] for number in read], [domains[number] for number in read])
 
 
 def spectrograms_of(frontend: Any, clips: Clips) -> list[tuple[Any, str | None]]:

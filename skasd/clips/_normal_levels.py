@@ -3,7 +3,7 @@
 Axes: F bands, T frames, K ranks.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -18,16 +18,20 @@ _SHARES = (
 )
 
 
+_FEWEST = 3  # clips of a domain that is told apart
+
+
 @dataclass(frozen=True)
 class NormalLevels:
     """Levels of the bands of normal clips by rank over time: mean and standard deviation over clips.
 
     A frame of another clip is compared with normal frames of the same rank in their band, the loudest with the loudest, so
-    that the clicks of a machine that clicks are nothing unusual, whenever they come.
+    that the clicks of a machine that clicks are nothing unusual, whenever they come. Clips of two domains are kept apart,
+    and a clip is compared with the domain that it is closer to.
 
     Parameters
     ----------
-    level, spread : ndarray of shape (F, K), float32
+    level, spread : ndarray of shape (n_domains, F, K), float32
         Mean level and its standard deviation over clips, in the unit of the spectrograms.
     n_clips : int
         Number of normal clips.
@@ -47,28 +51,49 @@ class NormalLevels:
     n_clips: int
 
     @classmethod
-    def of(cls, spectrograms: Iterable[np.ndarray]) -> Self:
+    def of(cls, spectrograms: Iterable[np.ndarray], domains: Sequence[str] | None = None) -> Self:
         """Levels of normal clips.
 
         Parameters
         ----------
         spectrograms : iterable of ndarray of shape (F, T)
             Spectrograms of at least one clip, of any lengths.
+        domains : sequence of str or None, default=None
+            Domain of each clip. Domains of fewer than three clips are not told apart from the others.
         """
         ranked = np.array([ranked_levels(spectrogram) for spectrogram in spectrograms])
-        level, spread = ranked.mean(axis=0), ranked.std(axis=0)
+        domain = np.full(len(ranked), "") if domains is None else np.asarray(domains).astype(str)
+        names, counts = np.unique(domain, return_counts=True)
+        groups = [ranked[domain == name] for name in names] if counts.min() >= _FEWEST else [ranked]
+        level, spread = (np.array([of(group, axis=0) for group in groups]) for of in (np.mean, np.std))
         return cls(level.astype(np.float32), spread.astype(np.float32), len(ranked))
+
+    @property
+    def n_bands(self) -> int:
+        """Number of bands F."""
+        return self.level.shape[1]
 
     def at(self, spectrogram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Level and spread (F, T) that normal clips have at the ranks of the frames of a clip (F, T)."""
         order = np.argsort(spectrogram, axis=1, kind="stable")
+        ascending = np.take_along_axis(spectrogram, order, axis=1)
         between = _between(np.asarray(_SHARES), shares(spectrogram.shape[1]))
-        placed = []
-        for values in (self.level, self.spread):
-            by_rank = values.astype(np.float64) @ between
-            placed.append(np.empty_like(by_rank))
-            np.put_along_axis(placed[-1], order, by_rank, axis=1)
+        level, spread = self.level.astype(np.float64) @ between, self.spread.astype(np.float64) @ between
+        nearest = int(np.argmin([_distance(ascending - one) for one in level]))
+        placed = np.empty((2, *spectrogram.shape))
+        for values, by_rank in zip(placed, (level[nearest], spread[nearest]), strict=True):
+            np.put_along_axis(values, order, by_rank, axis=1)
         return placed[0], placed[1]
+
+
+def loudness_offset(deviation: np.ndarray) -> float:
+    """Median over bands of the mean deviation (F, T) of a clip, which a fault in few of the bands hardly changes."""
+    return float(np.median(deviation.mean(axis=1)))
+
+
+def _distance(deviation: np.ndarray) -> float:
+    """Mean distance of a clip from normal levels that are as loud on the whole, by the deviation (F, T) from them."""
+    return float(np.abs(deviation - loudness_offset(deviation)).mean())
 
 
 def ranked_levels(spectrogram: np.ndarray) -> np.ndarray:

@@ -187,7 +187,7 @@ class TWFRDetector(BaseDetector):
             group = names == name
             self.skewness_[str(name)] = float(skewness[group].mean())
             kept = [index for index, r in enumerate(self._values) if self._is_kept(r, self.skewness_[str(name)])]
-            self._refuse_too_few(str(name), int(group.sum()))
+            _refuse_too_few(str(name), int(group.sum()), self.n_components)
             own = recordings.number[group]
             machine, left_out[group] = self._fit_machine(spectra[group], domain[group], own, kept)
             self._machines[str(name)] = machine
@@ -263,14 +263,14 @@ class TWFRDetector(BaseDetector):
             return _AUTO_R
         return decay_values(self.r)
 
-    def _refuse_too_few(self, name: str, n_clips: int) -> None:
-        needed = max(2, self.n_components)
-        if n_clips < needed:
-            where = f" of {name}" if name else ""
-            raise ValueError(
-                f"fit was given {n_clips} sample(s){where} (normal clips); n_components={self.n_components} needs at least "
-                f"{needed}."
-            )
+
+def _refuse_too_few(name: str, n_clips: int, n_components: int) -> None:
+    needed = max(2, n_components)
+    if n_clips < needed:
+        where = f" of {name}" if name else ""
+        raise ValueError(
+            f"fit was given {n_clips} sample(s){where} (normal clips); n_components={n_components} needs at least {needed}."
+        )
 
 
 def _models_of(detector: TWFRDetector) -> SpectrumModels:

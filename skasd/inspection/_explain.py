@@ -89,13 +89,21 @@ def explain(
     """
     check_integer("n_regions", n_regions, low=1)
     way, subject = Way.checked(method, block), Subject.of(detector, X, normal)
+    unit = in_decibel(subject.frontend)
     rows: list[dict[str, Any]] = []
     for position, of_clip in enumerate(clip_maps(subject, way)):
         axes = axes_of_shape(subject, *of_clip.added.shape)
-        found = [_row(position, of_clip, where, axes, subject) for where in regions_of(of_clip.added)]
-        found = [row for row in found if row["share"] >= _LEAST_SHARE]
-        rows += sorted(found, key=lambda row: -row["share"])[:n_regions]
+        rows += regions_of_clip(position, of_clip, axes, unit, n_regions)
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def regions_of_clip(
+    position: int, of_clip: ClipMap, axes: MapAxes, unit: float, n_regions: int
+) -> list[dict[str, Any]]:
+    """Rows of the largest regions of a clip; `unit` is that of the spectrogram, in dB."""
+    found = [_row(position, of_clip, where, axes, unit) for where in regions_of(of_clip.added)]
+    found = [row for row in found if row["share"] >= _LEAST_SHARE]
+    return sorted(found, key=lambda row: -row["share"])[:n_regions]
 
 
 def regions_of(added: np.ndarray) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
@@ -113,11 +121,10 @@ def _row(
     of_clip: ClipMap,
     where: tuple[tuple[slice, slice], np.ndarray],
     axes: MapAxes,
-    subject: Subject,
+    unit: float,
 ) -> dict[str, Any]:
     """A row of the table."""
     rectangle, is_inside = where
-    unit = in_decibel(subject.frontend)
     deviation = (of_clip.spectrogram - of_clip.level)[rectangle][is_inside] * unit
     spread = np.maximum(of_clip.spread[rectangle][is_inside] * unit, _LEAST_SPREAD)
     positive = of_clip.added.clip(min=0)

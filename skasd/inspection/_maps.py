@@ -11,6 +11,7 @@ import numpy as np
 
 from skasd._explained import Explained
 from skasd._parameters import check_integer, check_option
+from skasd.clips._normal_levels import loudness_offset
 from skasd.inspection._axes import axes_of_shape, hop_of
 from skasd.inspection._occlusion import EditedClip, insertion_map, occlusion_map
 from skasd.inspection._regrid import onto_axes
@@ -65,11 +66,6 @@ class ClipMap:
         return loudness_offset(self.spectrogram - self.level)
 
 
-def loudness_offset(deviation: np.ndarray) -> float:
-    """Median over bands of the mean deviation (F, T) of a clip, which a fault in few of the bands hardly changes."""
-    return float(np.median(deviation.mean(axis=1)))
-
-
 def anomaly_map(
     detector: Any, X: Any, *, method: str = "auto", normal: Any = None, block: tuple[int, int] | None = None
 ) -> np.ndarray:
@@ -113,8 +109,9 @@ def anomaly_map(
     Notes
     -----
     A clip is compared with normal clips at the same rank over time: the loudest frames of a band with the loudest of normal
-    clips. With :math:`D` these differences, without the median over bands of their means, which is how much louder the clip
-    is on the whole, and :math:`A_0` the anomaly score of the normal levels, as loud as the clip:
+    clips, of the domain that it is closer to. With :math:`D` these differences, without the median over bands of their
+    means, which is how much louder the clip is on the whole, and :math:`A_0` the anomaly score of the normal levels, as loud
+    as the clip:
 
     - ``"insertion"``: a block of the clip at a time is put into the normal levels. With :math:`V` the rise of the score
       above :math:`A_0`, or 0 if it falls, a place of the block gets a value proportional to :math:`V |D|`. All places
@@ -207,9 +204,9 @@ def _placed(found: ClipMap, start: int, whole: ClipMap) -> ClipMap:
 def _of_heard(subject: Subject, way: Way) -> ClipMap:
     """Map of a subject of one clip that is scored as a whole."""
     normal, spectrogram = subject.needed_normal(), subject.spectrogram(0)
-    if normal[0].level.shape[0] != len(spectrogram):
+    if normal[0].n_bands != len(spectrogram):
         raise ValueError(
-            f"The clips have {len(spectrogram)} bands, and the normal clips {normal[0].level.shape[0]}; give normal clips "
+            f"The clips have {len(spectrogram)} bands, and the normal clips {normal[0].n_bands}; give normal clips "
             "with the same spectrograms."
         )
     level, spread = normal[0].at(spectrogram)

@@ -19,7 +19,7 @@ def sentence_of(row: dict[str, Any], rectangle: tuple[slice, slice], offset_db: 
     '0.50 to 1.25 s, 800 Hz to 2.4 kHz: 6.0 dB louder than in normal clips (3.0 times their spread); 42 % of what adds ...'
     """
     share = f"{100 * row['share']:.0f} % of what adds to the anomaly score"
-    return f"{_where(row, rectangle)}: {_how_loud(row)}{_on_the_whole(offset_db)}; {share}."
+    return f"{_where(row, rectangle)}: {_how_loud(row)}{_on_the_whole(row['level_db'], offset_db)}; {share}."
 
 
 def _where(row: dict[str, Any], rectangle: tuple[slice, slice]) -> str:
@@ -37,16 +37,23 @@ def in_hertz(frequency: float) -> str:
     return f"{frequency:.0f} Hz" if frequency < _KILO else f"{frequency / _KILO:.1f} kHz"
 
 
-def _on_the_whole(offset_db: float) -> str:
-    """How loud the clip is, if that is not as in normal clips."""
+def _on_the_whole(level_db: float, offset_db: float) -> str:
+    """How loud the clip is, if that is not as in normal clips, and the region beside that."""
     if abs(offset_db) < _EQUAL_DB:
         return ""
-    return f", in a clip that is {abs(offset_db):.1f} dB {'louder' if offset_db > 0 else 'quieter'} on the whole"
+    relative = level_db - offset_db
+    return (
+        f", and {abs(relative):.1f} dB {_which(relative)} relative to the whole clip, which is {abs(offset_db):.1f} dB "
+        f"{_which(offset_db)}"
+    )
+
+
+def _which(level_db: float) -> str:
+    return "louder" if level_db > 0 else "quieter"
 
 
 def _how_loud(row: dict[str, Any]) -> str:
     level, spreads = row["level_db"], row["level_in_spreads"]
     if abs(level) < _EQUAL_DB:
         return f"about as loud as in normal clips ({level:+.1f} dB)"
-    which = "louder" if level > 0 else "quieter"
-    return f"{abs(level):.1f} dB {which} than in normal clips ({abs(spreads):.1f} times their spread)"
+    return f"{abs(level):.1f} dB {_which(level)} than in normal clips ({abs(spreads):.1f} times their spread)"

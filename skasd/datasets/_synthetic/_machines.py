@@ -199,7 +199,8 @@ def make_machine_clips(
     train, test = (Surroundings(snr, event_db, far_db) for snr in check_snr(snr_db))
     kinds = {name: check_anomalies(anomalies, name) for name in machine_types}
     root = check_seed(random_state)
-    rows, masks = [], ([] if return_masks else None)
+    rows: list = []
+    masks: list = []
     for machine_type, section in product(machine_types, range(n_sections)):
         site = make_site(machine_type, section, n_timepoints, int(sample_rate))
         groups = (
@@ -209,11 +210,17 @@ def make_machine_clips(
             _supplemental("noise", n_noise, shares[0], train._replace(with_machine=False)),
             _supplemental("machine", n_clean, shares[0], train._replace(with_noise=False)),
         )
-        rows += _record(site, machine_type, section, groups, root, severity, duty_cycle, masks)
+        rows += _record(
+            site, machine_type, section, groups, root, severity, duty_cycle, masks if return_masks else None
+        )
     result = _bunch(rows, duration, sample_rate, severity, snr_db, return_X_y)
-    if masks is not None:
-        result.mask_frequencies, result.mask_times = mask_axes(n_timepoints, int(sample_rate))
-        result.masks = np.array(masks, dtype=bool).reshape(len(rows), len(result.mask_frequencies), -1)
+    return result if not return_masks else _with_masks(result, masks, n_timepoints, int(sample_rate))
+
+
+def _with_masks(result, masks, n_timepoints, sample_rate):
+    """The result with the mask of each clip, and the axes of the masks."""
+    result.mask_frequencies, result.mask_times = mask_axes(n_timepoints, sample_rate)
+    result.masks = np.array(masks, dtype=bool).reshape(len(masks), len(result.mask_frequencies), -1)
     return result
 
 
