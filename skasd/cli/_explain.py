@@ -1,6 +1,7 @@
 """`skasd explain`: an HTML page about recordings, with what stands out in each and a player to hear it."""
 
 import os
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -71,12 +72,19 @@ def _normals(
     known: list[Recording], machines: dict[str, Scored], wanted: dict[str, list[str]], *, strict: bool, verbose: int
 ) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
     """Known normal recordings that can be read, of each machine that is on the page; and why others cannot."""
-    named = ((recording.file, find_machine(recording, list(machines))) for recording in known)
+    named = [(recording.file, find_machine(recording, list(machines))) for recording in known]
     found = _by_machine((file, machine) for file, machine in named if machine is not None and machine in wanted)
     if known and wanted and not found:
         raise ValueError(
             f"None of the {len(known)} recordings of --normal is of a machine on the page ({', '.join(wanted)}); they must "
             "lie in folders with the names of their machines."
+        )
+    strangers = sum(machine is None for _, machine in named)
+    if strangers:
+        warnings.warn(
+            f"{strangers} of {len(known)} recordings of --normal are of none of the machines that were learnt "
+            f"({', '.join(machines)}), and not compared with.",
+            stacklevel=2,
         )
     bad: dict[str, str] = {}
     for machine, paths in found.items():

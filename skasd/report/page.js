@@ -18,7 +18,7 @@ function fileUrl(name, type) {
 
 // One clip: a player, its pictures, and a cursor that follows the sound.
 
-function sumOfSeconds(seconds) {
+function clock(seconds) {
   const minutes = Math.floor(seconds / 60);
   const rest = (seconds - 60 * minutes).toFixed(seconds < 60 ? 1 : 0);
   return minutes ? `${minutes}:${rest.padStart(2, "0")}` : `${rest} s`;
@@ -69,7 +69,7 @@ function fillPictures(player) {
   });
   const times = root.querySelector(".times");
   for (let part = 0; part <= 4; part++) {
-    times.append(placed(sumOfSeconds(about.start + (about.seconds * part) / 4), "left", 25 * part));
+    times.append(placed(clock(about.start + (about.seconds * part) / 4), "left", 25 * part));
   }
 }
 
@@ -102,7 +102,7 @@ function remarks(about) {
     said.push(`Played ${Math.abs(about.gain).toFixed(0)} dB ${about.gain > 0 ? "louder" : "quieter"} than recorded.`);
   }
   if (about.seconds < about.whole - 0.01) {
-    said.push(`${sumOfSeconds(about.seconds)} of ${sumOfSeconds(about.whole)}, around what stands out most.`);
+    said.push(`${clock(about.seconds)} of ${clock(about.whole)}, from ${clock(about.start)} on.`);
   }
   if (!about.knowsFrequencies) said.push("Which frequencies the map has is not known; its bands are over the whole height.");
   return said.join(" ");
@@ -119,10 +119,15 @@ function moveCursor(player) {
 }
 
 function playFrom(player, time, stop) {
-  player.audio.currentTime = Math.max(0, Math.min(time, player.about.seconds - 0.05));
-  player.stop = stop;
-  moveCursor(player);
-  player.audio.play().catch(() => { player.root.querySelector(".remarks").textContent = "This browser cannot play the sound."; });
+  const { audio, about } = player;
+  const seek = () => {
+    audio.currentTime = Math.max(0, Math.min(time, about.seconds - 0.05));
+    player.stop = stop;
+    moveCursor(player);
+  };
+  if (audio.readyState > 0) seek();
+  else audio.addEventListener("loadedmetadata", seek, { once: true });
+  audio.play().catch(() => { player.root.querySelector(".remarks").textContent = "This browser cannot play the sound."; });
 }
 
 function playRegion(player, region) {
@@ -153,6 +158,11 @@ function openPanel(row) {
   if (about.nearest !== null) {
     players.push(makeFigure(about.nearest, "Nearest normal clip"));
     pair.append(players[1].root);
+  } else if (!document.getElementById("no-normal")) {
+    const note = document.createElement("p");
+    note.className = "quiet small";
+    note.textContent = "No known normal clip of this machine was given to compare with.";
+    pair.append(note);
   }
   own.root.insertBefore(regionList(own), own.root.querySelector(".remarks"));
   cell.append(pair);
@@ -260,7 +270,8 @@ function onKey(event) {
 if (body) {
   body.addEventListener("click", (event) => {
     const row = event.target.closest("tr.clip");
-    if (row && row.dataset.figure !== "" && !String(getSelection())) toggle(row);
+    const isButton = event.target.closest(".open") !== null;
+    if (row && row.dataset.figure !== "" && (isButton || !String(getSelection()))) toggle(row);
   });
   document.getElementById("clips").addEventListener("keydown", onKey);
   document.querySelectorAll("#clips [data-sort]").forEach((button) => {

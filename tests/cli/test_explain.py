@@ -77,6 +77,16 @@ def test_the_nearest_normal_recording_is_of_the_same_machine(hall, tmp_path):
     assert all(own.split("/")[0] == normal.split("/")[0] for own, normal in pairs)
 
 
+def test_normal_recordings_of_no_machine_are_told(hall, tmp_path):
+    soundfile.write(tmp_path / "loose.wav", np.ones(8000) * 0.1, 16000)
+    given = ("--normal", hall / "normal", "--normal", tmp_path / "loose.wav")
+    done = skasd("explain", hall / "new", "--model", hall / "hall.skasd", "--out", tmp_path / "report.html", *given)
+    assert (
+        "1 of 25 recordings of --normal are of none of the machines that were learnt (Lüfter, Pumpe 7)" in done.stderr
+    )
+    assert "could not be used" not in done.stdout
+
+
 def test_bad_recordings_are_on_the_page_with_their_reasons(hall, tmp_path):
     shutil.copytree(hall / "new", tmp_path / "new")
     (tmp_path / "new" / "Lüfter" / "empty.wav").write_bytes(b"")
