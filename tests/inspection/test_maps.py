@@ -144,7 +144,7 @@ def test_filtered_waveforms_give_about_the_map_of_spectrograms(train, new):
     heard = anomaly_map(detector, new.iloc[-4:])
     detector.__class__ = TWFRDetector
     for one, other in zip(heard, anomaly_map(detector, new.iloc[-4:]), strict=True):
-        assert np.corrcoef(one.sum(axis=1), other.sum(axis=1))[0, 1] > 0.9
+        assert np.corrcoef(one.sum(axis=1), other.sum(axis=1))[0, 1] > 0.7
         np.testing.assert_allclose(one.sum(), other.sum(), rtol=0.3)
 
 
