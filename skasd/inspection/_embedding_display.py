@@ -8,6 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.utils import check_array, check_consistent_length
 
 from skasd._explained import machine_of
+from skasd._parameters import naming
 from skasd.clips import as_clips, is_clip_table
 from skasd.inspection._plotting import COLORS, MARKERS, axes_and_figure, without_frame
 
@@ -103,7 +104,8 @@ class EmbeddingDisplay:
         display : EmbeddingDisplay
             The display, drawn.
         """
-        embedding = check_array(embedding, ensure_min_samples=2, input_name="embedding", dtype=np.float64)
+        with naming("embedding"):
+            embedding = check_array(embedding, ensure_min_samples=2, input_name="embedding", dtype=np.float64)
         names = np.full(len(embedding), "") if groups is None else np.asarray(groups).astype(str)
         labels = None if y_true is None else np.asarray(y_true)
         check_consistent_length(embedding, names, *([] if labels is None else [labels]))

@@ -115,7 +115,9 @@ def anomaly_map(
 
     - ``"insertion"``: a block of the clip at a time is put into the normal levels. With :math:`V` the rise of the score
       above :math:`A_0`, or 0 if it falls, a place of the block gets a value proportional to :math:`V |D|`. All places
-      together add up to :math:`A - A_0`, or get 0 if that is negative.
+      together add up to :math:`A - A_0`. Where that is not above 0, the clip is odd by its loudness at most, and the
+      normal levels themselves take the place of those that are as loud; if :math:`A - A_0` is not above 0 then either, all
+      places get 0.
     - ``"occlusion"`` [2]_: a block of the clip at a time is replaced by the normal levels, and the drop of the score is
       shared by its places in proportion to :math:`|D|`.
     - ``"exact"``: the score itself is split, if it can be: that of :class:`~skasd.detectors.TWFRDetector` with Gaussians,
@@ -212,8 +214,13 @@ def _of_heard(subject: Subject, way: Way) -> ClipMap:
     level, spread = normal[0].at(spectrogram)
     if way.method == "exact":
         return ClipMap(_exact(subject, normal), spectrogram, level, spread)
-    made_by = occlusion_map if way.method == "occlusion" else insertion_map
-    return ClipMap(made_by(_edited(subject, spectrogram, level), way.block), spectrogram, level, spread)
+    if way.method == "occlusion":
+        added = occlusion_map(_edited(subject, spectrogram, level), way.block)
+    else:
+        added = insertion_map(_edited(subject, spectrogram, level), way.block)
+        if not added.any():  # as loud as the clip, normal levels are as odd: it is the loudness
+            added = insertion_map(_edited(subject, spectrogram, level, as_loud=False), way.block)
+    return ClipMap(added, spectrogram, level, spread)
 
 
 def _exact(subject: Subject, normal: Any) -> np.ndarray:
@@ -228,11 +235,15 @@ def _exact(subject: Subject, normal: Any) -> np.ndarray:
     return found[0]
 
 
-def _edited(subject: Subject, spectrogram: np.ndarray, level: np.ndarray) -> EditedClip:
-    """The clip of a subject, with edits of its spectrogram (F, T), or of its waveform where the detector hears that."""
+def _edited(subject: Subject, spectrogram: np.ndarray, level: np.ndarray, *, as_loud: bool = True) -> EditedClip:
+    """The clip of a subject, with edits of its spectrogram (F, T), or of its waveform where the detector hears that.
+
+    Places are set to normal levels (F, T) that are as loud as the clip on the whole, or to those levels themselves.
+    """
     estimator, clips = subject.estimator, subject.clips
     deviation = spectrogram - level
-    deviation = deviation - loudness_offset(deviation)
+    if as_loud:
+        deviation = deviation - loudness_offset(deviation)
     if clips.kind == "feature" or (isinstance(estimator, Explained) and estimator._hears_spectrograms(clips)):
         return EditedClip(
             deviation, lambda kept: spectrogram - (1.0 - kept) * deviation, Rescorer(subject, 0, "feature")

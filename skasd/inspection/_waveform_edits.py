@@ -5,7 +5,7 @@ from scipy.signal import istft, stft
 
 from skasd.inputs._frontend import DECIBEL, Frontend
 
-_WINDOW = 0.064  # s
+_SHORTEST = 16  # time points
 _MOST_DB = 40.0  # more is not amplified or attenuated
 
 
@@ -28,7 +28,7 @@ class WaveformEdits:
         self, waveform: np.ndarray, gain_db: np.ndarray, frequencies: np.ndarray, hop: float, sample_rate: float
     ) -> None:
         self.waveform, self._gain = waveform, np.clip(gain_db, -_MOST_DB, _MOST_DB)
-        length = max(16, 2 ** round(np.log2(_WINDOW * sample_rate)))
+        length = max(_SHORTEST, 2 ** round(np.log2(2 * hop * sample_rate)))  # of the front end, usually
         self._form = {"fs": sample_rate, "nperseg": length, "noverlap": length * 3 // 4}
         padded = np.pad(waveform.astype(np.float64), (0, max(0, length - len(waveform))))
         bins, times, self._spectrum = stft(padded, **self._form)
