@@ -10,7 +10,7 @@ import pandas as pd
 from skasd.clips import Clips, as_clips
 from skasd.clips._readers import readers_of
 from skasd.report._explanations import Explanation, explanations, taken
-from skasd.report._groups import Group
+from skasd.report._groups import Group, Scores
 from skasd.report._nearest import nearest, signature, signatures
 from skasd.report._pictures import Axes, map_png, on_axes, spectrogram, spectrogram_png
 from skasd.report._sound import Sound
@@ -64,13 +64,17 @@ class Detail:
     figure: Figure | None
 
 
-def details(group: Group, positions: np.ndarray, *, n_jobs: int | None, verbose: int) -> dict[int, Detail]:
+def details(
+    group: Group, scores: Scores, positions: np.ndarray, *, n_jobs: int | None, verbose: int
+) -> dict[int, Detail]:
     """Explain, read and picture clips of a group.
 
     Parameters
     ----------
     group : Group
         Clips and their detector.
+    scores : Scores
+        What it says of them.
     positions : ndarray of shape (n_taken,), int
         Positions of the clips to show.
     n_jobs : int or None
@@ -85,7 +89,8 @@ def details(group: Group, positions: np.ndarray, *, n_jobs: int | None, verbose:
     """
     if not len(positions):
         return {}
-    explained = explanations(group.detector, taken(group.X, positions), group.normal, verbose=verbose)
+    own, is_anomaly = taken(group.X, positions), scores.is_anomaly[positions]
+    explained = explanations(group.detector, own, is_anomaly, group.normal, verbose=verbose)
     figures = _figures(group, positions, explained, n_jobs)
     if figures and group.normal is not None:
         _add_nearest(group, figures, n_jobs, verbose)

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from skasd.clips import as_clips
 from skasd.inspection import anomaly_map, explain, map_axes
 
 _AT_ONCE = 8  # clips whose maps are made in one call
@@ -64,8 +63,13 @@ class Explanation:
         return float(self.regions[0]["start_s"] + self.regions[0]["end_s"]) / 2 if self.regions else 0.0
 
 
-def explanations(detector: Any, X: Any, normal: Any = None, *, verbose: int = 0) -> list[Explanation]:
+def explanations(
+    detector: Any, X: Any, is_anomaly: np.ndarray, normal: Any = None, *, verbose: int = 0
+) -> list[Explanation]:
     """Explain clips; warns of those that cannot be explained, whose scores are as good as those of the others.
+
+    Where no part of an anomaly is odd when it is put into normal sound, its map shows what lowers the score when it is
+    replaced by normal sound, which takes longer.
 
     Parameters
     ----------
@@ -73,16 +77,19 @@ def explanations(detector: Any, X: Any, normal: Any = None, *, verbose: int = 0)
         Fitted detector.
     X : array, list of paths or clip table
         Clips.
+    is_anomaly : ndarray of shape (n_clips,), bool
+        Decisions about them.
     normal : array, list of paths or clip table, default=None
         Normal clips to compare with if the detector keeps no levels of its own.
     verbose : int, default=0
         Shows a progress bar if 1 or larger.
     """
-    n_clips = len(as_clips(X))
+    n_clips = len(is_anomaly)
     found: list[Explanation] = []
     with tqdm(total=n_clips, desc="explaining", disable=verbose < 1, unit="clip") as progress:
         for start in range(0, n_clips, _AT_ONCE):
-            found += _explained_or_not(detector, taken(X, np.arange(start, min(start + _AT_ONCE, n_clips))), normal)
+            places = np.arange(start, min(start + _AT_ONCE, n_clips))
+            found += _explained_or_not(detector, taken(X, places), is_anomaly[places], normal)
             progress.update(len(found) - progress.n)
     reasons = [each.why_not for each in found if each.why_not]
     if reasons:
@@ -90,29 +97,38 @@ def explanations(detector: Any, X: Any, normal: Any = None, *, verbose: int = 0)
     return found
 
 
-def _explained_or_not(detector: Any, X: Any, normal: Any) -> list[Explanation]:
+def _explained_or_not(detector: Any, X: Any, is_anomaly: np.ndarray, normal: Any) -> list[Explanation]:
     """Explanations of all clips, or else of each clip by itself."""
-    n_clips = len(as_clips(X))
     try:
-        return _explained(detector, X, normal)
+        return _explained(detector, X, is_anomaly, normal)
     except ValueError as error:
-        if n_clips == 1:
+        if len(is_anomaly) == 1:
             return [Explanation(None, why_not=str(error))]
+    single = (np.array([place]) for place in range(len(is_anomaly)))
     return [
-        each for place in range(n_clips) for each in _explained_or_not(detector, taken(X, np.array([place])), normal)
+        each for place in single for each in _explained_or_not(detector, taken(X, place), is_anomaly[place], normal)
     ]
 
 
-def _explained(detector: Any, X: Any, normal: Any) -> list[Explanation]:
+def _explained(detector: Any, X: Any, is_anomaly: np.ndarray, normal: Any) -> list[Explanation]:
     try:
-        maps = anomaly_map(detector, X)
+        found = _by_method(detector, X, "auto", None)
     except ValueError:
         if normal is None:
             raise
-        maps = anomaly_map(detector, X, normal=normal)
+        found = _by_method(detector, X, "auto", normal)
     else:
         normal = None
-    regions, axes = explain(detector, X, normal=normal), map_axes(detector, X)
+    dark = [place for place, each in enumerate(found) if is_anomaly[place] and not each.regions]
+    if dark:
+        for place, each in zip(dark, _by_method(detector, taken(X, np.array(dark)), "occlusion", normal), strict=True):
+            found[place] = each
+    return found
+
+
+def _by_method(detector: Any, X: Any, method: str, normal: Any) -> list[Explanation]:
+    maps, axes = anomaly_map(detector, X, method=method, normal=normal), map_axes(detector, X)
+    regions = explain(detector, X, method=method, normal=normal)
     rows = [dict(zip(regions.columns, row, strict=True)) for row in regions.itertuples(index=False)]
     return [
         Explanation(AnomalyMap(values, axes.times, axes.frequencies), [row for row in rows if row["clip"] == number])

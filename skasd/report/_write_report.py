@@ -147,7 +147,8 @@ def write_groups(
     scores = [scored(group.detector, group.X) for group in groups]
     chosen = most_anomalous(scores, most) if groups else []
     shown = [
-        details(group, places, n_jobs=n_jobs, verbose=verbose) for group, places in zip(groups, chosen, strict=True)
+        details(group, each, places, n_jobs=n_jobs, verbose=verbose)
+        for group, each, places in zip(groups, scores, chosen, strict=True)
     ]
     text = page(Content(title, groups, scores, shown, unusable, about, audio, n_jobs))
     return _written(path, text)

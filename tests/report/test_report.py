@@ -20,7 +20,7 @@ from skasd._mel import MelDefinition
 from skasd.clips import unusable_clips
 from skasd.clips._encode import encoded
 from skasd.decisions import CalibratedDetector
-from skasd.detectors import TWFRDetector
+from skasd.detectors import StatisticsDetector, TWFRDetector
 from skasd.features import TWFRTransformer
 from skasd.report import write_report
 from skasd.report._histogram import DEPTH, HEIGHT, histogram
@@ -362,3 +362,15 @@ def test_a_detector_of_scikit_learn_is_explained_by_the_normal_clips(report, tmp
     assert text_of(file).count('class="sentence">Not explained: ') == 2
     assert asset(file, "map-0") is None
     assert len(asset(file, "sound-0")) > 1000
+
+
+@pytest.mark.slow
+def test_a_faulty_valve_without_odd_parts_is_explained_by_what_lowers_its_score(real_data, tmp_path):
+    table = pd.read_csv(real_data / "clips.csv", dtype=str).query("dataset == 'valve2023'")
+    paths = [str(real_data / path) for path in table["path"]]
+    normal = [path for path, split in zip(paths, table["split"], strict=True) if split == "train"][:30]
+    faulty = [path for path in paths if "target_test_anomaly" in path][-1:]
+    detector = StatisticsDetector().fit(normal)
+    file = write_report(detector, faulty, tmp_path / "report.html")
+    assert [row["decision"] for row in rows_of(file)] == ["anomaly"]
+    assert len(data_of(file)[0]["regions"]) == 3
