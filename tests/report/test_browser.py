@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from skasd.detectors import TWFRDetector
-from skasd.report import write_report
+from skasd.persistence._description import description
+from skasd.report._details import Detail, Figure
+from skasd.report._explanations import Explanation
+from skasd.report._groups import Group, Scores
+from skasd.report._page import Content
+from skasd.report._page import page as page_of
+from skasd.report._sound import Sound
 from tests.report.conftest import CLOSING, HOSTILE, MACHINES, RATE
 
 N_CLIPS = 9  # that can be used
@@ -189,12 +195,30 @@ def test_the_page_fits_any_width(page, width):
     assert page.execute_script("return document.documentElement.scrollWidth") <= width
 
 
+def figures(n_clips, rng):
+    """Clips of ten seconds of noise, each beside one of ten normal clips."""
+    waveforms = 0.1 * rng.standard_normal((n_clips, 10 * RATE)).astype(np.float32)
+    found = [Figure(f"{number}.wav", "", Sound.around(each, RATE), noise(rng)) for number, each in enumerate(waveforms)]
+    for number, figure in enumerate(found[10:]):
+        figure.anomaly, figure.nearest = noise(rng), found[number % 10]
+        figure.regions = [{"start_s": 1.0, "end_s": 2.0, "low_hz": 500.0, "high_hz": 900.0, "sentence": "Louder."}]
+    return found[10:]
+
+
+def noise(rng):
+    return rng.normal(-60, 10, (80, 320))
+
+
 @pytest.mark.slow
 def test_two_hundred_clips_are_there_in_two_seconds(browser, tmp_path):
-    rng = np.random.default_rng(0)
-    waveforms = 0.1 * rng.standard_normal((200, 10 * RATE)).astype(np.float32)
-    detector = TWFRDetector().fit(waveforms[:40])
-    file = write_report(detector, waveforms, tmp_path / "large.html", normal=waveforms[:40], n_jobs=-1)
+    clips = figures(210, np.random.default_rng(0))
+    names, score = [figure.name for figure in clips], np.linspace(2.0, 0.0, 200)
+    group = Group(TWFRDetector(), None, names, [""] * 200, normal=())
+    scores = Scores(score, np.ones(200), None, score > 1, {})
+    shown = {place: Detail(Explanation(None), figure) for place, figure in enumerate(clips)}
+    about = {**description(TWFRDetector()), "saved": None}
+    file = tmp_path / "large.html"
+    file.write_text(page_of(Content("Large", [group], [scores], [shown], [], about, "auto", -1)), encoding="utf-8")
     assert file.stat().st_size < 60 * 2**20
     start = time.monotonic()
     browser.get(file.as_uri())
