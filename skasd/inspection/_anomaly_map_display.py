@@ -9,7 +9,7 @@ from skasd._parameters import check_integer
 from skasd.inspection._axes import MapAxes, axes_of_shape
 from skasd.inspection._explain import regions_of_clip
 from skasd.inspection._maps import ClipMap, Way, clip_maps
-from skasd.inspection._plotting import band_place, draw_image, panels
+from skasd.inspection._plotting import draw_image, draw_regions, panels
 from skasd.inspection._subject import Subject
 from skasd.inspection._waveform_edits import in_decibel
 
@@ -166,31 +166,10 @@ class AnomalyMapDisplay:
             image = draw_image(one, values, self.axes, **style)
             self.figure_.colorbar(image, ax=one, label=title)
         for one in self.ax_[1:]:
-            self._draw_regions(one)
+            draw_regions(one, self.regions, self.axes.frequencies)
         for one in self.ax_[:-1]:
             one.set_xlabel("")
         return self
-
-    def _draw_regions(self, ax: Any) -> None:
-        from matplotlib.patches import Rectangle
-
-        for number, row in enumerate(self.regions.to_dict("records"), 1):
-            start, end, low_hz, high_hz = (float(row[name]) for name in ("start_s", "end_s", "low_hz", "high_hz"))
-            if not np.isfinite([start, end, low_hz, high_hz]).all():
-                continue
-            low, high = band_place(self.axes.frequencies, [low_hz, high_hz])
-            for color, width in (("white", 3.0), ("black", 1.2)):
-                style: dict[str, Any] = {"fill": False, "edgecolor": color, "linewidth": width}
-                ax.add_patch(Rectangle((start, low), end - start, high - low, **style))
-            ax.annotate(
-                str(number),
-                (start, high),
-                xytext=(3, -3),
-                textcoords="offset points",
-                va="top",
-                fontsize=8,
-                bbox={"facecolor": "white", "pad": 1.0, "linewidth": 0.0},
-            )
 
     def frame(self) -> pd.DataFrame:
         """What is drawn as a table: a row for each place.

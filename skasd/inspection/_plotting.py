@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from skasd.inspection._axes import MapAxes
 from skasd.inspection._explain import band_edges
@@ -67,6 +68,29 @@ def draw_image(ax: Any, values: np.ndarray, axes: MapAxes, **style: Any) -> Any:
 def band_place(frequencies: np.ndarray, hertz: Sequence[float]) -> np.ndarray:
     """Places of frequencies on an axis on which the bands are 0, 1, 2 ..."""
     return np.interp(hertz, band_edges(frequencies), np.arange(len(frequencies) + 1) - 0.5)
+
+
+def draw_regions(ax: Any, regions: pd.DataFrame, frequencies: np.ndarray) -> None:
+    """Draw a numbered frame around each row of :func:`skasd.inspection.explain` on an image of these bands."""
+    from matplotlib.patches import Rectangle
+
+    for number, row in enumerate(regions.to_dict("records"), 1):
+        start, end, low_hz, high_hz = (float(row[name]) for name in ("start_s", "end_s", "low_hz", "high_hz"))
+        if not np.isfinite([start, end, low_hz, high_hz]).all():
+            continue
+        low, high = band_place(frequencies, [low_hz, high_hz])
+        for color, width in (("white", 3.0), ("black", 1.2)):
+            style: dict[str, Any] = {"fill": False, "edgecolor": color, "linewidth": width}
+            ax.add_patch(Rectangle((start, low), end - start, high - low, **style))
+        ax.annotate(
+            str(number),
+            (start, high),
+            xytext=(3, -3),
+            textcoords="offset points",
+            va="top",
+            fontsize=8,
+            bbox={"facecolor": "white", "pad": 1.0, "linewidth": 0.0},
+        )
 
 
 def _frequency_ticks(ax: Any, frequencies: np.ndarray) -> None:
