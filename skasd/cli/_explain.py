@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from skasd.cli._models import Scored, clips_of, load_models, score_recordings
+import pandas as pd
+
+from skasd.cli._models import Scored, load_models, score_recordings
 from skasd.cli._recordings import Recording, common_folder, find_machine, list_recordings, why_unreadable
 from skasd.clips._files import readable_name
 from skasd.clips._readers import readers_of
@@ -102,10 +104,17 @@ def _group(
 
     names, machines = [_short(path, top) for path in paths], [machine] * len(paths)
     if not normal:
-        return Group(scored.detector, clips_of(scored, paths), names, machines)
+        return Group(scored.detector, _clips(scored, paths), names, machines)
     known = [_short(path, above) for path in normal]
-    of_known = clips_of(scored, normal)
-    return Group(scored.detector, clips_of(scored, paths), names, machines, of_known, known, [machine] * len(normal))
+    of_known = _clips(scored, normal)
+    return Group(scored.detector, _clips(scored, paths), names, machines, of_known, known, [machine] * len(normal))
+
+
+def _clips(scored: Scored, paths: list[str]) -> Any:
+    """Recordings as the detector of their machine takes them: paths, or a clip table that names the machine."""
+    if scored.cells is None:
+        return paths
+    return pd.DataFrame({"path": paths, **{column: [cell] * len(paths) for column, cell in scored.cells.items()}})
 
 
 def _short(path: str, top: str | None) -> str:

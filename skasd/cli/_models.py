@@ -122,13 +122,6 @@ def score_recordings(
     return rows
 
 
-def clips_of(scored: Scored, paths: list[str]) -> Any:
-    """Recordings as the detector of their machine takes them: paths, or a clip table that names the machine."""
-    if scored.cells is None:
-        return paths
-    return pd.DataFrame({"path": paths, **{column: [cell] * len(paths) for column, cell in scored.cells.items()}})
-
-
 def _cells(names: tuple[str, ...]) -> dict[str, str | None]:
     return dict(zip(MACHINE_COLUMNS, (name or None for name in names), strict=False))
 
@@ -161,7 +154,9 @@ def _rows(machine: str, scored: Scored, paths: list[str], strict: bool, verbose:
 
 
 def _decided(machine: str, scored: Scored, paths: list[str]) -> list[Row]:
-    X = clips_of(scored, paths)
+    X: Any = paths
+    if scored.cells is not None:
+        X = pd.DataFrame({"path": paths, **{column: [cell] * len(paths) for column, cell in scored.cells.items()}})
     decision, offset = scored.detector.decision_function(X), float(detector_in(scored.detector).offset_)
     scores = -(decision + offset)  # high = anomalous
     texts = np.where(decision < 0, "anomaly", "normal").tolist()
