@@ -52,6 +52,14 @@ def rank_weighted(ascending: np.ndarray, r: Sequence[float]) -> np.ndarray:
     return _ascending_weights(ascending.shape[1], tuple(r)).astype(ascending.dtype) @ ascending.T
 
 
+def frame_weights(spectrogram: np.ndarray, r: float) -> np.ndarray:
+    """Weight (F, T) that each frame of a spectrogram (F, T) has in the pooled value of its band; each band sums to 1."""
+    (ascending,) = _ascending_weights(spectrogram.shape[1], (r,))
+    weights = np.empty(spectrogram.shape)
+    np.put_along_axis(weights, np.argsort(spectrogram, axis=1, kind="stable"), ascending[None], axis=1)
+    return weights
+
+
 @lru_cache(maxsize=64)
 def _ascending_weights(n_frames: int, r: tuple[float, ...]) -> np.ndarray:
     """Weights of shape (R, T) for frames sorted from quiet to loud; each row sums to 1."""

@@ -2,22 +2,21 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from skasd._atomic import restored_on_failure
-from skasd._constant_scores import warn_of_constant_scores
+from skasd._deciding import Deciding, NormalScores
+from skasd._explained import Explained
 from skasd._extremes import as_of_one_window
 from skasd._interrupt import noted_interrupts
 from skasd._parameters import check_contamination, check_option, naming, numeric_labels
-from skasd._threshold import THRESHOLDS, alarm_threshold, threshold_is_used, warn_of_copies, warn_of_few_clips
-from skasd.clips import MACHINE_COLUMNS, Clips, check_clips
+from skasd._threshold import THRESHOLDS
+from skasd.clips import Clips, check_clips
 from skasd.clips._file_formats import file_formats, warn_of_other_formats
 from skasd.clips._readers import readers_of
 from skasd.clips._training_clips import warn_of_training_clips
@@ -28,56 +27,8 @@ from skasd.clips._windows import TrainingLength
 
 __all__ = ["BaseDetector", "NormalScores", "normals_only"]
 
-_FALSE_ALARM_SHARE = 0.1  # false alarm rate of contamination="auto", as in the DCASE baselines
 
-
-@dataclass(frozen=True)
-class NormalScores:
-    """Anomaly scores of normal clips, from which the threshold is computed.
-
-    Parameters
-    ----------
-    held_out : ndarray of shape (n_scores,)
-        Scores of clips that the detector was not trained on, computed as for new clips; scores of the training clips if
-        none can be held out.
-    recording : ndarray of shape (n_scores,), int, or None, default=None
-        Recording of each scored clip, see :class:`skasd.clips.Recordings`; equal scores of one recording count once. None
-        treats each clip as a recording of its own.
-    is_learnt : bool, default=False
-        Whether the scores are of training clips because there were too few to hold any out, of which ``fit`` warns.
-    n_copies : int, default=0
-        Number of training clips that are equal to others, of which ``fit`` warns.
-    position : ndarray of shape (n_scores,), int, or None, default=None
-        Position of each scored clip among the training clips; None if each of them has a score, in their order.
-    """
-
-    held_out: np.ndarray
-    recording: np.ndarray | None = None
-    is_learnt: bool = False
-    n_copies: int = 0
-    position: np.ndarray | None = None
-
-    def distinct(self) -> np.ndarray:
-        """Leave out the scores of copies.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_distinct,), float64
-            Each score of a recording once, in the order of the clips.
-        """
-        score = np.asarray(self.held_out, dtype=np.float64)
-        if self.recording is None:
-            return score
-        _, first = np.unique(np.column_stack([self.recording, score]), axis=0, return_index=True)
-        return score[np.sort(first)]
-
-    @property
-    def n_recordings(self) -> int:
-        """Number of different recordings."""
-        return len(self.held_out) if self.recording is None else len(np.unique(self.recording))
-
-
-class BaseDetector(OutlierMixin, BaseEstimator, ABC):
+class BaseDetector(OutlierMixin, Deciding, Explained, BaseEstimator, ABC):
     """Base class of all detectors.
 
     A subclass implements ``__init__`` (with `contamination` and `threshold`) and two hooks. ``_fit(clips)`` learns from
@@ -105,15 +56,11 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
     length. Its score is the largest of them, made comparable with the score of one window, see :ref:`clips_length`.
     """
 
-    contamination: float | str
-    threshold: str
     feature: Any = "auto"
     novelty = True  # predict is about new clips, as scikit-learn's common checks need to know
     _leaves_out: str | None = None  # "cross" or "leave_one_out" if `_fit` scores each clip by what it learnt of others
     _hears_long_clips: ClassVar[bool] = False  # whether `_anomaly_score` takes care of clips of any length itself
     _training_length: TrainingLength | None = None
-    _threshold_scores: NormalScores | None = None
-    _held_out_scores: np.ndarray | None = None  # ascending
     _file_formats: frozenset[str] = frozenset()
 
     @abstractmethod
@@ -161,28 +108,6 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
             self._learn_threshold(_learnt(self, clips), clips)
             self._training_data = TrainingData.of(clips)
         return self
-
-    def _learn_threshold(self, scores: NormalScores, clips: Clips) -> None:
-        """Set the threshold by the scores of the normal clips of a fit, and warn of what is wrong with them."""
-        share = _FALSE_ALARM_SHARE if isinstance(self.contamination, str) else self.contamination
-        self._threshold_rule = share, self.threshold
-        self._set_threshold(scores)
-        if threshold_is_used():
-            _warn_of_normal_scores(self, scores, clips)
-
-    def _offset_of(self, clips: Clips) -> Any:
-        """Threshold on ``score_samples`` for these clips: one number, or one for each clip."""
-        return self.offset_
-
-    def _checked_score(self, clips: Clips) -> np.ndarray:
-        """Anomaly score (n_clips,), of long clips on the scale of one window of the training length."""
-        return checked_score(self, clips)
-
-    def _set_threshold(self, scores: NormalScores) -> None:
-        """Set the threshold on ``score_samples``, and keep the scores by which those of long clips are corrected."""
-        self._threshold_scores = scores
-        self._held_out_scores = np.sort(scores.distinct())
-        self.offset_ = -alarm_threshold(scores.distinct(), *self._threshold_rule)
 
     @final
     def fit_predict(self, X: Any, y: Any = None, *, on_error: str = "raise") -> np.ndarray:
@@ -239,7 +164,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
         if skips(on_error):
             usable = UsablePart.of(self, X, reset=False)
             return usable.spread(self.score_samples(usable.X), np.nan)
-        return -self._checked_score(clips_to_score(self, X))
+        return -checked_score(self, clips_to_score(self, X))
 
     @final
     def decision_function(self, X: Any, *, on_error: str = "raise") -> np.ndarray:
@@ -263,7 +188,7 @@ class BaseDetector(OutlierMixin, BaseEstimator, ABC):
             usable = UsablePart.of(self, X, reset=False)
             return usable.spread(self.decision_function(usable.X), np.nan)
         clips = clips_to_score(self, X)
-        return -self._checked_score(clips) - self._offset_of(clips)
+        return -checked_score(self, clips) - self._offset_of(clips)
 
     @final
     def predict(self, X: Any, *, on_error: str = "raise") -> np.ndarray:
@@ -310,6 +235,7 @@ def _learnt(detector: BaseDetector, clips: Clips) -> NormalScores:
     with noted_interrupts() as interrupts:
         scores = detector._fit(clips)
     detector.interrupted_ = bool(interrupts)
+    detector._learn_normal_levels(clips)
     if not detector._hears_long_clips:
         detector._training_length = TrainingLength.of(clips, readers_of(detector)[0])
     if scores is None:
@@ -321,29 +247,11 @@ def _learnt(detector: BaseDetector, clips: Clips) -> NormalScores:
     return scores
 
 
-def _warn_of_normal_scores(detector: BaseDetector, scores: NormalScores, clips: Clips) -> None:
-    """Say what is wrong with the scores from which the threshold is computed."""
-    warn_of_constant_scores(scores.held_out, stacklevel=5)
-    warn_of_copies(scores.n_copies, len(clips), stacklevel=4)
-    share, rule = detector._threshold_rule
-    warn_of_few_clips(_fewest(clips), scores.n_recordings, share, rule, is_learnt=scores.is_learnt, stacklevel=4)
-
-
 def _score_of_learnt(detector: BaseDetector, clips: Clips) -> np.ndarray:
     """Anomaly score (n_clips,) of training clips that set the threshold themselves, on the scale of one window."""
     score, share = largest_score(detector, clips)
     of_one_window = score[share == 1]  # some are, as the median training length is that of a window
     return as_of_one_window(score, share, np.sort(of_one_window))
-
-
-def _fewest(clips: Clips) -> tuple[str, int]:
-    """Name of the machine with the fewest clips, and their number."""
-    table = pd.DataFrame() if clips.table is None else clips.table
-    columns = [column for column in MACHINE_COLUMNS if column in table.columns and table[column].notna().any()]
-    if not columns:
-        return "", len(clips)
-    counts = table[columns].astype(str).value_counts(dropna=False)
-    return "/".join(map(str, counts.index[-1])), int(counts.iloc[-1])
 
 
 def _strange_labels(y: np.ndarray) -> str:

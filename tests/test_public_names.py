@@ -24,11 +24,13 @@ FOLDERS = (
     "detectors",
     "export",
     "features",
+    "inspection",
     "losses",
     "metrics",
     "model_selection",
     "networks",
     "objectives",
+    "report",
     "scoring",
     "training",
 )

@@ -59,6 +59,7 @@ PARTS_OF_STATISTICS = (
     "one expert with all pairs",
     *(EXPERTS_OF[regime] for regime in ("steady", "intermittent", "impulsive")),
 )
+FAULTS = ("bearing", "imbalance", "leak", "missing", "squeal")
 LIMITS = {
     "spread": (0.0, 6.0, 7.0, 8.0, 8.5, 9.0, 10.0, 12.0, 100.0),
     "peak": (0.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 100.0),
@@ -640,6 +641,22 @@ def channels_machines():
     )
 
 
+def explanations(figure):
+    """A row for each detector and way to make a map: a figure by kind of fault, mean over clips; then over seeds, ±."""
+    rows = _lines("explanations").dropna(subset=[figure])
+    rows["weighted"] = rows[figure] * rows["n_clips"]
+    table = []
+    for (detector, way), group in rows.groupby(["detector", "way"], sort=False):
+        kinds = group.groupby("kind")[["weighted", "n_clips"]].sum()
+        cells = (kinds["weighted"] / kinds["n_clips"]).map("{:.2f}".format)
+        seeds = group[group["kind"] != "real"].groupby("seed")[["weighted", "n_clips"]].sum()
+        every = mean_and_spread(seeds["weighted"] / seeds["n_clips"], 2)
+        real = {"real valve": cells.get("real", "")} if "real" in set(rows["kind"]) else {}
+        faults = {kind: cells.get(kind, "") for kind in FAULTS}
+        table.append({"detector": detector, "map": way, **faults, "all faults": every, **real})
+    return pd.DataFrame(table)
+
+
 TABLES = {
     "networks": (networks,),
     "networks_parts": (networks_parts,),
@@ -675,6 +692,7 @@ TABLES = {
     "channels": (channels, WAYS_OF_TWO),
     "channels_machines": (channels_machines,),
     "supplemental": (channels, WAYS_OF_SUPPLEMENTAL),
+    **{f"explanations_{figure}": (explanations, figure) for figure in ("pointing", "overlap", "deletion")},
 }
 
 

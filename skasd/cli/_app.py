@@ -189,6 +189,54 @@ def score(
 
 
 @app.command()
+def explain(
+    files: Annotated[list[Path], typer.Argument(help="Recordings to explain, or folders of them.")],
+    model: Annotated[Path, typer.Option(help="Model file that skasd fit or skasd.save wrote.")],
+    out: Annotated[Path, typer.Option(help="HTML file to write, such as report.html; one that exists is replaced.")],
+    normal: Annotated[
+        list[Path] | None,
+        typer.Option(help="Recording known to be normal, or a folder of them, to compare with by ear; repeatable."),
+    ] = None,
+    title: Annotated[str, typer.Option(help="Heading of the page.")] = "Sound report",
+    most: Annotated[
+        int,
+        typer.Option(help="Number of recordings with sound and pictures, the most anomalous ones; others have a row."),
+    ] = 200,
+    audio: Annotated[
+        str,
+        typer.Option(help="Format of the sound: flac, ogg (a fifth of the size), or auto, ogg for many recordings."),
+    ] = "auto",
+    jobs: Jobs = -1,
+    strict: Strict = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write an HTML page about recordings: scores, decisions, what stands out in each, and a player to hear it.
+
+    The page is one file that any browser opens, without a network. A recording is scored as the machine whose folder it is
+    in, as by skasd score.
+
+    Recordings that cannot be used are listed on the page with the reason. Exit status: 0, or 2 if a recording could not be
+    used.
+    """
+    from skasd.cli._explain import run_explain
+
+    report, status = run_explain(
+        files,
+        model=model,
+        out=out,
+        normal=normal,
+        title=title,
+        most=most,
+        audio=audio,
+        jobs=jobs,
+        strict=strict,
+        verbose=_verbose(quiet),
+    )
+    typer.echo(report)
+    raise typer.Exit(status)
+
+
+@app.command()
 def show(
     model: Annotated[Path, typer.Argument(help="Model file that skasd fit or skasd.save wrote.")],
     quiet: Quiet = False,

@@ -2,21 +2,23 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.utils import Bunch
 
 from skasd.cli._detectors import make_detector
 from skasd.datasets import make_machine_clips
 from skasd.features import LogMelTransformer
-from skasd.metrics import score_table
+from skasd.inspection import MapAxes, ScoreDisplay, explain, map_axes
+from skasd.inspection._plotting import draw_image, draw_regions
+from skasd.metrics import auc_score, score_table
 
 _MACHINES = ("fan", "pump", "slider", "valve", "gearbox")
 _PICTURES = (".png", ".pdf", ".svg", ".jpg")
-_COLORS = {1: "tab:blue", -1: "tab:red"}
+_RANGE_DB = 60.0
 
 
 def run_demo(out: Path, seed: int, *, verbose: int) -> str:
@@ -38,7 +40,7 @@ def run_demo(out: Path, seed: int, *, verbose: int) -> str:
     test, y_true = clips.data[is_test], clips.target[is_test]
     score_samples = detector.score_samples(test)
     scores = score_table(y_true, score_samples, test, year=2020)
-    _picture(clips, test, y_true, score_samples, scores).savefig(out, dpi=110)
+    _picture(clips, test, y_true, detector, score_samples).savefig(out, dpi=110)
     seconds = time.perf_counter() - start
     return (
         f"{len(clips.data)} clips of {len(_MACHINES)} synthetic machines; trained on {int((~is_test).sum())} normal clips, "
@@ -48,42 +50,35 @@ def run_demo(out: Path, seed: int, *, verbose: int) -> str:
     )
 
 
-def _picture(
-    clips: Bunch, test: pd.DataFrame, y_true: np.ndarray, score_samples: np.ndarray, scores: pd.DataFrame
-) -> Figure:
-    """Figure with one row per machine: a normal clip, the most anomalous clip and all scores."""
-    figure = Figure(figsize=(12, 2.1 * len(_MACHINES)), layout="constrained")
+def _picture(clips: Bunch, test: pd.DataFrame, y_true: np.ndarray, detector: Any, score_samples: np.ndarray) -> Figure:
+    """Figure with one row per machine: a normal clip, the most anomalous clip with its regions, and all scores."""
+    figure = Figure(figsize=(13, 2.3 * len(_MACHINES)), layout="constrained")
     grid = figure.subplots(len(_MACHINES), 3, squeeze=False)
     kinds = np.asarray(clips.anomaly_kind)[(clips.data["split"] == "test").to_numpy()]
+    axes = map_axes(detector, test)
     for row, machine in zip(grid, _MACHINES, strict=True):
-        of_machine = (test["machine_type"] == machine).to_numpy()
-        normal = np.flatnonzero(of_machine & (y_true == 1))
-        anomalous = np.flatnonzero(of_machine & (y_true == -1))
-        oddest = anomalous[score_samples[anomalous].argmin()]
-        likeliest = normal[score_samples[normal].argmax()]
-        _draw_spectrograms(row[:2], test["waveform"].iloc[[likeliest, oddest]].tolist())
+        rows = np.flatnonzero((test["machine_type"] == machine).to_numpy())
+        odd, usual = rows[y_true[rows] == -1], rows[y_true[rows] == 1]
+        oddest, likeliest = odd[score_samples[odd].argmin()], usual[score_samples[usual].argmax()]
+        pair = test.iloc[[likeliest, oddest]]
+        _draw_spectrograms(row[:2], pair["waveform"].tolist(), axes)
+        draw_regions(row[1], explain(detector, pair.iloc[[1]]), axes.frequencies)
+        what = "alarm" if score_samples[oddest] < detector.offset_ else "no alarm"
         row[0].set_title(f"{machine}: a normal clip", fontsize=9)
-        row[1].set_title(f"{machine}: the most anomalous clip ({kinds[oddest]})", fontsize=9)
-        _draw_scores(row[2], {1: -score_samples[normal], -1: -score_samples[anomalous]})
-        area = scores.loc[scores["machine_type"] == machine, "auc"].item()
+        row[1].set_title(f"{machine}: the most anomalous clip ({kinds[oddest]}, {what})", fontsize=9)
+        ScoreDisplay.from_predictions(
+            y_true[rows], score_samples[rows], threshold=-float(detector.offset_), ax=[row[2]]
+        )
+        area = auc_score(y_true[rows], score_samples[rows])
         row[2].set_title(f"{machine}: AUC {area:.3f}", fontsize=9)
-    for axes in grid[-1, :2]:
-        axes.set_xlabel("time / s")
-    grid[-1, 2].set_xlabel("anomaly score")
+    for one in grid[:-1].ravel():
+        one.set_xlabel("")
     return figure
 
 
-def _draw_spectrograms(row: np.ndarray, waveforms: list[np.ndarray]) -> None:
-    spectrograms = LogMelTransformer(n_mels=64).fit_transform(np.stack(waveforms))
+def _draw_spectrograms(row: np.ndarray, waveforms: list[np.ndarray], axes: MapAxes) -> None:
+    front_end = LogMelTransformer(norm=None, mel_scale="htk")
+    spectrograms = front_end.fit_transform(np.stack(waveforms))
     top = spectrograms.max()
-    for axes, spectrogram, waveform in zip(row, spectrograms, waveforms, strict=True):
-        extent = (0, len(waveform) / 16000, 0, len(spectrogram))
-        axes.imshow(spectrogram, origin="lower", aspect="auto", vmin=top - 60, vmax=top, extent=extent, cmap="magma")
-        axes.set_ylabel("mel band", fontsize=8)
-
-
-def _draw_scores(axes: Axes, groups: dict[int, np.ndarray]) -> None:
-    for height, (label, values) in enumerate(groups.items()):
-        spread = np.linspace(-0.3, 0.3, len(values))
-        axes.plot(values, height + spread, ".", color=_COLORS[label])
-    axes.set_yticks([0, 1], ["normal", "anomaly"])
+    for ax, spectrogram in zip(row, spectrograms, strict=True):
+        draw_image(ax, spectrogram, axes, vmin=top - _RANGE_DB, vmax=top, cmap="cividis")

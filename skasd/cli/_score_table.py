@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from skasd.clips._files import readable_name
+from skasd.clips._files import printable, readable_name
 
 UNSCORED = "unscored"
 PROVISIONAL = " (provisional)"
@@ -114,11 +114,6 @@ def _cells(row: Row, top: str | None) -> list[str]:
     is_provisional = "" if row.anomaly_score is None else str(row.is_provisional).lower()
     cells = [readable_name(path), printable(row.machine), *numbers, row.decision, is_provisional]
     return [*cells, _one_line(row.reason)]
-
-
-def printable(text: str) -> str:
-    """Text without control characters, which a terminal would obey, and without bytes that are not UTF-8."""
-    return "".join(character if character.isprintable() else "?" for character in readable_name(text))
 
 
 def _one_line(text: str) -> str:

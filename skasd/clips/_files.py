@@ -81,6 +81,11 @@ def readable_name(path: str | os.PathLike[str]) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+def printable(text: str) -> str:
+    """Text with ? for control characters, which a terminal would obey, and no bytes that are not UTF-8."""
+    return "".join(character if character.isprintable() else "?" for character in readable_name(text))
+
+
 class _Stream(soundfile.SoundFile):
     """A file that is read from its start to its end: files of unknown length, and GSM, have no positions to seek."""
 

@@ -37,11 +37,14 @@ class Windows:
         Position of the clip of each window, ascending.
     share : ndarray of shape (n_clips,)
         Length of each clip in training lengths, and 1 for clips that are not long.
+    start : ndarray of shape (n_windows,), int
+        First time point or frame of each window.
     """
 
     clips: Clips
     of_clip: np.ndarray
     share: np.ndarray
+    start: np.ndarray
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Mean (n_clips, ...) over the windows of each clip of values (n_windows, ...)."""
@@ -104,7 +107,8 @@ class TrainingLength:
             for clip, n in zip(of_clip, number, strict=True)
         ]
         share = np.where(is_long, lengths / self.median, 1.0)
-        return Windows(_cut(clips, of_clip, parts, self.reader), of_clip, share)
+        start = np.array([0 if part is None else part.start for part in parts])
+        return Windows(_cut(clips, of_clip, parts, self.reader), of_clip, share, start)
 
     def warn_of_short(self, clips: Clips, detector: str, stacklevel: int) -> None:
         """Warn if clips are far shorter than those that the detector was trained on."""

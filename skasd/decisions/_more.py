@@ -8,6 +8,7 @@ import numpy as np
 
 from skasd.base import clips_to_score, normals_only
 from skasd.clips._recordings import named_recordings
+from skasd.clips._window_scores import checked_score
 from skasd.decisions._groups import Group
 from skasd.decisions._scored import known_groups
 
@@ -27,7 +28,7 @@ def with_more_clips(detector: Any, groups: Mapping[str, Group], X: Any, y: Any) 
         Labels.
     """
     clips = normals_only(clips_to_score(detector, X), y)
-    names, recording, score = known_groups(detector, clips), named_recordings(clips), detector._checked_score(clips)
+    names, recording, score = known_groups(detector, clips), named_recordings(clips), checked_score(detector, clips)
     more, n_known = dict(groups), 0
     for name in map(str, np.unique(names)):
         rows = names == name

@@ -10,6 +10,7 @@ import numpy as np
 from skasd.base import clips_to_score
 from skasd.clips import MACHINE_COLUMNS, Clips
 from skasd.clips._recordings import named_recordings
+from skasd.clips._window_scores import checked_score
 from skasd.detectors._machines import refuse_unknown_machines
 
 
@@ -48,7 +49,7 @@ def scored(detector: Any, X: Any) -> Scored:
         If a clip is of a group that was not calibrated.
     """
     clips = clips_to_score(detector, X)
-    return Scored(detector._checked_score(clips), known_groups(detector, clips), named_recordings(clips))
+    return Scored(checked_score(detector, clips), known_groups(detector, clips), named_recordings(clips))
 
 
 def known_groups(detector: Any, clips: Clips) -> np.ndarray:

@@ -17,9 +17,10 @@ from skasd._random import random_seed
 from skasd._threads import one_blas_thread
 from skasd.base import NormalScores
 from skasd.clips import MACHINE_COLUMNS, Clips, Recordings
+from skasd.clips._normal_levels import NormalLevels
 from skasd.detectors._embedding import NetworkDetector
 from skasd.detectors._machines import refuse_unknown_machines
-from skasd.detectors._patch_outputs import outputs_of_clips
+from skasd.detectors._patch_outputs import outputs_of_clips, placed
 from skasd.features import LogMelTransformer
 from skasd.features._frontend import frontend_of
 from skasd.inputs._network_inputs import network_dtype
@@ -28,6 +29,7 @@ from skasd.scoring._residual_mahalanobis import (
     CENTERINGS,
     RESIDUALS,
     covariance_of_batches,
+    mahalanobis_parts,
     mahalanobis_score,
     shrunk_inverse,
 )
@@ -202,7 +204,7 @@ class AutoencoderDetector(NetworkDetector):
         self.verbose = verbose
 
     def _fit(self, clips: Clips) -> NormalScores:
-        self._check_parameters()
+        _check_parameters(self)
         self.training_ = self._plan()
         if len(clips) < 2:
             raise ValueError("fit was given 1 sample (normal clip); a threshold needs at least 2.")
@@ -288,11 +290,18 @@ class AutoencoderDetector(NetworkDetector):
         refuse_unknown_machines(names, self._names, clips, self._columns, "group_columns")
         return self._scores(self._spectrograms(clips), np.searchsorted(self._names, names))
 
+    def _anomaly_map(self, clips: Clips, normal: Sequence[NormalLevels]) -> list[np.ndarray]:
+        names = clips.group_names(self._columns, MACHINE_COLUMNS)
+        refuse_unknown_machines(names, self._names, clips, self._columns, "group_columns")
+        number = np.searchsorted(self._names, names)
+        spectrograms = [clip for clip in self._spectrograms(clips) if clip is not None]
+        pairs = zip(number, _residuals(self, spectrograms, number), spectrograms, strict=True)
+        split = partial(_parts, score_by=self._form[0], form=self._form[1])
+        return [placed(split(residual, self._machines[of]), clip.shape[1]) for of, residual, clip in pairs]
+
     def _scores(self, spectrograms: Iterable[np.ndarray | None], number: np.ndarray) -> np.ndarray:
         """Anomaly score (n_clips,) of the clips; `number` is the index of the machine of each clip."""
-        networks = [machine.residuals for machine in self._machines]
-        place = {"length": self._length, "step": 1, "device": torch_device(self.device)}
-        residuals = outputs_of_clips(networks, number, spectrograms, **place)
+        residuals = _residuals(self, spectrograms, number)
         score_by, form = self._form
         with one_blas_thread():
             if score_by == "mse":
@@ -303,15 +312,33 @@ class AutoencoderDetector(NetworkDetector):
     def _spectrograms(self, clips: Clips) -> Iterator[np.ndarray | None]:
         return self._frontend.map(clips, np.asarray, n_jobs=self.n_jobs, verbose=self.verbose)
 
-    def _check_parameters(self) -> None:
-        check_option("score_by", self.score_by, _SCORES)
-        check_option("residual", self.residual, RESIDUALS)
-        check_option("centering", self.centering, CENTERINGS)
-        check_number("shrinkage", self.shrinkage, low=0)
-        check_integer("n_context", self.n_context, low=1)
-        check_columns("group_columns", self.group_columns)
-        if self.score_by == "mse":
-            refuse_idle(self, ("residual", "centering", "shrinkage"), "score_by='mse'")
+
+def _residuals(
+    detector: AutoencoderDetector, spectrograms: Iterable[np.ndarray | None], number: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Residuals (n_patches, P, F) of each clip; `number` is the index of the machine of each clip."""
+    networks = [machine.residuals for machine in detector._machines]
+    place = {"length": detector._length, "step": 1, "device": torch_device(detector.device)}
+    return outputs_of_clips(networks, number, spectrograms, **place)
+
+
+def _check_parameters(detector: AutoencoderDetector) -> None:
+    check_option("score_by", detector.score_by, _SCORES)
+    check_option("residual", detector.residual, RESIDUALS)
+    check_option("centering", detector.centering, CENTERINGS)
+    check_number("shrinkage", detector.shrinkage, low=0)
+    check_integer("n_context", detector.n_context, low=1)
+    check_columns("group_columns", detector.group_columns)
+    if detector.score_by == "mse":
+        refuse_idle(detector, ("residual", "centering", "shrinkage"), "score_by='mse'")
+
+
+def _parts(residual: np.ndarray, machine: "_Machine", *, score_by: str, form: str) -> np.ndarray:
+    """Parts (n_patches, P, F) that the score of a clip with these residuals splits into."""
+    residual = residual.astype(np.float64)
+    if score_by == "mse":
+        return np.square(residual) / residual.size
+    return mahalanobis_parts(residual, machine.inverses, form)
 
 
 @dataclass(frozen=True)

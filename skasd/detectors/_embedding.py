@@ -31,6 +31,7 @@ _CLIPS_PER_BATCH = 32  # when scoring: large enough for speed, and always the sa
 class NetworkDetector(HasParameterGroups, BaseDetector):
     """Base of detectors that train networks; it combines the parameters of the training into one plan."""
 
+    frontend: Any
     max_epochs: Any
     batch_size: Any
     learning_rate: float
@@ -48,6 +49,26 @@ class NetworkDetector(HasParameterGroups, BaseDetector):
         """The scores; that none were held out is no surprise if ``calibration_fraction=0`` asked for it."""
         is_asked = self._group("training").calibration_fraction == 0
         return replace(scores, is_learnt=False) if is_asked else scores
+
+    def _inputs(self) -> Any:
+        """What makes the inputs of a network that takes whole clips; None for one that takes patches."""
+        return vars(self).get("_network_fit") or vars(self).get("_attribute_fit")
+
+    def _map_frontend(self) -> Any:
+        inputs = self._inputs()
+        return super()._map_frontend() if inputs is None else inputs.inputs.frontend
+
+    def _hears_spectrograms(self, clips: Clips) -> bool:
+        inputs = self._inputs()
+        if inputs is not None and set(inputs.names) != {"log_mel"}:
+            return False
+        if clips.kind == "feature":
+            return True
+        beside = vars(self).get("_statistics") is not None and getattr(self, "score_with", "") == "auto"
+        if beside and self.frontend is None:  # the statistics have a front end of their own
+            return False
+        whole = None if inputs is None else inputs.inputs.n_timepoints
+        return whole is None or bool((clips.lengths(inputs.inputs.frontend.reader.sample_rate) == whole).all())
 
     def _plan(self, **chosen: int) -> TrainingPlan:
         """Checked hyperparameters of the training; `chosen` replaces parameters that follow from the clips."""
@@ -100,7 +121,6 @@ class EmbeddingDetector(_Transformer, NetworkDetector):
     """
 
     score_with: str
-    frontend: Any
     _score_withs: ClassVar[Sequence[str]] = ("auto", "embedding")
 
     @abstractmethod

@@ -197,6 +197,13 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
         scores = np.array(list(parallel(self.n_jobs, "threads")(tasks)))
         return self._combined(scores, clips.group_names(self._group_columns, MACHINE_COLUMNS))
 
+    def _score_parts(self, clips: Clips) -> list[tuple[Any, np.ndarray]]:
+        """Detectors, and the weight (n_clips,) of the score of each; ranks count as if they were standardised."""
+        groups = clips.group_names(self._group_columns, MACHINE_COLUMNS)
+        spread = np.array([self.scales_.get(str(group), self.scales_[ALL]).std(axis=1) for group in groups]).T
+        weights = self._weights[:, None] / np.where(spread > 0, spread, 1.0)
+        return list(zip(self.estimators_, weights, strict=True))
+
     def _combined(self, scores: np.ndarray, groups: np.ndarray) -> np.ndarray:
         """Weighted mean (n_clips,) of scores (n_estimators, n_clips), standardised within their group."""
         on_one_scale = np.empty(scores.shape)

@@ -48,6 +48,53 @@ def component_score(mixture: GaussianMixture, X: np.ndarray) -> np.ndarray:
     return 0.5 * X.shape[1] * np.log(2 * np.pi) - np.max(log_densities, axis=0)
 
 
+def split_score(mixture: GaussianMixture, pooled: np.ndarray, weights: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    r"""How much each place adds to the score of the nearest component.
+
+    With :math:`P` the inverse covariance of the component, :math:`W` the symmetric root of :math:`D^{1/2} P D^{1/2}` times
+    :math:`D^{-1/2}` where :math:`D` is the diagonal of the covariance, and :math:`\delta` the deviation from the mean, the
+    score is a constant and
+
+    .. math:: \tfrac{1}{2} \delta^\top P \delta = \tfrac{1}{2} \sum_b (W \delta)_b^2.
+
+    Parameters
+    ----------
+    mixture : GaussianMixture
+        Mixture of d-dimensional spectra.
+    pooled : ndarray of shape (d,)
+        Spectrum of a clip.
+    weights, deviation : ndarray of shape (d, T)
+        Weight of each frame in the spectrum, and its deviation from normal clips. What then lacks to the deviation of the
+        spectrum from the mean of the component is added to all frames of a band alike.
+
+    Returns
+    -------
+    split : ndarray of shape (d, T)
+        Parts whose sum is the score without its constant.
+    """
+    root, of_clip = _nearest_component(mixture, pooled)
+    missing = of_clip - (weights * deviation).sum(axis=1)
+    mapping = _decorrelation(root)
+    return 0.5 * (mapping @ of_clip)[:, None] * (mapping @ (weights * (deviation + missing[:, None])))
+
+
+def _nearest_component(mixture: GaussianMixture, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Root (d, d) of the inverse covariance of the nearest component, and the deviation (d,) of x from its mean."""
+    found = [
+        (np.log(np.diag(root)).sum() - 0.5 * np.square((x - mean) @ root).sum(), root, x - mean)
+        for mean, root in zip(mixture.means_, mixture.precisions_cholesky_, strict=True)
+    ]
+    return max(found, key=lambda one: one[0])[1:]
+
+
+def _decorrelation(root: np.ndarray) -> np.ndarray:
+    """Matrix (d, d) to uncorrelated values of unit variance, each as close to one of the bands as possible."""
+    precision = root @ root.T
+    scale = np.sqrt(np.diag(np.linalg.inv(precision)))
+    values, vectors = np.linalg.eigh(scale[:, None] * precision * scale)
+    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T / scale
+
+
 def mixture_score(mixture: GaussianMixture, X: np.ndarray) -> np.ndarray:
     """Negative log-likelihood of the mixture, of shape (n,)."""
     return -mixture.score_samples(X)

@@ -77,6 +77,22 @@ def outputs_of_clips(
             made = []
 
 
+def placed(values: np.ndarray, n_frames: int) -> np.ndarray:
+    """Sum over patches (F, T) of values (n_patches, P, F) of patches that begin at every frame of a clip of T frames.
+
+    Of a clip that was repeated because it is shorter than a patch, the values of all copies of a frame are added.
+    """
+    n_patches, length, n_bands = values.shape
+    whole = np.zeros((n_bands, n_patches + length - 1))
+    for place in range(length):
+        whole[:, place : place + n_patches] += values[:, place].T
+    parts = np.zeros((n_bands, n_frames))
+    for start in range(0, whole.shape[1], n_frames):
+        part = whole[:, start : start + n_frames]
+        parts[:, : part.shape[1]] += part
+    return parts
+
+
 def _together(clips: Iterable[tuple[int, np.ndarray]]) -> Iterator[tuple[int, list[np.ndarray]]]:
     """Patches of short clips that follow each other and have the same network, which run together; other clips alone."""
     together: list[np.ndarray] = []

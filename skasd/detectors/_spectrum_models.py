@@ -29,6 +29,9 @@ class SpectrumModels(Protocol):
     def score(self, model: Any, X: np.ndarray) -> np.ndarray:
         """Anomaly score (n,) of spectra X (n, d) by a model."""
 
+    def splits(self, model: Any) -> bool:
+        """Whether the score of a model splits into parts of the values of a spectrum."""
+
     def held_out(self, X: np.ndarray, domain: np.ndarray, recording: np.ndarray) -> np.ndarray:
         """Anomaly score (n,) of each spectrum by a model of clips of other recordings."""
 
@@ -53,6 +56,9 @@ class Mixtures:
 
     def score(self, model: Any, X: np.ndarray) -> np.ndarray:
         return SCORES[self.score_by](model, X)
+
+    def splits(self, model: Any) -> bool:
+        return self.score_by == "component" or len(model.means_) == 1
 
     def held_out(self, X: np.ndarray, domain: np.ndarray, recording: np.ndarray) -> np.ndarray:
         return held_out_scores(X, self.score_by, recording=recording, **self.settings)
@@ -80,6 +86,9 @@ class Scorers:
 
     def score(self, model: BackEnd, X: np.ndarray) -> np.ndarray:
         return model.anomaly_score(X)
+
+    def splits(self, model: BackEnd) -> bool:
+        return False
 
     def held_out(self, X: np.ndarray, domain: np.ndarray, recording: np.ndarray) -> np.ndarray:
         n_folds = min(_N_FOLDS, len(np.unique(recording)))

@@ -10,12 +10,14 @@ from sklearn.base import clone
 from skasd._parameter_group import refuse_idle
 from skasd._parameters import check_columns, check_integer, check_n_jobs, check_number, check_option
 from skasd._random import local_random_state
-from skasd._rank_pooling import decay_values
+from skasd._rank_pooling import decay_values, frame_weights
 from skasd._threads import one_blas_thread
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import MACHINE_COLUMNS, Clips, Recordings
+from skasd.clips._normal_levels import NormalLevels
 from skasd.clustering._clip_statistics import IMPULSIVE_SKEWNESS, mean_skewness
-from skasd.detectors._gaussian import SCORES
+from skasd.detectors._gaussian import SCORES, split_score
+from skasd.detectors._machines import refuse_unknown_machines
 from skasd.detectors._spectrum_models import Mixtures, Scorers, SpectrumModels
 from skasd.detectors._twfr_scores import Machine, TWFRScores, spectra
 from skasd.features._frontend import frontend_of, twfr_frontend
@@ -186,13 +188,26 @@ class TWFRDetector(TWFRScores, BaseDetector):
             group = names == name
             self.skewness_[str(name)] = float(skewness[group].mean())
             kept = [index for index, r in enumerate(self._values) if self._is_kept(r, self.skewness_[str(name)])]
-            self._refuse_too_few(str(name), int(group.sum()))
+            _refuse_too_few(str(name), int(group.sum()), self.n_components)
             own = recordings.number[group]
             machine, left_out[group] = self._fit_machine(spectra[group], domain[group], own, kept)
             self._machines[str(name)] = machine
         self.r_ = {name: machine.r for name, machine in self._machines.items()}
         self.mixtures_ = {name: machine.mixtures for name, machine in self._machines.items()}
         return left_out
+
+    def _anomaly_map(self, clips: Clips, normal: Sequence[NormalLevels]) -> list[np.ndarray] | None:
+        names = clips.group_names(self._group_columns, MACHINE_COLUMNS)
+        refuse_unknown_machines(names, self._machines, clips, self._group_columns, "group_columns")
+        machines = [self._machines[str(name)] for name in names]
+        if not all(self._models.splits(machine.mixtures[0]) for machine in machines):
+            return None
+        spectrograms = self._frontend.map(clips, np.asarray, n_jobs=self.n_jobs, verbose=self.verbose)
+        with one_blas_thread():
+            triples = zip(machines, spectrograms, normal, strict=True)
+            return [
+                _anomaly_map(machine, spectrogram, levels, self._models) for machine, spectrogram, levels in triples
+            ]
 
     def _is_kept(self, r: float, skewness: float) -> bool:
         return not (isinstance(self.r, str) and r == 1.0 and skewness > IMPULSIVE_SKEWNESS)
@@ -229,14 +244,14 @@ class TWFRDetector(TWFRScores, BaseDetector):
             return _AUTO_R
         return decay_values(self.r)
 
-    def _refuse_too_few(self, name: str, n_clips: int) -> None:
-        needed = max(2, self.n_components)
-        if n_clips < needed:
-            where = f" of {name}" if name else ""
-            raise ValueError(
-                f"fit was given {n_clips} sample(s){where} (normal clips); n_components={self.n_components} needs at least "
-                f"{needed}."
-            )
+
+def _refuse_too_few(name: str, n_clips: int, n_components: int) -> None:
+    needed = max(2, n_components)
+    if n_clips < needed:
+        where = f" of {name}" if name else ""
+        raise ValueError(
+            f"fit was given {n_clips} sample(s){where} (normal clips); n_components={n_components} needs at least {needed}."
+        )
 
 
 def _models_of(detector: TWFRDetector) -> SpectrumModels:
@@ -251,3 +266,13 @@ def _models_of(detector: TWFRDetector) -> SpectrumModels:
 def _spectra_and_skewness(spectrogram: np.ndarray, *, r: tuple[float, ...]) -> tuple[np.ndarray, float]:
     """TWFR spectra (n_r, n_mels), and the skewness of the levels over time, averaged over bands."""
     return spectra(spectrogram, r=r), mean_skewness(spectrogram.astype(np.float64, copy=False))
+
+
+def _anomaly_map(machine: Machine, spectrogram: np.ndarray, normal: NormalLevels, models: SpectrumModels) -> np.ndarray:
+    """Parts (F, T) of the score of a spectrogram (F, T), by the r whose normalised score is the largest."""
+    pooled = spectra(spectrogram, r=machine.r)
+    scores = [models.score(model, one[None]) for model, one in zip(machine.mixtures, pooled, strict=True)]
+    best = int(((np.array(scores)[:, 0] - machine.location) / machine.spread).argmax())
+    spectrogram = spectrogram.astype(np.float64, copy=False)
+    weights, deviation = frame_weights(spectrogram, machine.r[best]), spectrogram - normal.at(spectrogram)[0]
+    return split_score(machine.mixtures[best], pooled[best], weights, deviation) / machine.spread[best]

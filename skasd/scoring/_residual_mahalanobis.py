@@ -89,3 +89,31 @@ def mahalanobis_score(residual: np.ndarray, inverses: np.ndarray, form: str = "c
         rows = rows.mean(axis=0, keepdims=True)
     lengths = np.einsum("rf,dfg,rg->dr", rows, inverses, rows, optimize=True)  # (n_domains, R)
     return float(lengths.min(axis=0).mean() if form == "frame_minimum" else lengths.mean(axis=1).min())
+
+
+def mahalanobis_parts(residual: np.ndarray, inverses: np.ndarray, form: str = "clip_mean") -> np.ndarray:
+    r"""How much each value of the residual of a clip adds to its :func:`mahalanobis_score`.
+
+    A square :math:`r^\top \Sigma^{-1} r` is the sum over bands of :math:`r_b (\Sigma^{-1} r)_b`.
+
+    Parameters
+    ----------
+    residual : ndarray of shape (n_patches, P, F)
+        Residual of the clip.
+    inverses : ndarray of shape (n_domains, F, F)
+        Inverse covariances of the domains.
+    form : {"clip_mean", "frame", "frame_minimum"}, default="clip_mean"
+        As of the score.
+
+    Returns
+    -------
+    parts : ndarray of shape (n_patches, P, F)
+        Parts whose sum is the score.
+    """
+    rows = residual.reshape(-1, residual.shape[2]).astype(np.float64)
+    against = rows.mean(axis=0, keepdims=True) if form == "clip_mean" else rows
+    products = [rows * (against @ inverse) / len(rows) for inverse in inverses]  # (R, F) of each domain
+    if form == "frame_minimum":
+        lengths = np.array([product.sum(axis=1) for product in products])
+        return np.array(products)[lengths.argmin(axis=0), np.arange(len(rows))].reshape(residual.shape)
+    return min(products, key=np.sum).reshape(residual.shape)
