@@ -80,7 +80,8 @@ def anomaly_map(
     X : array, list of paths or clip table
         Clips.
     method : {"auto", "exact", "insertion", "occlusion"}, default="auto"
-        How places are judged, see Notes. ``"auto"`` is what points best at planted faults: ``"insertion"``.
+        How places are judged, see Notes. ``"auto"`` is ``"insertion"``, which covers planted faults best, see
+        :ref:`explanations`.
     normal : array, list of paths or clip table, default=None
         Normal clips of the machine, whose levels X is compared with. None uses the levels that the detector kept of its
         training clips, machine by machine; estimators that are not of skasd need it.
