@@ -24,7 +24,7 @@ COLUMNS = (
 _SMOOTHING = (1.5, 1.5)  # standard deviation in bands and frames, before regions are found
 _EDGE = 0.3  # share of the largest smoothed value above which a place belongs to a region
 _LEAST_SPREAD = 0.1  # dB; levels that never vary would be infinitely many spreads away
-_LEAST_SHARE = 0.01  # of what adds to the score; smaller regions are left out
+_LEAST_SHARE = 0.01  # of what adds to the score; smaller regions are left out, but for the first
 
 
 def explain(
@@ -102,8 +102,8 @@ def regions_of_clip(
 ) -> list[dict[str, Any]]:
     """Rows of the largest regions of a clip; `unit` is that of the spectrogram, in dB."""
     found = [_row(position, of_clip, where, axes, unit) for where in regions_of(of_clip.added)]
-    found = [row for row in found if row["share"] >= _LEAST_SHARE]
-    return sorted(found, key=lambda row: -row["share"])[:n_regions]
+    found = sorted(found, key=lambda row: -row["share"])[:n_regions]
+    return [row for row in found if row["share"] >= _LEAST_SHARE or row is found[0]]
 
 
 def regions_of(added: np.ndarray) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:

@@ -13,7 +13,7 @@ from skasd._explained import Explained
 from skasd._parameters import check_integer, check_option
 from skasd.clips._normal_levels import loudness_offset
 from skasd.inspection._axes import axes_of_shape, hop_of
-from skasd.inspection._occlusion import EditedClip, insertion_map, occlusion_map
+from skasd.inspection._occlusion import EditedClip, insertion_map, occlusion_map, removal_map
 from skasd.inspection._regrid import onto_axes
 from skasd.inspection._rescoring import Rescorer
 from skasd.inspection._subject import Subject
@@ -80,7 +80,8 @@ def anomaly_map(
     X : array, list of paths or clip table
         Clips.
     method : {"auto", "exact", "insertion", "occlusion"}, default="auto"
-        How places are judged, see Notes. ``"auto"`` is what points best at planted faults: ``"insertion"``.
+        How places are judged, see Notes. ``"auto"`` is ``"insertion"``, which covers planted faults best, see
+        :ref:`explanations`.
     normal : array, list of paths or clip table, default=None
         Normal clips of the machine, whose levels X is compared with. None uses the levels that the detector kept of its
         training clips, machine by machine; estimators that are not of skasd need it.
@@ -115,9 +116,9 @@ def anomaly_map(
 
     - ``"insertion"``: a block of the clip at a time is put into the normal levels. With :math:`V` the rise of the score
       above :math:`A_0`, or 0 if it falls, a place of the block gets a value proportional to :math:`V |D|`. All places
-      together add up to :math:`A - A_0`. Where that is not above 0, the clip is odd by its loudness at most, and the
-      normal levels themselves take the place of those that are as loud; if :math:`A - A_0` is not above 0 then either, all
-      places get 0.
+      together add up to :math:`A - A_0`. Where that is not above 0, the clip may be odd by its loudness, and the normal
+      levels themselves take the place of those that are as loud. If the detector finds these odder than the clip too, as
+      they are a mean that no clip has, :math:`V` is the drop of the score when the block of the clip is at normal levels.
     - ``"occlusion"`` [2]_: a block of the clip at a time is replaced by the normal levels, and the drop of the score is
       shared by its places in proportion to :math:`|D|`.
     - ``"exact"``: the score itself is split, if it can be: that of :class:`~skasd.detectors.TWFRDetector` with Gaussians,
@@ -217,9 +218,12 @@ def _of_heard(subject: Subject, way: Way) -> ClipMap:
     if way.method == "occlusion":
         added = occlusion_map(_edited(subject, spectrogram, level), way.block)
     else:
-        added = insertion_map(_edited(subject, spectrogram, level), way.block)
-        if not added.any():  # as loud as the clip, normal levels are as odd: it is the loudness
+        as_loud = _edited(subject, spectrogram, level)
+        added = insertion_map(as_loud, way.block)
+        if not added.any():  # normal levels that are as loud as the clip are odd too: it is the loudness
             added = insertion_map(_edited(subject, spectrogram, level, as_loud=False), way.block)
+        if not added.any():  # levels that are a mean of clips are odd themselves for this detector
+            added = removal_map(as_loud, way.block)
     return ClipMap(added, spectrogram, level, spread)
 
 

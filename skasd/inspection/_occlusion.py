@@ -61,15 +61,40 @@ def insertion_map(clip: EditedClip, block: tuple[int, int] | None) -> np.ndarray
     block : tuple of int or None
         Bands and frames of a block; None makes 16 blocks, each over the whole clip.
     """
-    shape = clip.deviation.shape
-    blocks = blocks_of(shape, block or (-(-shape[0] // _BANDS), shape[1]))
+    blocks = _blocks_of_insertion(clip, block)
     whole, nothing = clip.ends()
     rises = (clip.scores(clip.alone(blocks)) - nothing).clip(min=0.0)
+    return _weighted(clip, blocks, rises if rises.any() else np.ones(len(rises)), max(whole - nothing, 0.0))
+
+
+def removal_map(clip: EditedClip, block: tuple[int, int] | None) -> np.ndarray:
+    """Map (F, T) of how much the score of the clip drops when a block of those of insertion is at normal levels.
+
+    Parameters
+    ----------
+    clip : EditedClip
+        The clip.
+    block : tuple of int or None
+        As of insertion.
+    """
+    blocks = _blocks_of_insertion(clip, block)
+    (whole,) = clip.scores([np.ones(clip.deviation.shape)])
+    drops = (whole - clip.scores(1.0 - mask for mask in clip.alone(blocks))).clip(min=0.0)
+    return _weighted(clip, blocks, drops, drops.sum())
+
+
+def _blocks_of_insertion(clip: EditedClip, block: tuple[int, int] | None) -> list[tuple[slice, slice]]:
+    n_bands, n_frames = clip.deviation.shape
+    return blocks_of((n_bands, n_frames), block or (-(-n_bands // _BANDS), n_frames))
+
+
+def _weighted(clip: EditedClip, blocks: list[tuple[slice, slice]], values: np.ndarray, total: float) -> np.ndarray:
+    """Map (F, T) in proportion to the values (n_blocks,) and to the deviation of each place, with the sum `total`."""
     weight = np.abs(clip.deviation)
-    for rise, place in zip(rises if rises.any() else np.ones(len(rises)), blocks, strict=True):
-        weight[place] *= rise
-    total = weight.sum()
-    return weight * (max(whole - nothing, 0.0) / total) if total > 0 else np.zeros(shape)
+    for value, place in zip(values, blocks, strict=True):
+        weight[place] *= value
+    whole = weight.sum()
+    return weight * (total / whole) if whole > 0 else weight
 
 
 def occlusion_map(clip: EditedClip, block: tuple[int, int] | None) -> np.ndarray:
