@@ -58,6 +58,7 @@ sphinx_gallery_conf = {
         "../examples/metrics",
         "../examples/model_selection",
         "../examples/benchmark",
+        "../examples/inspection",
         "../examples/export",
         "*",
     ],

@@ -185,10 +185,7 @@ def make_machine_clips(
     >>> two["waveform"][0].shape, two["kind"].value_counts().to_dict()
     ((2, 32000), {'clip': 40, 'supplemental_noise': 5})
     """
-    check_flag("return_X_y", return_X_y)
-    check_flag("return_masks", return_masks)
-    if return_masks and return_X_y:
-        raise ValueError("return_masks=True needs return_X_y=False: the masks are an attribute of the result.")
+    _check_flags(return_X_y, return_masks)
     machine_types = check_machine_types(machine_types)
     counts = {"n_train": n_train, "n_test_normal": n_test_normal, "n_test_anomaly": n_test_anomaly}
     check_counts(n_sections, **counts, n_noise=n_noise, n_clean=n_clean)
@@ -215,6 +212,13 @@ def make_machine_clips(
         )
     result = _bunch(rows, duration, sample_rate, severity, snr_db, return_X_y)
     return result if not return_masks else _with_masks(result, masks, n_timepoints, int(sample_rate))
+
+
+def _check_flags(return_X_y, return_masks):
+    check_flag("return_X_y", return_X_y)
+    check_flag("return_masks", return_masks)
+    if return_masks and return_X_y:
+        raise ValueError("return_masks=True needs return_X_y=False: the masks are an attribute of the result.")
 
 
 def _with_masks(result, masks, n_timepoints, sample_rate):
