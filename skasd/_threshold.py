@@ -55,6 +55,7 @@ def alarm_threshold(score: np.ndarray, share: float, rule: str) -> float:
     Examples
     --------
     >>> import numpy as np
+    >>> from scipy import stats
     >>> score = stats.gamma.ppf((np.arange(1000) + 0.5) / 1000, 2, scale=3)
     >>> round(alarm_threshold(score, 0.1, "quantile"), 1), round(alarm_threshold(score, 0.1, "gamma"), 1)
     (11.7, 11.7)

@@ -111,11 +111,11 @@ def make_calibrated(name: str, *, settings: Sequence[str] = (), alpha: float | N
     **how : parameters of :func:`make_detector`
         How recordings are read, and the like.
     """
-    given = dict(map(_setting, settings))
+    given = _given(settings, None)
     own = {key: given[key] for key in _OF_CALIBRATION if key in given}
-    for key in ("contamination", "threshold"):
+    for key in ("contamination", "threshold", "alpha"):
         if key in given:
-            raise ValueError(f"--set {key} has no effect, as decisions are calibrated; use --alpha.")
+            raise ValueError(f"--set {key}: decisions are calibrated for a false alarm rate; use --alpha.")
     inside = make_detector(name, settings=[text for text in settings if _setting(text)[0] not in own], **how)
     detector = CalibratedDetector(inside, verbose=how.get("verbose", 0)).set_params(**own)
     if alpha is not None:

@@ -42,7 +42,7 @@ def _provisional(models: Mapping[str, Any]) -> str:
     if not few:
         return ""
     numbers = ", ".join(f"{name}: {n}" for name, n in few)
-    return f" Provisional, by a robust z-score, for want of recordings to calibrate with: {numbers}."
+    return f" Provisional, as too few recordings calibrate them ({numbers})."
 
 
 def fit_detectors(

@@ -110,6 +110,22 @@ def _first_of_each(number: np.ndarray) -> np.ndarray:
     return first[inverse]
 
 
+def recording_names(clips: Clips) -> np.ndarray:
+    """Name (n_clips,) of the recording of each clip with that of its machine; "" for clips without one.
+
+    Parameters
+    ----------
+    clips : Clips
+        Clips.
+    """
+    if clips.table is None or _COLUMN not in clips.table.columns:
+        return np.full(len(clips), "", dtype=object)
+    columns = [clips.table[name].astype(str) for name in (*MACHINE_COLUMNS, _COLUMN) if name in clips.table]
+    names = np.array(["\n".join(cells) for cells in zip(*columns, strict=True)], dtype=object)
+    is_missing = clips.table[_COLUMN].isna().to_numpy() | (clips.table[_COLUMN] == "").to_numpy(dtype=bool)
+    return np.where(is_missing, "", names)
+
+
 def named_recordings(clips: Clips) -> np.ndarray:
     """Number (n_clips,) of the recording that the table names, counted within a machine; clips without a name are alone.
 

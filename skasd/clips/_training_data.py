@@ -70,6 +70,18 @@ def _fingerprint(items: Sequence[Any] | np.ndarray) -> str:
     return digest.hexdigest()
 
 
+def digests(clips: Clips) -> np.ndarray:
+    """Number (n_clips,) that equal clips from the same kind of container have in common, and hardly any others.
+
+    Parameters
+    ----------
+    clips : Clips
+        Clips.
+    """
+    found = [_of_file(item) if isinstance(item, (str, os.PathLike)) else _of_array(item) for item in clips.items]
+    return np.array([int.from_bytes(hashlib.sha256(one).digest()[:8], "little", signed=True) for one in found])
+
+
 def _of_file(path: Any) -> bytes:
     with open(path, "rb") as stream:  # noqa: PTH123 - names that are not UTF-8
         size = os.fstat(stream.fileno()).st_size

@@ -17,10 +17,10 @@ from skasd._threshold import threshold_is_used, warn_of_copies
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import ANY_FEATURE, MACHINE_COLUMNS, Clips
 from skasd.clips._usable import UsablePart, skips
-from skasd.decisions._calibration import tie_draws
+from skasd.decisions._calibration import fewest_recordings, tie_draws
 from skasd.decisions._exchangeability import ALTERNATIVES, ExchangeabilityTest, exchangeability_of
 from skasd.decisions._groups import Group, groups_of, refuse_alpha, threshold_of_all
-from skasd.decisions._more import with_more_clips
+from skasd.decisions._more import KnownClips, with_more_clips
 from skasd.decisions._options import checked_hold_out, refuse_idle
 from skasd.decisions._scored import known_groups, of_groups, ranked, scored, warn_of_provisional
 from skasd.decisions._selection import benjamini_hochberg, in_order
@@ -55,8 +55,8 @@ class CalibratedDetector(BaseDetector):
         Columns of the clip table that define the groups, each of which has a calibration of its own. The table may lack
         these two.
     calibration_fraction : float or "auto", default="auto"
-        Share of the recordings of each group that ``"split"`` holds out, in (0, 1). ``"auto"`` is a quarter, or up to a half
-        if `alpha` and `learning_period` take so many.
+        Share of the recordings of each group that ``"split"`` holds out, in (0, 0.9]. ``"auto"`` is a quarter, or up to a
+        half if `alpha` and `learning_period` take so many.
     n_folds : int or "auto", default="auto"
         Number of folds of ``"cross"``, at least 2. ``"auto"`` is 5.
     learning_period : int, default=20
@@ -175,11 +175,15 @@ class CalibratedDetector(BaseDetector):
             detector.set_params(verbose=self.verbose)
         self.detector_, scores = hold_out.fit(detector, clips, names)
         position = np.arange(len(clips)) if scores.position is None else scores.position
+        self._known_clips = KnownClips.of(clips)
         self._groups = groups_of(scores, names[position]) | _learnt_groups(self, clips, names, names[position])
         return scores
 
     def _learn_threshold(self, scores: NormalScores, clips: Clips) -> None:
-        self.set_alpha(self.alpha)
+        if threshold_is_used():
+            self.set_alpha(self.alpha)
+        else:  # inside an ensemble, for example
+            _decide_by(self, self.alpha)
         if threshold_is_used():
             warn_of_constant_scores(scores.held_out, stacklevel=4)
             warn_of_copies(scores.n_copies, len(clips), stacklevel=3)
@@ -206,7 +210,8 @@ class CalibratedDetector(BaseDetector):
             Calibration clips with the same score as a clip count as higher. With ``"random"``, a draw decides about them and
             about the rank of the clip, so that the p-values of normal clips are uniform on [0, 1]; ``predict`` never does.
         random_state : int, RandomState instance or None, default=None
-            Seeds the draws of ``"random"``; a clip gets the same draw whatever the order of the clips.
+            Seeds the draws of ``"random"``, and is not used otherwise; a clip gets the same draw whatever the order of the
+            clips.
         on_error : {"raise", "skip"}, default="raise"
             What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning.
             With "skip", their p-value is NaN. See :ref:`clips_skip`.
@@ -222,6 +227,7 @@ class CalibratedDetector(BaseDetector):
             usable = UsablePart.of(self, X, reset=False)
             return usable.spread(self.p_values(usable.X, ties=ties, random_state=random_state), np.nan)
         known = scored(self, X)
+        warn_of_provisional(self, np.unique(known.group), stacklevel=3)
         uniform = tie_draws(known.score, random_seed(random_state)) if ties == "random" else None
         return ranked(self, known, uniform)
 
@@ -245,13 +251,9 @@ class CalibratedDetector(BaseDetector):
         """
         check_number("alpha", alpha, low=0, high=0.5, above=True)
         check_is_fitted(self, "_groups")
-        refuse_alpha(self._groups, alpha, self._learning_period)
-        self.alpha = self.alpha_ = alpha
-        wanted = self._learning_period
-        self.offsets_ = {name: -group.threshold(alpha, wanted) for name, group in self._groups.items()}
-        self.n_calibration_ = {name: group.calibration.n_recordings for name, group in self._groups.items()}
-        self.is_provisional_ = {name: group.is_provisional(wanted) for name, group in self._groups.items()}
-        self.offset_ = -threshold_of_all(self._groups.values(), alpha, wanted)
+        counts = {name: group.calibration.n_recordings for name, group in self._groups.items()}
+        refuse_alpha(counts, alpha, self._learning_period)
+        _decide_by(self, alpha)
         return self
 
     def select(self, X: Any, *, fdr: float | None = None, procedure: Any = None, on_error: str = "raise") -> np.ndarray:
@@ -293,11 +295,12 @@ class CalibratedDetector(BaseDetector):
         p_values = self.p_values(X, on_error=on_error)
         return benjamini_hochberg(p_values, fdr) if procedure is None else in_order(p_values, procedure)
 
-    def calibrate(self, X: Any, y: Any = None) -> "CalibratedDetector":
+    def calibrate(self, X: Any, y: Any = None, *, on_error: str = "raise") -> "CalibratedDetector":
         """Add normal clips to the calibration, without a new fit.
 
-        Groups in their learning period become calibrated once they have enough clips. All clips must be new: recorded like
-        those of later decisions, and not among those that the detector was trained on or calibrated with.
+        Groups in their learning period become calibrated once they have enough recordings, also for `alpha_`. Clips must be
+        recorded like those of later decisions. Copies, and clips that the detector was trained on or calibrated with, are
+        left out with a warning, and so are further clips of a recording that it knows.
 
         Parameters
         ----------
@@ -305,6 +308,8 @@ class CalibratedDetector(BaseDetector):
             Normal clips of groups that were fitted.
         y : array-like of shape (n_clips,), default=None
             +1 for normal clips, -1 for anomalies, which are left out.
+        on_error : {"raise", "skip"}, default="raise"
+            What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning.
 
         Returns
         -------
@@ -312,10 +317,12 @@ class CalibratedDetector(BaseDetector):
             The detector.
         """
         check_is_fitted(self)
-        groups = with_more_clips(self, self._groups, X, y)
-        refuse_alpha(groups, self.alpha_, self._learning_period)
-        self._groups = groups
-        return self.set_alpha(self.alpha_)
+        if skips(on_error):
+            usable = UsablePart.of(self, X, reset=False)
+            return self.calibrate(usable.X, usable.labels(y))
+        self._groups, self._known_clips = with_more_clips(self, self._groups, self._known_clips, X, y)
+        _decide_by(self, self.alpha_)
+        return self
 
     def check_exchangeability(
         self, X: Any, *, level: float = 0.01, alternative: str = "greater"
@@ -330,8 +337,8 @@ class CalibratedDetector(BaseDetector):
             Probability that the test ever raises an alarm although all clips are exchangeable, in (0, 1).
         alternative : {"greater", "two-sided"}, default="greater"
             Which changes it looks for: anomaly scores that become greater, which make false alarms, or scores that change in
-            any way. The second one takes ``method="split"`` or a frozen detector: with the other methods, calibration scores
-            are a little greater than those of new clips, which it notices after some hundred clips.
+            any way. The second one is meant for ``method="split"`` and frozen detectors: with the other methods, calibration
+            scores can be a little greater than those of new clips, which it may notice after many clips.
 
         Returns
         -------
@@ -342,10 +349,21 @@ class CalibratedDetector(BaseDetector):
         check_option("alternative", alternative, ALTERNATIVES)
         check_is_fitted(self)
         known = scored(self, X)
+        warn_of_provisional(self, np.unique(known.group), stacklevel=3)
         calibrations = {name: group.calibration for name, group in self._groups.items()}
         return exchangeability_of(
             known.score, known.group, known.recording, calibrations, level, self._seed, alternative
         )
+
+
+def _decide_by(detector: CalibratedDetector, alpha: float) -> None:
+    """Set the thresholds of a fitted detector for a false alarm rate; provisional ones where it takes more clips."""
+    wanted, groups = max(detector._learning_period, fewest_recordings(alpha)), detector._groups
+    detector.alpha = detector.alpha_ = alpha
+    detector.offsets_ = {name: -group.threshold(alpha, wanted) for name, group in groups.items()}
+    detector.n_calibration_ = {name: group.calibration.n_recordings for name, group in groups.items()}
+    detector.is_provisional_ = {name: group.is_provisional(wanted) for name, group in groups.items()}
+    detector.offset_ = -threshold_of_all(groups.values(), alpha, wanted)
 
 
 def _learnt_groups(detector: CalibratedDetector, clips: Clips, names: np.ndarray, held: np.ndarray) -> dict[str, Group]:
@@ -372,7 +390,7 @@ def _check_detector(detector: Any) -> None:
     changed = [f"{name}={value!r}" for name, value in unused.items() if name in usual and value != usual[name].default]
     if changed and not isinstance(detector, FrozenEstimator):
         warnings.warn(
-            f"{' and '.join(changed)} of {type(last).__name__} have no effect: a CalibratedDetector decides by alpha. Leave "
-            "them at their default.",
+            f"A CalibratedDetector decides by alpha, and does not use {' and '.join(changed)} of {type(last).__name__}; "
+            "leave out what has no effect.",
             stacklevel=6,
         )

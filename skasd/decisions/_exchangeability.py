@@ -27,7 +27,7 @@ class ExchangeabilityTest:
         calibration clips, :math:`P(\exists t: M_t \ge 1 / \delta) \le \delta` (Ville's inequality).
     p_value : ndarray of shape (n_clips,)
         P-value of each clip among the calibration clips and the clips before it, with ties broken at random; uniform on
-        [0, 1] and independent for exchangeable clips. NaN for further clips of a recording.
+        [0, 1] and independent for exchangeable clips. Of a recording of several clips, one is drawn; NaN for the others.
     group : ndarray of shape (n_clips,), str
         Group of each clip.
     level : float
@@ -84,7 +84,7 @@ def exchangeability_of(
     group : ndarray of shape (n_clips,), str
         Group of each clip.
     recording : ndarray of shape (n_clips,), int
-        Recording of each clip; only the first clip of each is used.
+        Recording of each clip; only one clip of each is used, drawn at random.
     calibrations : mapping of str to Calibration
         Calibration of each group.
     level : float
@@ -94,13 +94,14 @@ def exchangeability_of(
     alternative : {"greater", "two-sided"}, default="greater"
         Which changes are bet on: scores that become greater, or that change in any way.
     """
-    draws = np.random.default_rng(seed).random(len(score))
-    _, first = np.unique(recording, return_index=True)
+    generator = np.random.default_rng(seed)
+    draws, used = generator.random(len(score)), _one_of_each(recording, generator)
     p_value = np.full(len(score), np.nan)
     log_capital = np.zeros((len(calibrations), len(score)))
     for number, (name, calibration) in enumerate(calibrations.items()):
-        rows = np.intersect1d(np.flatnonzero(group == name), first)
-        p_value[rows] = _online_p_values(score[rows], _one_of_each_recording(calibration), draws[rows])
+        rows = np.intersect1d(np.flatnonzero(group == name), used)
+        known = calibration.score[_one_of_each(calibration.recording, generator)]
+        p_value[rows] = _online_p_values(score[rows], known, draws[rows])
         steps = np.zeros(len(score))
         steps[rows] = np.diff(_log_jumper(p_value[rows], _BETS[alternative]), prepend=0.0)
         log_capital[number] = np.cumsum(steps)
@@ -108,12 +109,11 @@ def exchangeability_of(
     return ExchangeabilityTest(mean / np.log(10), p_value, group, level)
 
 
-def _one_of_each_recording(calibration: Calibration) -> np.ndarray:
-    """Scores of which each recording has one, or all of them spread evenly over their ranks if recordings have several."""
-    if len(calibration.score) == calibration.n_recordings:
-        return calibration.score
-    at = np.cumsum(calibration.weight) - calibration.weight / 2
-    return np.asarray(np.interp(np.arange(calibration.n_recordings) + 0.5, at, calibration.score))
+def _one_of_each(recording: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Position of one clip of each recording, drawn at random, ascending."""
+    order = generator.permutation(len(recording))
+    _, first = np.unique(recording[order], return_index=True)
+    return np.sort(order[first])
 
 
 def _online_p_values(score: np.ndarray, known: np.ndarray, draws: np.ndarray) -> np.ndarray:

@@ -96,7 +96,7 @@ def threshold_of_all(groups: Iterable[Group], alpha: float, learning_period: int
     learning_period : int
         Smallest number of recordings for a calibrated decision.
     """
-    calibration, learnt = Calibration(np.empty(0), np.empty(0)), [np.empty(0)]
+    calibration, learnt = Calibration.empty(), [np.empty(0)]
     for group in groups:
         calibration = calibration.joined(group.calibration)
         learnt.append(group.learnt)
@@ -104,25 +104,26 @@ def threshold_of_all(groups: Iterable[Group], alpha: float, learning_period: int
     return together.threshold(alpha, max(learning_period, fewest_recordings(alpha)))
 
 
-def refuse_alpha(groups: Mapping[str, Group], alpha: float, learning_period: int) -> None:
+def refuse_alpha(n_recordings: Mapping[str, int], alpha: float, learning_period: int, how: str = "") -> None:
     """Raise if a group has too few calibration clips for a false alarm rate, and more than the learning period takes.
 
     Parameters
     ----------
-    groups : mapping of str to Group
-        Groups by name.
+    n_recordings : mapping of str to int
+        Number of recordings that calibrate each group.
     alpha : float
         Accepted false alarm rate.
     learning_period : int
         Smallest number of recordings for a calibrated decision.
+    how : str, default=""
+        How they were held out, for the message.
     """
     fewest = fewest_recordings(alpha)
-    for name, group in groups.items():
-        n = group.calibration.n_recordings
-        if n < fewest and not group.is_provisional(learning_period):
+    for name, n in n_recordings.items():
+        if max(learning_period, 1) <= n < fewest:
             raise ValueError(
                 f"alpha={alpha!r} takes at least {fewest} calibration clips{f' of {name}' if name else ''}, and there are "
-                f"{n}. Give more normal clips, accept a higher false alarm rate (an alpha of at least "
+                f"{n}{how}. Give more normal clips, accept a higher false alarm rate (an alpha of at least "
                 f"{np.ceil(1000 / (n + 1)) / 1000:g}), or set learning_period={fewest} for provisional decisions until "
                 "there are enough."
             )

@@ -9,17 +9,19 @@ from sklearn.frozen import FrozenEstimator
 from tqdm import tqdm
 
 from skasd._interrupt import note_interrupt
-from skasd._threshold import threshold_unused
+from skasd._threshold import threshold_is_used, threshold_unused
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import MACHINE_COLUMNS, Clips, Recordings
 from skasd.clips._readers import readers_of
 from skasd.clips._training_data import TrainingData
 from skasd.decisions._calibration import fewest_recordings
+from skasd.decisions._groups import refuse_alpha
 from skasd.detectors._held_out_fits import anomaly_score, container, held_out_score, parallel
 
 METHODS = ("auto", "split", "cross", "leave_one_out")
 N_FOLDS = 5
 _FEWEST = 3  # recordings of a group of which some can be held out
+_FEWEST_LEFT = 2  # recordings of a group that are learnt from
 _LARGEST_SHARE = 0.5  # of the recordings of a group
 _USUAL_SHARE = 0.25
 
@@ -32,8 +34,10 @@ class HoldOut:
     ----------
     method : {"auto", "split", "cross", "leave_one_out"}
         Method.
-    n_wanted : int
-        Number of recordings of a group that the decision takes.
+    alpha : float
+        Accepted false alarm rate.
+    learning_period : int
+        Smallest number of recordings for a calibrated decision.
     share : float or "auto"
         Share of the recordings of a group that ``"split"`` holds out.
     n_folds : int
@@ -47,7 +51,8 @@ class HoldOut:
     """
 
     method: str
-    n_wanted: int
+    alpha: float
+    learning_period: int
     share: float | str
     n_folds: int
     generator: np.random.RandomState
@@ -113,6 +118,8 @@ class HoldOut:
         held_out = self._chosen(groups, recordings.number)
         if not len(held_out):
             return detector, _learnt_scores(detector, clips, recordings)
+        part = f" of {len(np.unique(recordings.number))} that method='split' holds out; 'cross' holds out all in turn"
+        self._refuse_few(groups[held_out], recordings.number[held_out], part)
         learnt = np.setdiff1d(np.arange(len(clips)), held_out)
         with threshold_unused():
             detector.fit(container(clips.take(learnt)))
@@ -126,8 +133,10 @@ class HoldOut:
             own = self.generator.permutation(np.unique(number[groups == group]))
             share = self.share
             if isinstance(share, str):
-                share = min(max(_USUAL_SHARE, self.n_wanted / len(own)), _LARGEST_SHARE)
-            chosen += own[: max(1, round(share * len(own)))].tolist() if len(own) >= _FEWEST else []
+                wanted = max(fewest_recordings(self.alpha), self.learning_period)
+                share = min(max(_USUAL_SHARE, wanted / len(own)), _LARGEST_SHARE)
+            n_chosen = min(max(1, round(share * len(own))), len(own) - _FEWEST_LEFT)
+            chosen += own[:n_chosen].tolist() if len(own) >= _FEWEST else []
         return np.flatnonzero(np.isin(number, chosen))
 
     def _crossed(
@@ -136,17 +145,25 @@ class HoldOut:
         parts = self._parts(groups, recordings.number)
         if not parts:
             return detector, _learnt_scores(detector, clips, recordings)
+        position = np.concatenate(parts)
+        self._refuse_few(groups[position], recordings.number[position])
         with threshold_unused():
             detector.fit(container(clips))  # first, so that error messages use positions among all clips
         tasks = [delayed(held_out_score)(detector, clips, part) for part in parts]
         done = list(tqdm(parallel(self.n_jobs)(tasks), "calibration", len(tasks), disable=self.verbose < 1))
         if any(is_cut for _, is_cut in done):
             note_interrupt("The training of a detector that is calibrated was interrupted.")
-        position, score = np.concatenate(parts), np.concatenate([score for score, _ in done])
+        score = np.concatenate([score for score, _ in done])
         order = np.argsort(position)
         position = position[order]
         scores = NormalScores(score[order], recordings.number[position], False, recordings.n_copies, position)
         return detector, scores
+
+    def _refuse_few(self, groups: np.ndarray, number: np.ndarray, how: str = "") -> None:
+        """Raise before anything is trained if `alpha` takes more recordings than are held out."""
+        if threshold_is_used():
+            counts = {str(name): len(np.unique(number[groups == name])) for name in np.unique(groups)}
+            refuse_alpha(counts, self.alpha, self.learning_period, how)
 
     def _parts(self, groups: np.ndarray, number: np.ndarray) -> list[np.ndarray]:
         """Positions of the clips that each fold holds out: whole recordings, spread over the folds group by group."""
@@ -158,19 +175,6 @@ class HoldOut:
                 for part in range(n_folds):
                     fold[np.isin(number, own[part::n_folds])] = part
         return [np.flatnonzero(fold == part) for part in np.unique(fold[fold >= 0])]
-
-
-def n_wanted(alpha: float, learning_period: int) -> int:
-    """Number of recordings of a group that a decision takes.
-
-    Parameters
-    ----------
-    alpha : float
-        Accepted false alarm rate.
-    learning_period : int
-        Number of recordings below which decisions are provisional.
-    """
-    return max(fewest_recordings(alpha), learning_period)
 
 
 def _leaves_out(detector: Any) -> str | None:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from sklearn.frozen import FrozenEstimator
+
 from skasd._parameters import check_columns, check_integer, check_n_jobs, check_number, check_option
 from skasd._random import local_random_state
-from skasd.decisions._held_out import METHODS, N_FOLDS, HoldOut, n_wanted
+from skasd.decisions._held_out import METHODS, N_FOLDS, HoldOut
 
 
 def checked_hold_out(detector: Any) -> HoldOut:
@@ -31,7 +33,8 @@ def checked_hold_out(detector: Any) -> HoldOut:
     check_integer("verbose", detector.verbose, low=0)
     return HoldOut(
         detector.method,
-        n_wanted(detector.alpha, detector.learning_period),
+        detector.alpha,
+        detector.learning_period,
         detector.calibration_fraction,
         N_FOLDS if isinstance(detector.n_folds, str) else int(detector.n_folds),
         local_random_state(detector.random_state),
@@ -49,12 +52,13 @@ def refuse_idle(detector: Any) -> None:
         Detector whose attribute `method_` is set.
     """
     used = {"split": "calibration_fraction", "cross": "n_folds"}.get(detector.method_)
-    if detector.method == "auto" and getattr(detector.detector, "_leaves_out", None):
-        used = None  # the detector makes its own folds
+    is_frozen = isinstance(detector.detector, FrozenEstimator)
+    if is_frozen or (detector.method == "auto" and getattr(detector.detector, "_leaves_out", None)):
+        used = None  # all clips calibrate, or the detector makes its own folds
     for name in ("calibration_fraction", "n_folds"):
         if name != used and getattr(detector, name) != "auto":
             raise ValueError(
                 f"{name}={getattr(detector, name)!r} has no effect with method={detector.method!r} around a "
-                f"{type(detector.detector).__name__}, which is calibrated by {detector.method_!r}; leave it at 'auto', or "
-                "set method."
+                f"{type(detector.detector).__name__}, which is calibrated by {detector.method_!r}; leave it at 'auto'"
+                f"{'' if is_frozen else ', or set method'}."
             )

@@ -11,6 +11,7 @@ from skasd.base import clips_to_score
 from skasd.clips import MACHINE_COLUMNS, Clips
 from skasd.clips._recordings import named_recordings
 from skasd.clips._window_scores import checked_score
+from skasd.decisions._calibration import fewest_recordings
 from skasd.detectors._machines import refuse_unknown_machines
 
 
@@ -119,8 +120,8 @@ def warn_of_provisional(detector: Any, names: Iterable[str], *, stacklevel: int)
     if few:
         numbers = ", ".join(f"{name or 'all clips'}: {detector.n_calibration_[name]}" for name in few[:10])
         warnings.warn(
-            f"Few normal clips: decisions are provisional, by a robust z-score and without p-values, where fewer than "
-            f"learning_period={detector._learning_period} recordings calibrate them ({numbers}). Give more clips to fit, or "
-            "add new normal ones by calibrate.",
+            "Few normal clips: decisions are provisional, by a robust z-score and without p-values, where fewer than "
+            f"{max(detector._learning_period, fewest_recordings(detector.alpha_))} recordings calibrate them ({numbers}). "
+            "Give more normal clips; the method calibrate adds new ones without a fit.",
             stacklevel=stacklevel,
         )

@@ -4,8 +4,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from skasd.base import BaseDetector
+from skasd.clips._usable import UsablePart, skips
 from skasd.decisions._calibrated import CalibratedDetector
 from skasd.decisions._decisions import Decisions, without_p_values
 from skasd.decisions._scored import of_groups, ranked, scored
@@ -22,6 +25,10 @@ def decided(detector: Any, X: Any) -> Decisions:
     X : array, list of paths or clip table
         Clips.
     """
+    if hasattr(detector, "best_estimator_"):
+        return decided(detector.best_estimator_, X)
+    if isinstance(detector, FrozenEstimator):
+        return decided(detector.estimator, X)
     if hasattr(detector, "steps"):
         *first, (_, last) = detector.steps
         for _, step in first:
@@ -36,7 +43,7 @@ def decided(detector: Any, X: Any) -> Decisions:
     return Decisions(known.score, threshold, ranked(detector, known), is_provisional)
 
 
-def decision_table(detector: Any, X: Any) -> pd.DataFrame:
+def decision_table(detector: Any, X: Any, *, on_error: str = "raise") -> pd.DataFrame:
     """Score clips, decide about them, and put it all into one table.
 
     Parameters
@@ -45,13 +52,16 @@ def decision_table(detector: Any, X: Any) -> pd.DataFrame:
         Fitted detector, such as :class:`CalibratedDetector`, or a pipeline that ends in one.
     X : array, list of paths or clip table
         Clips.
+    on_error : {"raise", "skip"}, default="raise"
+        What happens to clips that cannot be read, or hold NaN or nothing: an error that lists them, or a warning. With
+        "skip", they are ``"unscored"`` in the table. See :ref:`clips_skip`.
 
     Returns
     -------
     table : DataFrame of shape (n_clips, 5)
         `anomaly_score`, high for anomalous clips; `threshold` on it; `p_value`, NaN where there is none; `decision`,
-        ``"normal"`` or ``"anomaly"``; and `is_provisional`, whether the decision is provisional. The index is that of a clip
-        table, or counts the clips.
+        ``"normal"``, ``"anomaly"`` or ``"unscored"``; and `is_provisional`, whether the decision is provisional. The index
+        is that of a clip table, or counts the clips.
 
     Examples
     --------
@@ -64,6 +74,8 @@ def decision_table(detector: Any, X: Any) -> pd.DataFrame:
     >>> list(table.columns)
     ['anomaly_score', 'threshold', 'p_value', 'decision', 'is_provisional']
     """
+    if skips(on_error):
+        return _table_of_usable(detector, X)
     known = decided(detector, X)
     return pd.DataFrame(
         {
@@ -75,3 +87,17 @@ def decision_table(detector: Any, X: Any) -> pd.DataFrame:
         },
         index=X.index if isinstance(X, pd.DataFrame) else None,
     )
+
+
+def _table_of_usable(detector: Any, X: Any) -> pd.DataFrame:
+    """Table of all clips, of which those that cannot be used are unscored."""
+    if not isinstance(detector, BaseDetector):
+        raise TypeError(
+            f"on_error='skip' takes a detector of skasd, and this is a {type(detector).__name__}; leave out the clips that "
+            "skasd.clips.unusable_clips lists."
+        )
+    usable = UsablePart.of(detector, X, reset=False)
+    table = decision_table(detector, usable.X).astype({"decision": object})
+    missing = {"decision": "unscored", "is_provisional": False}
+    columns = {name: usable.spread(table[name].to_numpy(), missing.get(name, np.nan)) for name in table.columns}
+    return pd.DataFrame(columns, index=X.index if isinstance(X, pd.DataFrame) else None)

@@ -24,6 +24,7 @@ _CLASSES = {
     "skasd.decisions._calibrated": "CalibratedDetector",
     "skasd.decisions._calibration": "Calibration",
     "skasd.decisions._groups": "Group",
+    "skasd.decisions._more": "KnownClips",
     "skasd.detectors._autoencoder": "AutoencoderDetector _Machine",
     "skasd.detectors._beside": "StatisticsBeside",
     "skasd.detectors._contrastive_spectrum": "ContrastiveSpectrumDetector",

@@ -246,7 +246,7 @@ def test_settings_of_the_calibration_are_told_from_those_of_the_detector():
     detector = make_calibrated("twfr", settings=["method=split", "r=0.5", "learning_period=7"], alpha=0.2)
     assert (detector.method, detector.learning_period, detector.alpha, detector.detector.r) == ("split", 7, 0.2, 0.5)
     for settings, message in {
-        "contamination=0.1": "has no effect, as decisions are calibrated; use --alpha",
+        "contamination=0.1": "decisions are calibrated for a false alarm rate; use --alpha",
         "method=jackknife": "method='jackknife' is unknown",
     }.items():
         with pytest.raises(ValueError, match=message):

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from skasd.base import BaseDetector, NormalScores
 from skasd.datasets import make_machine_clips
 from skasd.decisions import CalibratedDetector, decision_table
-from skasd.detectors import AutoencoderDetector, StatisticsDetector, TWFRDetector
+from skasd.detectors import AutoencoderDetector, EnsembleDetector, StatisticsDetector, TWFRDetector
 from skasd.features import LogMelTransformer, TWFRTransformer
 
 FRONT_END = LogMelTransformer(n_fft=256, hop_length=128, n_mels=16)
@@ -166,6 +166,20 @@ def test_a_pipeline_may_end_in_a_calibrated_detector(machines):
     assert table["p_value"].notna().all()
 
 
+def test_a_frozen_or_searched_detector_has_the_same_table(machines):
+    train, new = machines
+    fitted = CalibratedDetector(TWFR).fit(train)
+    pd.testing.assert_frame_equal(decision_table(FrozenEstimator(fitted), new), decision_table(fitted, new))
+
+
+def test_a_member_of_an_ensemble_needs_no_threshold(machines):
+    members = [
+        ("calibrated", CalibratedDetector(TWFR, alpha=0.026)),
+        ("plain", TWFR),
+    ]  # 38 clips, of which some are held out
+    EnsembleDetector(members, random_state=0).fit(machines[0])
+
+
 def test_a_plain_detector_has_a_table_without_p_values(machines):
     train, new = machines
     inner = clone(TWFR).fit(train)
@@ -255,13 +269,23 @@ def test_clips_that_cannot_be_read_have_no_p_value(machines, tmp_path):
     with pytest.warns(UserWarning, match="1 of 2"):
         p_values = fitted.p_values(bad, on_error="skip")
     assert np.isnan(p_values).tolist() == [False, True]
+    with pytest.warns(UserWarning, match="1 of 2"):
+        table = decision_table(fitted, bad, on_error="skip")
+    assert table["decision"].tolist()[1] == "unscored"
+    assert table["p_value"][0] == p_values[0]
+    assert not table["is_provisional"].any()
+    with pytest.warns(UserWarning, match="1 of 2"):
+        fitted.calibrate([bad[1], np.random.default_rng(0).standard_normal(8000) / 10], on_error="skip")
+    assert fitted.n_calibration_ == {"": 81}
 
 
 # learning period
 
 
 def test_with_few_clips_decisions_are_provisional_until_there_are_enough():
-    with pytest.warns(UserWarning, match=r"decisions are provisional.*fewer than learning_period=20.*all clips: 12"):
+    with pytest.warns(
+        UserWarning, match=r"decisions are provisional.*fewer than 20 recordings calibrate them \(all clips: 12\)"
+    ):
         fitted = CalibratedDetector(FirstSample(), method="cross").fit(draws(12))
     assert fitted.is_provisional_ == {"": True}
     new = np.vstack([draws(5, 1), draws(1) + 10])
@@ -285,9 +309,55 @@ def test_with_few_clips_decisions_are_provisional_until_there_are_enough():
 
 def test_clips_that_calibrate_already_are_not_added_again():
     fitted = CalibratedDetector(FirstSample(), method="cross").fit(draws(30))
-    with pytest.warns(UserWarning, match="3 of the 5 clips have scores of clips that calibrate"):
-        fitted.calibrate(np.vstack([draws(30)[:3], draws(2, 9)]))
+    with pytest.warns(UserWarning, match="4 of the 6 clips are left out: they are copies, or the detector was trained"):
+        fitted.calibrate(np.vstack([draws(30)[:3], draws(2, 9), draws(2, 9)[:1]]))
     assert fitted.n_calibration_ == {"": 32}
+    with pytest.warns(UserWarning, match="2 of the 2 clips are left out"):
+        fitted.calibrate(draws(2, 9))
+    assert fitted.n_calibration_ == {"": 32}
+
+
+@pytest.mark.parametrize("method", ["leave_one_out", "split"])
+def test_clips_of_the_fit_are_not_added_either(machines, method):
+    train = machines[0]
+    fitted = CalibratedDetector(TWFR, method=method).fit(train)
+    before = fitted.n_calibration_
+    with pytest.warns(UserWarning, match="80 of the 80 clips are left out"):
+        fitted.calibrate(train)
+    assert fitted.n_calibration_ == before
+
+
+def test_a_known_recording_gets_no_more_windows():
+    train = pd.DataFrame({"waveform": list(draws(60)), "group": np.repeat(np.arange(20), 3)})
+    fitted = CalibratedDetector(FirstSample(), method="cross").fit(train)
+    with pytest.warns(UserWarning, match="1 of the 3 clips are left out"):
+        fitted.calibrate(pd.DataFrame({"waveform": list(draws(3, 5)), "group": [19, 20, 20]}))
+    assert fitted.n_calibration_ == {"": 21}
+    with pytest.warns(UserWarning, match="1 of the 1 clips are left out"):
+        fitted.calibrate(pd.DataFrame({"waveform": list(draws(1, 6)), "group": [20]}))
+
+
+def test_a_small_rate_keeps_decisions_provisional_until_it_can_be_had():
+    fitted = CalibratedDetector(FirstSample(), alpha=0.04, method="cross").fit(draws(15))
+    for seed in range(1, 10):
+        assert fitted.is_provisional_ == {"": True}
+        fitted.calibrate(draws(1, seed))
+    assert fitted.n_calibration_ == {"": 24}
+    assert fitted.is_provisional_ == {"": False}
+
+
+def test_a_rate_that_cannot_be_had_is_refused_before_anything_is_trained():
+    class Slow(FirstSample):
+        def _fit(self, clips):
+            raise AssertionError("trained")
+
+    for method, message in {
+        "split": "there are 50 of 100 that method='split' holds out",
+        "cross": "there are 90",
+    }.items():
+        clips = draws(100 if method == "split" else 90)
+        with pytest.raises(ValueError, match=message):
+            CalibratedDetector(Slow(), alpha=0.01, method=method).fit(clips)
 
 
 def test_a_machine_of_which_no_clip_can_be_held_out_is_provisional():
@@ -314,6 +384,12 @@ def test_a_machine_of_which_no_clip_can_be_held_out_is_provisional():
         ({"n_folds": 1, "method": "cross"}, ValueError, "n_folds=1 is too small"),
         ({"n_folds": 3, "method": "split"}, ValueError, "n_folds=3 has no effect"),
         ({"calibration_fraction": 0.5, "method": "cross"}, ValueError, "calibration_fraction=0.5 has no effect"),
+        ({"calibration_fraction": 0.95}, ValueError, "calibration_fraction=0.95 is out of range"),
+        (
+            {"calibration_fraction": 0.5, "detector": FrozenEstimator(FirstSample().fit(np.eye(8)))},
+            ValueError,
+            "calibration_fraction=0.5 has no effect",
+        ),
         ({"calibration_fraction": 1.5}, ValueError, "calibration_fraction=1.5 is out of range"),
         ({"learning_period": -1}, ValueError, "learning_period=-1 is too small"),
         ({"group_columns": "machine_type"}, TypeError, "group_columns='machine_type' is a str"),
@@ -329,7 +405,7 @@ def test_wrong_parameters_are_refused_by_name(params, error, message):
 
 
 def test_a_threshold_of_the_detector_inside_is_not_ignored_in_silence():
-    with pytest.warns(UserWarning, match="contamination=0.2 of FirstSample have no effect"):
+    with pytest.warns(UserWarning, match="does not use contamination=0.2 of FirstSample"):
         CalibratedDetector(FirstSample(contamination=0.2)).fit(draws(60))
 
 
