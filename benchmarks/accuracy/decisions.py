@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import warnings
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 from pathlib import Path
 
@@ -163,15 +163,24 @@ def _selected(p_values, fdr):
     return benjamini_hochberg(p_values, fdr)
 
 
-def drifted(machine_type, drift, seed):
-    """Sixty clips of a healthy machine before a change, and a hundred after it."""
+@lru_cache(maxsize=20)
+def unchanged(machine_type, seed):
+    """Clips of a healthy machine; those of 260 on are changed."""
     same = {"duration": 1.0, "n_train": 0, "n_test_anomaly": 0, "random_state": seed}
-    before = make_machine_clips(machine_type, n_test_normal=260, target_share=0.0, **same).data
+    return make_machine_clips(machine_type, n_test_normal=360, target_share=0.0, **same).data
+
+
+@lru_cache(maxsize=20)
+def drifted(machine_type, drift, seed):
+    """Calibration clips of a healthy machine, sixty clips before a change, and a hundred after it."""
+    before = unchanged(machine_type, seed)
     settings = {"background": {"snr_db": 0.0}, "passing events": {"event_db": 15.0}}.get(drift, {})
     share = 1.0 if drift == "load and speed" else 0.0
-    changed = make_machine_clips(machine_type, n_test_normal=360, target_share=share, **settings, **same).data.iloc[
-        260:
-    ]
+    changed = before
+    if share or settings:
+        same = {"duration": 1.0, "n_train": 0, "n_test_anomaly": 0, "random_state": seed}
+        changed = make_machine_clips(machine_type, n_test_normal=360, target_share=share, **settings, **same).data
+    changed = changed.iloc[260:]
     after = np.stack(changed["waveform"])
     if drift == "gain":
         after = after * 10 ** (12 / 20)
@@ -180,7 +189,7 @@ def drifted(machine_type, drift, seed):
     if drift == "mains hum":
         after = after + 0.5 * after.std() * np.sin(2 * np.pi * 100 * np.arange(after.shape[1]) / 16000)
     changed = changed.assign(waveform=list(after.astype(np.float32)))
-    return before.iloc[:200], before.iloc[200:], changed
+    return before.iloc[:200], before.iloc[200:260], changed
 
 
 def drift(machine_type, kind, name, level=0.01, repetitions=20):

@@ -1,6 +1,6 @@
 """Test of exchangeability in time order: a martingale that bets against the p-values of new clips being uniform."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +8,9 @@ import pandas as pd
 
 from skasd.decisions._calibration import Calibration
 
-_BETS = {
-    "greater": (-1.0, 0.0),
-    "two-sided": (-1.0, 0.0, 1.0),
-}  # epsilon of the betting functions 1 + epsilon (p - 1/2)
-ALTERNATIVES = tuple(_BETS)
+ALTERNATIVES = ("greater", "two-sided")
+_POWER = 0.5  # kappa of the betting functions kappa p ** (kappa - 1)
+_LEAST = 1e-12  # p-value; a draw can be 0
 _JUMP = 0.01  # share of the capital that is spread anew at each step
 
 
@@ -72,10 +70,12 @@ def exchangeability_of(
 ) -> ExchangeabilityTest:
     r"""Test clips in the order in which they were recorded.
 
-    Each group has a martingale of its own, the simple jumper of Vovk et al. ("Retrain or not retrain: conformal test
-    martingales for change-point detection", COPA 2021, Algorithm 1, with J = 0.01) on p-values that rank a clip among the
-    calibration clips and all clips of the group before it. The martingale of the test is their mean, which is a martingale
-    too.
+    Each group has a martingale of its own, on p-values that rank a clip among the calibration clips and all clips of the
+    group before it. Its capital is spread over betting functions, :math:`\kappa p^{\kappa - 1}` with :math:`\kappa = 1/2`,
+    which wins where p-values are small, and 1, which keeps what it has (V. Vovk, I. Nouretdinov, A. Gammerman, "Testing
+    exchangeability on-line", ICML 2003); 1 % is spread anew at each step, as in the simple jumper of Vovk et al. ("Retrain
+    or not retrain: conformal test martingales for change-point detection", COPA 2021, Algorithm 1), so that a change is
+    noticed however late it comes. The martingale of the test is the mean over groups, which is a martingale too.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def exchangeability_of(
         known = calibration.score[_one_of_each(calibration.recording, generator)]
         p_value[rows] = _online_p_values(score[rows], known, draws[rows])
         steps = np.zeros(len(score))
-        steps[rows] = np.diff(_log_jumper(p_value[rows], _BETS[alternative]), prepend=0.0)
+        steps[rows] = np.diff(_log_capital(_bets(p_value[rows], alternative)), prepend=0.0)
         log_capital[number] = np.cumsum(steps)
     mean = np.logaddexp.reduce(log_capital, axis=0) - np.log(len(calibrations))
     return ExchangeabilityTest(mean / np.log(10), p_value, group, level)
@@ -126,14 +126,19 @@ def _online_p_values(score: np.ndarray, known: np.ndarray, draws: np.ndarray) ->
     return p_value
 
 
-def _log_jumper(p_value: np.ndarray, bets: Sequence[float]) -> np.ndarray:
-    """Natural logarithm (n,) of the capital after each p-value, from a capital of 1."""
-    n_bets = len(bets)
-    capital, log_total = np.full(n_bets, 1 / n_bets), np.empty(len(p_value))
-    so_far = 0.0
-    for position, p in enumerate(p_value):
-        capital = (1 - _JUMP) * capital + _JUMP / n_bets
-        capital = capital * (1 + np.array(bets) * (p - 0.5))
+def _bets(p_value: np.ndarray, alternative: str) -> np.ndarray:
+    """What a unit of capital becomes with each betting function (n, n_bets)."""
+    p_value = np.clip(p_value, _LEAST, 1 - _LEAST)
+    sides = (p_value,) if alternative == "greater" else (p_value, 1 - p_value)
+    return np.column_stack([np.ones(len(p_value)), *(_POWER * side ** (_POWER - 1) for side in sides)])
+
+
+def _log_capital(bets: np.ndarray) -> np.ndarray:
+    """Natural logarithm (n,) of the capital after each step, from a capital of 1, by what bets (n, n_bets) yield."""
+    n_bets, so_far = bets.shape[1], 0.0
+    capital, log_total = np.full(n_bets, 1 / n_bets), np.empty(len(bets))
+    for position, yields in enumerate(bets):
+        capital = ((1 - _JUMP) * capital + _JUMP / n_bets) * yields
         total = capital.sum()
         so_far += np.log(total)
         capital, log_total[position] = capital / total, so_far

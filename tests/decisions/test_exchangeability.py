@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import kstest
 
 from skasd.decisions._calibration import Calibration
-from skasd.decisions._exchangeability import _log_jumper, exchangeability_of
+from skasd.decisions._exchangeability import _bets, _log_capital, exchangeability_of
 
 
 def run(score, known, group=None, recording=None, level=0.01, seed=0, alternative="greater"):
@@ -15,17 +15,24 @@ def run(score, known, group=None, recording=None, level=0.01, seed=0, alternativ
     return exchangeability_of(np.asarray(score, dtype=float), group, recording, calibrations, level, seed, alternative)
 
 
-@pytest.mark.parametrize("bets", [(-1, 0), (-1, 0, 1)], ids=str)
-def test_the_martingale_is_that_of_the_simple_jumper(bets):
+@pytest.mark.parametrize("alternative", ["greater", "two-sided"])
+def test_the_martingale_is_that_of_its_bets_by_hand(alternative):
     p = np.array([0.1, 0.9, 0.02])
-    capital = dict.fromkeys(bets, 1 / len(bets))
-    expected = []
+    functions = [lambda p: 1.0, lambda p: 0.5 / np.sqrt(p), lambda p: 0.5 / np.sqrt(1 - p)]
+    functions = functions[:2] if alternative == "greater" else functions
+    capital, expected = [1 / len(functions)] * len(functions), []
     for value in p:
-        total = sum(capital.values())
-        capital = {bet: 0.99 * part + 0.01 * total / len(bets) for bet, part in capital.items()}
-        capital = {bet: part * (1 + bet * (value - 0.5)) for bet, part in capital.items()}
-        expected.append(np.log(sum(capital.values())))
-    np.testing.assert_allclose(_log_jumper(p, bets), expected, rtol=1e-12)
+        total = sum(capital)
+        capital = [0.99 * part + 0.01 * total / len(functions) for part in capital]
+        capital = [part * function(value) for part, function in zip(capital, functions, strict=True)]
+        expected.append(np.log(sum(capital)))
+    np.testing.assert_allclose(_log_capital(_bets(p, alternative)), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("alternative", ["greater", "two-sided"])
+def test_a_bet_is_fair(alternative):
+    p = (np.arange(200000) + 0.5) / 200000
+    np.testing.assert_allclose(_bets(p, alternative).mean(axis=0), 1.0, rtol=2e-3)
 
 
 def test_p_values_rank_a_clip_among_all_clips_before_it():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skasd.decisions._calibration import Calibration
-from skasd.decisions._exchangeability import _log_jumper
+from skasd.decisions._exchangeability import _log_capital
 
 scoring = pytest.importorskip("nonconform.scoring", reason="nonconform is optional, and needs Python 3.12")
 
@@ -16,10 +16,11 @@ def test_p_values_are_those_of_nonconform():
     np.testing.assert_allclose(p_values, scoring.calculate_p_val(new, known), rtol=1e-12)
 
 
-def test_the_martingale_is_that_of_nonconform():
+def test_the_capital_is_that_of_nonconform():
     from nonconform.martingales import SimpleJumperMartingale
 
     p_values = np.random.default_rng(1).random(200) ** 2
     theirs = SimpleJumperMartingale(jump=0.01)
     capital = [theirs.update(p).martingale for p in p_values]
-    np.testing.assert_allclose(np.exp(_log_jumper(p_values, (-1.0, 0.0, 1.0))), capital, rtol=1e-9)
+    bets = 1 + np.array([-1.0, 0.0, 1.0]) * (p_values[:, None] - 0.5)
+    np.testing.assert_allclose(np.exp(_log_capital(bets)), capital, rtol=1e-9)
