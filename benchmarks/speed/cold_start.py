@@ -6,7 +6,7 @@ Each row is one JSON line. The first rows have the processor time, the seconds a
 median over rounds in which all take turns: `skasd score --model` of one recording of ten seconds, and the imports of
 scikit-learn, torch and, where they are installed, PyOD and anomalib; the ratio is that to `skasd score`. The last row is the
 rate of `skasd score` for many recordings, beside that of a bare log-mel of the same files in as many threads; the ratio of
-their processor times hardly depends on what else runs on the machine.
+their processor times depends less than that of their rates on what else runs on the machine.
 """
 
 import argparse
