@@ -181,14 +181,13 @@ class CalibratedDetector(BaseDetector):
         return scores
 
     def _learn_threshold(self, scores: NormalScores, clips: Clips) -> None:
-        if threshold_is_used():
-            self.set_alpha(self.alpha)
-        else:  # inside an ensemble, for example
+        if not threshold_is_used():  # inside an ensemble, for example
             _decide_by(self, self.alpha)
-        if threshold_is_used():
-            warn_of_constant_scores(scores.held_out, stacklevel=4)
-            warn_of_copies(scores.n_copies, len(clips), stacklevel=3)
-            warn_of_provisional(self, list(self._groups), stacklevel=4)
+            return
+        self.set_alpha(self.alpha)
+        warn_of_constant_scores(scores.held_out, stacklevel=4)
+        warn_of_copies(scores.n_copies, len(clips), stacklevel=3)
+        warn_of_provisional(self, list(self._groups), stacklevel=4)
 
     def _offset_of(self, clips: Clips) -> np.ndarray:
         names = known_groups(self, clips)

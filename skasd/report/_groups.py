@@ -10,6 +10,7 @@ import pandas as pd
 from skasd.clips import MACHINE_COLUMNS
 from skasd.clips._machine_names import split_names
 from skasd.decisions import CalibratedDetector
+from skasd.decisions._table import decided
 from skasd.persistence._description import detector_in
 
 
@@ -77,14 +78,9 @@ def scored(detector: Any, X: Any) -> Scores:
     X : array, list of paths or clip table
         Clips.
     """
-    decision = np.asarray(detector.decision_function(X), dtype=np.float64)
-    p_value = None
-    if hasattr(detector, "p_values"):  # each machine may have a threshold of its own
-        p_value = np.asarray(detector.p_values(X), dtype=np.float64)
-        score = -np.asarray(detector.score_samples(X), dtype=np.float64)
-    else:
-        score = -(decision + float(detector_in(detector).offset_))
-    return Scores(score, score + decision, p_value, decision < 0, _normal_scores(detector_in(detector)))
+    known, last = decided(detector, X), detector_in(detector)
+    p_value = known.p_value if isinstance(last, CalibratedDetector) else None
+    return Scores(known.anomaly_score, known.threshold, p_value, known.is_anomaly, _normal_scores(last))
 
 
 def _normal_scores(detector: Any) -> dict[str, np.ndarray]:

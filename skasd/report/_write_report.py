@@ -43,7 +43,7 @@ def write_report(
     Parameters
     ----------
     detector : estimator
-        Fitted detector, or a pipeline that ends in one. If it has a method `p_values`, the page shows them.
+        Fitted detector, or a pipeline that ends in one. If it is calibrated, the page shows p-values.
     X : array, list of paths or clip table
         Clips. A table with the columns `machine_type` and `section` has a histogram for each machine.
     path : str or path-like
