@@ -22,4 +22,3 @@ def test_a_pipeline_that_ends_in_a_calibrated_detector_has_p_values_and_is_score
     assert calls == [len(new)]
     np.testing.assert_array_equal(scores.is_anomaly, pipeline.predict(new) == -1)
     np.testing.assert_array_equal(scores.is_anomaly, scores.p_value <= 0.05)
-    assert len(np.unique(scores.threshold)) == 2
