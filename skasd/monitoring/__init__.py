@@ -1,0 +1,1 @@
+"""Watching machines: long recordings, streams, episodes and drift."""
