@@ -12,6 +12,7 @@ from skasd.clips._arrays import as_float, as_numpy, checked_samples, looks_unsca
 from skasd.clips._file_window import FileWindow
 from skasd.clips._files import file_length, read_channels
 from skasd.clips._residual import Residual, check_channel, one_waveform
+from skasd.clips._sound import Sound
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,12 @@ class ClipReader:
         """
         return self.read(clip)[0]
 
-    def read(self, clip: str | os.PathLike | np.ndarray) -> tuple[np.ndarray, float]:
+    def read(self, clip: str | os.PathLike | np.ndarray | Sound) -> tuple[np.ndarray, float]:
         """Read a clip as in a call, and say whether its scale looks wrong.
 
         Parameters
         ----------
-        clip : path or ndarray of shape (n_timepoints,) or (n_channels, n_timepoints)
+        clip : path, Sound, or ndarray of shape (n_timepoints,) or (n_channels, n_timepoints)
             Audio file or waveform.
 
         Returns
@@ -82,16 +83,22 @@ class ClipReader:
         unscaled : float
             Largest magnitude, dimensionless, if the samples look like integer PCM that was not scaled to [-1, 1]; else 0.
         """
-        if isinstance(clip, str | os.PathLike):
-            window = clip if isinstance(clip, FileWindow) else None
-            channels, sample_rate = read_channels(Path(clip), window)
-        else:
-            channels, sample_rate, window = _array_channels(np.asarray(as_numpy(clip))), self.sample_rate, None
+        channels, sample_rate, n_timepoints = self._channels(clip)
         waveform, peak = checked_samples(one_waveform(channels, self.channel, sample_rate))
         unscaled = peak if looks_unscaled(waveform, peak) else 0.0
         if sample_rate != self.sample_rate:
             waveform = self._resampled(waveform, sample_rate)
-        return self._fitted(waveform if window is None else waveform[: window.n_timepoints]), unscaled
+        return self._fitted(waveform[:n_timepoints]), unscaled
+
+    def _channels(self, clip: Any) -> tuple[np.ndarray, int, int | None]:
+        """Samples of a clip, their sample rate, and its length in time points if it is a part of a recording."""
+        if isinstance(clip, Sound):
+            return clip.channels, clip.sample_rate, clip.n_timepoints
+        if isinstance(clip, FileWindow):
+            return *read_channels(Path(clip), clip), clip.n_timepoints
+        if isinstance(clip, str | os.PathLike):
+            return *read_channels(Path(clip)), None
+        return array_channels(np.asarray(as_numpy(clip))), self.sample_rate, None
 
     def _resampled(self, waveform: np.ndarray, sample_rate: int) -> np.ndarray:
         if not self.resample:
@@ -124,7 +131,7 @@ def clip_length(clip: Any, sample_rate: int) -> int | None:
 
     Parameters
     ----------
-    clip : path or ndarray of shape (n_timepoints,) or (n_channels, n_timepoints)
+    clip : path, Sound, or ndarray of shape (n_timepoints,) or (n_channels, n_timepoints)
         Audio file or waveform, as for :class:`ClipReader`.
     sample_rate : int
         Sample rate that files are resampled to, in Hz.
@@ -134,13 +141,22 @@ def clip_length(clip: Any, sample_rate: int) -> int | None:
     n_timepoints : int or None
         Number of time points; None if the header cannot be read or the array is not a waveform.
     """
+    if isinstance(clip, Sound):
+        return clip.n_timepoints
     if not isinstance(clip, str | os.PathLike):
         return np.shape(clip)[-1] if np.ndim(clip) in (1, 2) else None
     length = file_length(Path(clip))
     return None if length is None else round(length[0] * sample_rate / length[1])
 
 
-def _array_channels(array: np.ndarray) -> np.ndarray:
+def array_channels(array: np.ndarray) -> np.ndarray:
+    """Waveforms (n_channels, n_timepoints) of an array, float32 or float64; raises if it cannot be a clip.
+
+    Parameters
+    ----------
+    array : ndarray of shape (n_timepoints,) or (n_channels, n_timepoints)
+        Samples.
+    """
     if array.ndim not in (1, 2) or array.size == 0:
         raise ValueError(
             f"has shape {array.shape}; a waveform has shape (n_timepoints,) or (n_channels, n_timepoints) and is not empty"

@@ -1,7 +1,9 @@
-"""Read an audio file whole: soundfile opens it, and every error gives the reason."""
+"""Read an audio file whole, in part or in blocks: soundfile opens it, and every error gives the reason."""
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from skasd.clips._streams import through_pipe, uncounted_mp3, with_true_size
 from skasd.clips._suffixes import CONVERT, FOREIGN_SUFFIXES
 
 _FRAMES_PER_BLOCK = 2**16
+_NO_AUDIO = "holds no audio: zero frames"
 
 
 def read_channels(path: Path, window: FileWindow | None = None) -> tuple[np.ndarray, int]:
@@ -38,17 +41,52 @@ def read_channels(path: Path, window: FileWindow | None = None) -> tuple[np.ndar
         If the file is missing, a folder, a named pipe or a device, unreadable, empty, not audio, cut short or without
         frames.
     """
+    with _explained_errors(path):
+        frames, sample_rate = _frames(path) if window is None else _frames_of_window(path, window)
+    return frames.T, sample_rate
+
+
+def read_blocks(path: Path) -> Iterator[tuple[np.ndarray, int]]:
+    """Read all channels of an audio file from its start to its end, in blocks, so that its length does not matter.
+
+    Parameters
+    ----------
+    path : Path
+        File, as for :func:`read_channels`.
+
+    Yields
+    ------
+    channels : ndarray of shape (n_channels, n_timepoints), float32
+        The next samples, in [-1, 1].
+    sample_rate : int
+        Sample rate in Hz.
+
+    Raises
+    ------
+    ValueError
+        As :func:`read_channels`; what is wrong at the end of a file is found there.
+    """
+    with _explained_errors(path), _opened(path) as (file, n_promised):
+        n_read = 0
+        while len(frames := file.read(_FRAMES_PER_BLOCK, dtype="float32", always_2d=True)):
+            n_read += len(frames)
+            yield frames.T, file.samplerate
+        _refuse_missing(n_read, n_promised)
+
+
+@contextmanager
+def _explained_errors(path: Path) -> Iterator[None]:
+    """Raise the reason why a file cannot be read."""
     if path.exists() and not path.is_file():
         raise ValueError(
             "is a folder, not a file" if path.is_dir() else "is not a regular file, but a pipe or a device"
         )
     try:
-        frames, sample_rate = _frames(path) if window is None else _frames_of_window(path, window)
+        yield
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a suffix such as .raw, which has no header
         raise ValueError(_why_unreadable(path, error)) from error
     except MemoryError as error:
         raise ValueError("is damaged, or too long: the length in its header does not fit into memory") from error
-    return frames.T, sample_rate
 
 
 def file_length(path: Path) -> tuple[int, int] | None:
@@ -102,21 +140,32 @@ class _Stream(soundfile.SoundFile):
         return np.concatenate(blocks)
 
 
-def _frames(path: Path) -> tuple[np.ndarray, int]:
-    """Frames (n_frames, n_channels) of a file, and its sample rate."""
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[_Stream, int | None]]:
+    """A file to read from its start, and the number of frames that its header promises, if that can be relied on."""
     with _Stream(_name(path)) as file:
         is_uncounted = _is_uncounted(file, path)
         if file.frames and not is_uncounted:
             refuse_cut(file, path)
-            return _all_read(file.read_to_end(), file)
+            yield file, None if is_unknown(file.frames) else file.frames
+            return
     if is_uncounted:
         with through_pipe(path) as end, _Stream(end, closefd=False) as file:
-            return _not_empty(file.read_to_end()), file.samplerate
+            yield file, None
+        return
     corrected = with_true_size(path)
     if corrected is None:
-        raise ValueError("holds no audio: zero frames")
+        raise ValueError(_NO_AUDIO)
     with _Stream(corrected) as file:
-        return _not_empty(file.read_to_end()), file.samplerate
+        yield file, None
+
+
+def _frames(path: Path) -> tuple[np.ndarray, int]:
+    """Frames (n_frames, n_channels) of a file, and its sample rate."""
+    with _opened(path) as (file, n_promised):
+        frames = file.read_to_end()
+        _refuse_missing(len(frames), n_promised)
+        return frames, file.samplerate
 
 
 def _frames_of_window(path: Path, window: FileWindow) -> tuple[np.ndarray, int]:
@@ -141,15 +190,17 @@ def _is_uncounted(file: soundfile.SoundFile, path: Path) -> bool:
     return file.format == "MP3" and uncounted_mp3(path)
 
 
-def _all_read(frames: np.ndarray, file: soundfile.SoundFile) -> tuple[np.ndarray, int]:
-    if not is_unknown(file.frames) and len(frames) < file.frames:
-        raise ValueError(f"is cut short: its header promises {file.frames} frames, but only {len(frames)} can be read")
-    return _not_empty(frames), file.samplerate
+def _refuse_missing(n_frames: int, n_promised: int | None) -> None:
+    """Raise if fewer frames could be read than the header promises, or none."""
+    if n_promised is not None and n_frames < n_promised:
+        raise ValueError(f"is cut short: its header promises {n_promised} frames, but only {n_frames} can be read")
+    if not n_frames:
+        raise ValueError(_NO_AUDIO)
 
 
 def _not_empty(frames: np.ndarray) -> np.ndarray:
     if not len(frames):
-        raise ValueError("holds no audio: zero frames")
+        raise ValueError(_NO_AUDIO)
     return frames
 
 

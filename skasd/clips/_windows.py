@@ -13,6 +13,7 @@ import numpy as np
 from skasd.clips._audio import ClipReader
 from skasd.clips._clips import WAVEFORM_COLUMNS, Clips
 from skasd.clips._file_window import FileWindow
+from skasd.clips._sound import Sound
 
 LONGER = 1.1  # times the training length: longer clips are heard in windows
 _SHORTER = 0.7  # times the shortest usual training length: shorter clips are warned about
@@ -185,6 +186,8 @@ def _cut_waveforms(cells: list, parts: list[_Part | None], sample_rate: int) -> 
 
 def _slice(item: Any, start: int, stop: int, sample_rate: int) -> Any:
     """Part of a clip; of a file, only this part is read later."""
+    if isinstance(item, Sound):
+        return item.part(start, stop, sample_rate)
     if isinstance(item, str | os.PathLike):
         return FileWindow(item, int(start), int(stop - start), sample_rate)
     return np.asarray(item)[..., start:stop]

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from skasd._interrupt import note_interrupt
 from skasd._parameters import check_columns, check_integer, check_n_jobs, check_number, check_option
 from skasd._random import local_random_state
+from skasd._row_products import row_products
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import ANY_FEATURE, MACHINE_COLUMNS, Clips, Recordings
 from skasd.clips._readers import readers_of
@@ -214,7 +215,7 @@ class EnsembleDetector(_BaseComposition, BaseDetector):
             on_one_scale[:, rows] = [
                 scale_of(score, known) for score, known in zip(scores[:, rows], normal, strict=True)
             ]
-        return self._weights @ on_one_scale
+        return row_products(on_one_scale.T, self._weights[:, None])[:, 0]
 
     def _checked(self) -> np.ndarray:
         """Check all parameters, and return the weights (n_estimators,), which sum to 1."""

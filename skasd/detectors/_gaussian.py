@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skasd._row_products import row_products
 from skasd._threshold import threshold_is_used
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def component_score(mixture: GaussianMixture, X: np.ndarray) -> np.ndarray:
     The weights of the components are ignored, so this is not the likelihood of the mixture.
     """
     log_densities = [
-        np.log(np.diag(root)).sum() - 0.5 * np.square((X - mean) @ root).sum(axis=1)
+        np.log(np.diag(root)).sum() - 0.5 * np.square(row_products(X - mean, root)).sum(axis=1)
         for mean, root in zip(mixture.means_, mixture.precisions_cholesky_, strict=True)
     ]
     return 0.5 * X.shape[1] * np.log(2 * np.pi) - np.max(log_densities, axis=0)

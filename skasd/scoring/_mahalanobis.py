@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.covariance import ledoit_wolf
 
 from skasd._parameters import check_number, check_option
+from skasd._row_products import row_products
 from skasd.scoring._scorer import BaseScorer
 
 _SMALLEST_VARIANCE = 1e-12
@@ -92,4 +93,4 @@ class MahalanobisScorer(BaseScorer):
 
     def _squared_distance(self, embedding: np.ndarray, name: str) -> np.ndarray:
         centred = embedding - self.location_[name]
-        return np.einsum("ij,jk,ik->i", centred, self.precision_[name], centred, optimize=True)
+        return (row_products(centred, self.precision_[name]) * centred).sum(axis=1)

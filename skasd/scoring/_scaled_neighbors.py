@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skasd._row_products import row_products
 from skasd.scoring._distance import are_same, is_near_copy, without_near_copies
 
 _LEAST_DENSITY_SHARE = 0.1  # of the median, as in LocalDensityScorer
@@ -43,7 +44,7 @@ class Scaling:
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Scale clips (n, d)."""
         standardized = (X - self.location) / self.scale
-        return standardized if self.rotation is None else standardized @ self.rotation
+        return standardized if self.rotation is None else row_products(standardized, self.rotation)
 
 
 def _whitening(Z: np.ndarray) -> np.ndarray:
@@ -142,7 +143,8 @@ def _nearest(
     parts = []
     for start in range(0, len(x), step):
         block = x[start : start + step]
-        squared = np.square(block).sum(axis=1)[:, None] + lengths - 2 * block @ known.T
+        products = block @ known.T if leave_out else row_products(block, known.T)
+        squared = np.square(block).sum(axis=1)[:, None] + lengths - 2 * products
         if leave_out:
             squared[np.arange(len(block)), np.arange(start, start + len(block))] = np.inf
         parts.append(_smallest(squared, min(n_neighbors, len(known))))
