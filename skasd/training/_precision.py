@@ -1,6 +1,7 @@
 """Numerical precision of networks."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -54,8 +55,12 @@ def _has_bfloat16(device: torch.device) -> bool:
     return any(getattr(torch.cpu, name, bool)() for name in checks)
 
 
-def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager:
+@contextmanager
+def autocast(device: torch.device, dtype: torch.dtype | None) -> Iterator[None]:
     """Context manager that computes convolutions in `dtype`.
+
+    Torch keeps converted weights until the outermost autocast context ends, which may be that of a caller. They are dropped
+    here, as the next step of the optimiser changes the weights.
 
     Parameters
     ----------
@@ -63,10 +68,10 @@ def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContext
         Device of the network.
     dtype : torch.dtype or None
         Floating point type of convolutions; None keeps that of the network.
-
-    Returns
-    -------
-    context : context manager
-        Autocast context, inactive if `dtype` is None.
     """
-    return torch.autocast(device.type, dtype, enabled=dtype is not None)
+    torch.clear_autocast_cache()
+    try:
+        with torch.autocast(device.type, dtype, enabled=dtype is not None):
+            yield
+    finally:
+        torch.clear_autocast_cache()
