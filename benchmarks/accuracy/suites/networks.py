@@ -48,8 +48,8 @@ ABLATIONS = {
     "pooling: attention": ablated(network__pooling="attention"),
     "classes: 2 clusters": ablated(n_clusters=2),
     "classes: 16 clusters": ablated(n_clusters=16),
-    "classes: attributes": ablated(label_columns=("machine_type", "section", "attributes")),
-    "classes: attributes and domains": ablated(label_columns=("machine_type", "section", "attributes", "domain")),
+    "classes: attributes and domains (StatCluster)": StatClusterDetector(branches=("log_mel",), system="metadata"),
+    "classes: clusters (StatCluster)": StatClusterDetector(branches=("log_mel",), system="clusters"),
 }
 
 suite = Suite(
