@@ -43,7 +43,6 @@ DETECTORS = {
     "AutoencoderDetector": lambda seed: AutoencoderDetector(max_epochs=10, n_jobs=1, device="cpu", random_state=seed),
 }
 WAYS = {"StatisticsDetector": ("insertion", "occlusion")}
-OF_OCCLUSION = 0  # the seed that it is tried with, as it takes hundreds of scores of a clip
 
 
 def main():
@@ -112,7 +111,6 @@ def judged(name, detector, train, odd, clips, seed):
 def maps_of(name, detector, one, mean, seed):
     """Maps of a clip by all ways."""
     ways = WAYS.get(name, ("insertion", "occlusion", "exact"))
-    ways = [way for way in ways if way != "occlusion" or seed == OF_OCCLUSION]
     maps = {way: next(clip_maps(one, Way(way, None))).added for way in ways}
     spectrogram = one.spectrogram(0)
     if name == "AutoencoderDetector":

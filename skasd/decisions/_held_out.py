@@ -15,8 +15,9 @@ from skasd.clips import MACHINE_COLUMNS, Clips, Recordings
 from skasd.clips._readers import readers_of
 from skasd.clips._training_data import TrainingData
 from skasd.decisions._calibration import fewest_recordings
+from skasd.decisions._fold_scores import fold_score
 from skasd.decisions._groups import refuse_alpha
-from skasd.detectors._held_out_fits import anomaly_score, container, held_out_score, parallel
+from skasd.detectors._held_out_fits import anomaly_score, container, parallel
 
 METHODS = ("auto", "split", "cross", "leave_one_out")
 N_FOLDS = 5
@@ -149,7 +150,7 @@ class HoldOut:
         self._refuse_few(groups[position], recordings.number[position])
         with threshold_unused():
             detector.fit(container(clips))  # first, so that error messages use positions among all clips
-        tasks = [delayed(held_out_score)(detector, clips, part) for part in parts]
+        tasks = [delayed(fold_score)(detector, clips, part, groups) for part in parts]
         done = list(tqdm(parallel(self.n_jobs)(tasks), "calibration", len(tasks), disable=self.verbose < 1))
         if any(is_cut for _, is_cut in done):
             note_interrupt("The training of a detector that is calibrated was interrupted.")

@@ -81,6 +81,35 @@ def test_cross_by_hand():
     assert fitted.detector_.n_learnt_ == 10
 
 
+class ScaledSample(FirstSample):
+    """As a network, whose trainings score on scales of their own: it depends on the clips of the fit."""
+
+    def __init__(self, contamination="auto", threshold="quantile", max_epochs=1):
+        super().__init__(contamination, threshold)
+        self.max_epochs = max_epochs
+
+    def _fit(self, clips):
+        self._scale, self._location = np.random.default_rng(len(clips)).uniform(1, 9, 2)
+
+    def _anomaly_score(self, clips):
+        return self._location + self._scale * super()._anomaly_score(clips)
+
+
+def test_cross_brings_the_trainings_of_a_network_to_one_scale():
+    train = draws(23)  # folds of four and of five clips
+    fitted = CalibratedDetector(ScaledSample(), method="cross", alpha=0.05).fit(train)
+    np.testing.assert_allclose(fitted._groups[""].calibration.score, np.sort(-fitted.score_samples(train)), rtol=1e-12)
+
+
+def test_cross_leaves_scores_of_a_network_as_they_are_where_learnt_clips_score_alike():
+    train = np.zeros((10, 64))
+    train[:, 1] = np.arange(10)  # different clips
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = CalibratedDetector(ScaledSample(), method="cross", learning_period=0, alpha=0.1).fit(train)
+    assert np.isfinite(fitted._groups[""].calibration.score).all()
+
+
 @pytest.mark.parametrize(("fraction", "n"), [("auto", 19), (0.25, 10), (0.75, 30)])
 def test_split_fits_to_the_others(fraction, n):
     train = draws(40)
