@@ -11,7 +11,8 @@ CREATE TABLE model (
 CREATE TABLE machine (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,         -- as in the model file; "" if it has one detector without a name
-  monitor TEXT                       -- JSON, state of its Monitor after the last recording
+  monitor TEXT,                      -- JSON, state of its Monitor after the last recording,
+  model_id INTEGER REFERENCES model (id)  -- and the model that it is of
 ) STRICT;
 
 CREATE TABLE recording (
@@ -27,6 +28,7 @@ CREATE TABLE recording (
   UNIQUE (path, size, modified_ns)
 ) STRICT;
 CREATE INDEX recording_by_time ON recording (machine_id, started_at);
+CREATE INDEX recording_by_change ON recording (modified_ns, size);  -- finds a file again that was renamed
 
 CREATE TABLE window (
   recording_id INTEGER NOT NULL REFERENCES recording (id) ON DELETE CASCADE,
@@ -62,10 +64,12 @@ CREATE TABLE episode (
   threshold REAL NOT NULL,
   recording_id INTEGER NOT NULL REFERENCES recording (id),  -- of the window with the largest score,
   window_number INTEGER NOT NULL,                           -- and its number
-  told_at TEXT,                      -- when it was printed, and --on-episode had run
+  told_at TEXT,                      -- when it was printed and --on-episode had run: first, as it started,
+  end_told_at TEXT,                  -- and as it ended
   UNIQUE (machine_id, started_at)
 ) STRICT;
 CREATE INDEX episode_by_time ON episode (machine_id, started_at);
+CREATE INDEX episode_to_tell ON episode (id) WHERE end_told_at IS NULL;
 
 CREATE TABLE drift (                 -- alarms of the test of exchangeability
   id INTEGER PRIMARY KEY,

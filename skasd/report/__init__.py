@@ -1,5 +1,6 @@
-"""Reports: one HTML page about new recordings, which a browser opens without a network, to look at and to listen to."""
+"""Reports: one HTML page about recordings or watched machines, which a browser opens without a network, to see and hear."""
 
 from skasd.report._write_report import write_report
+from skasd.report._write_timeline import write_timeline
 
-__all__ = ["write_report"]
+__all__ = ["write_report", "write_timeline"]

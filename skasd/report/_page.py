@@ -1,27 +1,21 @@
 """The HTML page of a report: one file with everything inside, in which nothing but its own script can run."""
 
 import base64
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
-from skasd._version import __version__
 from skasd.clips._files import printable
 from skasd.clips._machine_names import split_names
 from skasd.report._details import Detail, Figure, pictures
 from skasd.report._groups import Group, Scores, order
 from skasd.report._histogram import DEPTH, HEIGHT, WIDTH, Histogram, histogram
+from skasd.report._html import rendered
 from skasd.report._sound import as_files, gain
 
-_HERE = Path(__file__).parent
 _ALL_CLIPS = "All clips"  # heading of the histogram of a detector without machines
 
 
@@ -69,21 +63,11 @@ def page(content: Content) -> str:
     """
     figures = [figure for each in content.details for figure in _figures_of(each)]
     number = {id(figure): place for place, figure in enumerate(figures)}
-    assets, looks, audio = _assets(figures, content.audio, content.n_jobs)
+    assets, looks, audio = assets_of(figures, content.audio, content.n_jobs)
     rows = _rows(content, number)
-    script, style = ((_HERE / name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["shown"] = printable
-    return environment.get_template("page.html").render(
+    return rendered(
+        "page.html",
         title=content.title,
-        made=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC").lstrip("0"),
-        version=__version__,
         rows=rows,
         has_machines=len({row["machine"] for row in rows}) > 1,
         machines=sorted({row["machine"] for row in rows}),
@@ -94,20 +78,12 @@ def page(content: Content) -> str:
         unusable=content.unusable,
         histograms=_histograms(content),
         size={"width": WIDTH, "height": HEIGHT, "depth": DEPTH},
-        models=_models(content.about),
+        models=models_of(content.about),
         about=content.about,
         assets=assets,
         audio=audio,
-        data=[_figure_data(figure, number, looks) for figure in figures],
-        script=Markup(script),  # a file of this package, as is the next
-        style=Markup(style),
-        script_hash=_hash(script),
-        style_hash=_hash(style),
+        data=[figure_data(figure, number, looks) for figure in figures],
     )
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _figures_of(details: Mapping[int, Detail]) -> list[Figure]:
@@ -117,7 +93,9 @@ def _figures_of(details: Mapping[int, Detail]) -> list[Figure]:
     return [*own, *normal.values()]
 
 
-def _assets(figures: Sequence[Figure], audio: str, n_jobs: int | None) -> tuple[dict[str, str], dict[int, float], str]:
+def assets_of(
+    figures: Sequence[Figure], audio: str, n_jobs: int | None
+) -> tuple[dict[str, str], dict[int, float], str]:
     """Base64 of the files of a page by their names, the gain in dB of each figure, and the format of the sound."""
     gains, assets = np.ones(len(figures)), {}
     for machine in sorted({figure.machine for figure in figures}):
@@ -173,7 +151,7 @@ def _histograms(content: Content) -> list[Histogram]:
     return found
 
 
-def _models(about: Mapping[str, Any]) -> list[dict[str, Any]]:
+def models_of(about: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Description of each detector of the model, with the machines that it learnt."""
     models = []
     for name, part in (about.get("machines") or {"": about}).items():
@@ -185,7 +163,7 @@ def _models(about: Mapping[str, Any]) -> list[dict[str, Any]]:
     return models
 
 
-def _figure_data(figure: Figure, number: Mapping[int, int], gains: Mapping[int, float]) -> dict[str, Any]:
+def figure_data(figure: Figure, number: Mapping[int, int], gains: Mapping[int, float]) -> dict[str, Any]:
     """What the script needs of a figure; places are percentages of the picture."""
     axes, sound = figure.axes, figure.sound
     return {

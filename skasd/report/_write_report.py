@@ -151,7 +151,7 @@ def write_groups(
         for group, each, places in zip(groups, scores, chosen, strict=True)
     ]
     text = page(Content(title, groups, scores, shown, unusable, about, audio, n_jobs))
-    return _written(path, text)
+    return put_in_place(path, text)
 
 
 def check_options(most: Any, audio: Any) -> None:
@@ -230,8 +230,16 @@ def _short(names: list[str]) -> list[str]:
     return [os.path.relpath(name, top) for name in names]
 
 
-def _written(path: Path, text: str) -> Path:
-    """Write a file under another name and rename it, so that a reader never sees half of it."""
+def put_in_place(path: Path, text: str) -> Path:
+    """Write a file under another name and rename it, so that a reader never sees half of it.
+
+    Parameters
+    ----------
+    path : Path
+        File to write or replace.
+    text : str
+        Its content.
+    """
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         part.write_text(text, encoding="utf-8")

@@ -152,17 +152,14 @@ function openPanel(row) {
   cell.colSpan = row.cells.length;
   const pair = document.createElement("div");
   pair.className = "pair";
-  const own = makeFigure(Number(row.dataset.figure), "This clip");
+  const own = makeFigure(Number(row.dataset.figure), row.dataset.what ?? "This clip");
   pair.append(own.root);
   const players = [own];
   if (about.nearest !== null) {
     players.push(makeFigure(about.nearest, "Nearest normal clip"));
     pair.append(players[1].root);
-  } else if (!document.getElementById("no-normal")) {
-    const note = document.createElement("p");
-    note.className = "quiet small";
-    note.textContent = "No known normal clip of this machine was given to compare with.";
-    pair.append(note);
+  } else if (document.getElementById("no-nearest")) {
+    pair.append(document.getElementById("no-nearest").content.cloneNode(true));
   }
   own.root.insertBefore(regionList(own), own.root.querySelector(".remarks"));
   cell.append(pair);
@@ -234,7 +231,7 @@ function numberOf(row, key) {
 function filterRows() {
   const words = document.getElementById("find").value.toLowerCase().split(/\s+/).filter(Boolean);
   const machine = document.getElementById("machine");
-  const decision = document.getElementById("decision").value;
+  const decision = document.getElementById("decision")?.value ?? "";
   let count = 0;
   for (const row of rows) {
     const text = row.textContent.toLowerCase();
@@ -244,8 +241,20 @@ function filterRows() {
     if (panels.has(row)) panels.get(row).panel.hidden = row.hidden;
     if (!row.hidden) count += 1;
   }
-  document.getElementById("shown").textContent =
-    count === rows.length ? `${count} ${count === 1 ? "clip" : "clips"}` : `${count} of ${rows.length} clips`;
+  const shown = document.getElementById("shown");
+  const { one, many } = shown.dataset;
+  shown.textContent = count === rows.length ? `${count} ${count === 1 ? one : many}` : `${count} of ${rows.length} ${many}`;
+}
+
+// From a place in a time line to its row.
+
+function jump(event) {
+  const link = event.target.closest('a[href^="#episode-"]');
+  if (!link) return;
+  const row = document.getElementById(link.getAttribute("href").slice(1));
+  row.hidden = false;
+  if (row.dataset.figure !== "" && !panels.has(row)) openPanel(row);
+  (row.querySelector(".open") ?? row).focus({ preventScroll: true });
 }
 
 // Keyboard: up and down go from clip to clip, Escape closes one.
@@ -274,6 +283,7 @@ if (body) {
     if (row && row.dataset.figure !== "" && (isButton || !String(getSelection()))) toggle(row);
   });
   document.getElementById("clips").addEventListener("keydown", onKey);
+  document.addEventListener("click", jump);
   document.querySelectorAll("#clips [data-sort]").forEach((button) => {
     button.addEventListener("click", () => sortRows(button));
   });
