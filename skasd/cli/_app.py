@@ -362,20 +362,42 @@ def benchmark(
 
 @app.command()
 def report(
-    results: Annotated[Path, typer.Argument(help="Results folder written by skasd benchmark.")],
+    results: Annotated[Path | None, typer.Argument(help="Results folder written by skasd benchmark.")] = None,
+    database: Annotated[
+        Path | None, typer.Option(help="Database of skasd watch, for a page about watched machines.")
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for report.md, report.csv and report.png; default: the results folder.")
+        Path | None,
+        typer.Option(
+            help="Folder for report.md, report.csv and report.png, the results folder by default; with --database, the "
+            "HTML file to write."
+        ),
     ] = None,
     compare: Annotated[
-        tuple[str, str] | None, typer.Option(help="Two detectors to compare with a paired bootstrap.")
+        tuple[str, str] | None, typer.Option(help="Two detectors of a benchmark to compare with a paired bootstrap.")
+    ] = None,
+    days: Annotated[
+        float | None, typer.Option(help="Days to show, up to the end of the last recording; all by default.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Heading of the page.")] = None,
+    most: Annotated[
+        int | None, typer.Option(help="Number of episodes with sound, the last ones; 100 by default.")
+    ] = None,
+    audio: Annotated[
+        str | None, typer.Option(help="Format of the sound: flac, ogg, or auto (the default), ogg for many episodes.")
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Compare the results of a benchmark with published results; writes Markdown, CSV and a figure."""
-    from skasd.benchmark import report as make_report
+    """Compare the results of a benchmark with published results, or write a page about watched machines.
 
-    _verbose(quiet)
-    typer.echo(make_report(results, out=out or results, compare=compare))
+    Of a results folder: Markdown, CSV and a figure. With --database: one HTML file that any browser opens, without a
+    network, with the scores of each machine over time, episodes with players, drift, and what could not be read.
+    """
+    from skasd.cli._report import run_report
+
+    page = {"days": days, "title": title, "most": most, "audio": audio}
+    verbose = _verbose(quiet)
+    typer.echo(run_report(results, database=database, out=out, compare=compare, timeline=page, verbose=verbose))
 
 
 def _verbose(quiet: bool) -> int:

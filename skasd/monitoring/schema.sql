@@ -20,6 +20,7 @@ CREATE TABLE recording (
   path TEXT NOT NULL,
   size INTEGER NOT NULL,             -- bytes
   modified_ns INTEGER NOT NULL,      -- time of the last change, ns since 1970
+  inode INTEGER,                     -- number in its file system, which a renamed file keeps
   machine_id INTEGER NOT NULL REFERENCES machine (id),
   model_id INTEGER NOT NULL REFERENCES model (id),
   started_at TEXT NOT NULL,

@@ -171,7 +171,7 @@ def _times(connection: sqlite3.Connection, days: float | None) -> tuple[datetime
     if first is None:
         now = datetime.now(UTC)
         return now - timedelta(days=days or 1), now
-    end = datetime.fromtimestamp((last - _UNIX) * 86400, UTC)
+    end = _of_julian(last)
     start = _time(first)
     return (start if days is None else max(start, end - timedelta(days=days))), end
 
@@ -194,7 +194,7 @@ def _watched(connection: sqlite3.Connection, machine: int, name: str, start: dat
         n_windows,
         counts[1],
         _time(counts[2]),
-        datetime.fromtimestamp((counts[3] - _UNIX) * 86400, UTC),
+        _of_julian(counts[3]),
         columns,
         _dicts(connection, "SELECT * FROM learning WHERE machine_id = ? ORDER BY learnt_at, id", machine),
         _dicts(
@@ -211,7 +211,7 @@ def _columns(
     origin, width = start.timestamp() / 86400 + _UNIX, max((end - start).total_seconds(), 1.0) / N_COLUMNS
     rows = connection.execute(
         "SELECT CAST((offset + window.start) / ? AS INTEGER), min(anomaly_score), avg(anomaly_score), max(anomaly_score), "
-        "count(*) FROM (SELECT id, (julianday(started_at) - ?) * 86400 AS offset FROM recording "
+        "count(*) FROM (SELECT id, round((julianday(started_at) - ?) * 86400, 3) AS offset FROM recording "
         "WHERE machine_id = ? AND started_at >= ?) AS heard JOIN window ON recording_id = heard.id GROUP BY 1",
         (width, origin, *since),
     ).fetchall()
@@ -239,6 +239,11 @@ def _dicts(connection: sqlite3.Connection, query: str, *values: Any) -> list[dic
     for row in rows:
         row.update({name: _time(cell) for name, cell in row.items() if name.endswith("_at") and cell is not None})
     return rows
+
+
+def _of_julian(day: float) -> datetime:
+    """Time of a day number, to the millisecond, which is its precision."""
+    return datetime.fromtimestamp(round((day - _UNIX) * 86400, 3), UTC)
 
 
 def _time(text: str) -> datetime:

@@ -181,6 +181,6 @@ def _figure(episode: Episode) -> Figure | str:
         return "the recording is gone"
     except (OSError, ValueError):
         return "the recording cannot be read"
-    part = Sound.around(channels[0], rate)
+    part = Sound.around(channels[0], rate, channels.shape[1] / rate / 2)
     sound = Sound(part.waveform, rate, episode.start + part.start, n_frames / rate)
     return Figure(path.name, episode.machine, sound, spectrogram(sound))

@@ -251,9 +251,11 @@ function filterRows() {
 function jump(event) {
   const link = event.target.closest('a[href^="#episode-"]');
   if (!link) return;
+  event.preventDefault();
   const row = document.getElementById(link.getAttribute("href").slice(1));
   row.hidden = false;
   if (row.dataset.figure !== "" && !panels.has(row)) openPanel(row);
+  row.scrollIntoView();
   (row.querySelector(".open") ?? row).focus({ preventScroll: true });
 }
 

@@ -21,11 +21,15 @@ N_CLIPS = 9  # that can be used
 
 @pytest.fixture
 def page(browser, report):
-    """The report, opened; afterwards there must be no error in the console, and no request to anywhere."""
+    yield from opened(browser, report.file)
+
+
+def opened(browser, file):
+    """A page, opened; afterwards there must be no error in the console, and no request to anywhere."""
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics(1400))
     browser.get_log("browser")
     browser.get_log("performance")
-    browser.get(report.file.as_uri())
+    browser.get(file.as_uri())
     yield browser
     assert browser.get_log("browser") == []
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
