@@ -103,7 +103,7 @@ def exchangeability_of(
         known = calibration.score[_one_of_each(calibration.recording, generator)]
         p_value[rows] = _online_p_values(score[rows], known, draws[rows])
         steps = np.zeros(len(score))
-        steps[rows] = np.diff(_log_capital(_bets(p_value[rows], alternative)), prepend=0.0)
+        steps[rows] = np.diff(_log_capital(betting_yields(p_value[rows], alternative)), prepend=0.0)
         log_capital[number] = np.cumsum(steps)
     mean = np.logaddexp.reduce(log_capital, axis=0) - np.log(len(calibrations))
     return ExchangeabilityTest(mean / np.log(10), p_value, group, level)
@@ -126,20 +126,52 @@ def _online_p_values(score: np.ndarray, known: np.ndarray, draws: np.ndarray) ->
     return p_value
 
 
-def _bets(p_value: np.ndarray, alternative: str) -> np.ndarray:
-    """What a unit of capital becomes with each betting function (n, n_bets)."""
+def betting_yields(p_value: np.ndarray, alternative: str) -> np.ndarray:
+    """What a unit of capital becomes with each betting function (n, n_bets).
+
+    Parameters
+    ----------
+    p_value : ndarray of shape (n,)
+        P-values.
+    alternative : {"greater", "two-sided"}
+        Which changes are bet on.
+    """
     p_value = np.clip(p_value, _LEAST, 1 - _LEAST)
     sides = (p_value,) if alternative == "greater" else (p_value, 1 - p_value)
     return np.column_stack([np.ones(len(p_value)), *(_POWER * side ** (_POWER - 1) for side in sides)])
 
 
+def start_capital(alternative: str) -> np.ndarray:
+    """Shares (n_bets,) of the capital at the start.
+
+    Parameters
+    ----------
+    alternative : {"greater", "two-sided"}
+        Which changes are bet on.
+    """
+    n_bets = 2 if alternative == "greater" else 3
+    return np.full(n_bets, 1 / n_bets)
+
+
+def step_of_capital(capital: np.ndarray, yields: np.ndarray) -> tuple[np.ndarray, float]:
+    """Shares of the capital after a step, and the natural logarithm of the factor by which it grew.
+
+    Parameters
+    ----------
+    capital : ndarray of shape (n_bets,)
+        Shares of the capital before the step.
+    yields : ndarray of shape (n_bets,)
+        What a unit becomes with each bet.
+    """
+    grown = ((1 - _JUMP) * capital + _JUMP / len(capital)) * yields
+    return grown / grown.sum(), float(np.log(grown.sum()))
+
+
 def _log_capital(bets: np.ndarray) -> np.ndarray:
     """Natural logarithm (n,) of the capital after each step, from a capital of 1, by what bets (n, n_bets) yield."""
-    n_bets, so_far = bets.shape[1], 0.0
-    capital, log_total = np.full(n_bets, 1 / n_bets), np.empty(len(bets))
+    capital, so_far, log_total = np.full(bets.shape[1], 1 / bets.shape[1]), 0.0, np.empty(len(bets))
     for position, yields in enumerate(bets):
-        capital = ((1 - _JUMP) * capital + _JUMP / n_bets) * yields
-        total = capital.sum()
-        so_far += np.log(total)
-        capital, log_total[position] = capital / total, so_far
+        capital, gain = step_of_capital(capital, yields)
+        so_far += gain
+        log_total[position] = so_far
     return log_total

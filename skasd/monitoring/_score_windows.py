@@ -94,7 +94,7 @@ def score_windows(
     tables = []
     try:
         with progress:
-            for batch in _batches(windows_of(blocks, scorer.cutter()), scorer.length):
+            for batch in batches(windows_of(blocks, scorer.cutter()), scorer.length):
                 tables.append(_scored(scorer, batch, name, skip))
                 progress.update(round(batch[-1].stop / scorer.reader.sample_rate) - progress.n)
     except _UnusableError as error:
@@ -131,7 +131,21 @@ def _blocks(path: Path) -> Iterator[tuple[np.ndarray, int]]:
         raise _UnusableError(error) from error
 
 
-def _batches(windows: Iterable[Window], length: int) -> Iterator[list[Window]]:
+def batches(windows: Iterable[Window], length: int) -> Iterator[list[Window]]:
+    """Windows in lists that are scored in one call each.
+
+    Parameters
+    ----------
+    windows : iterable of Window
+        Windows.
+    length : int
+        Length of a window in time points.
+
+    Yields
+    ------
+    batch : list of Window
+        Some of them, in order.
+    """
     size = int(np.clip(_VALUES_AT_ONCE // length, 1, _MOST_AT_ONCE))
     batch: list[Window] = []
     for window in windows:
