@@ -154,8 +154,8 @@ def _summary(learning: Learning) -> dict[str, Any]:
 
 def _too_little(sound: LearningSound, rate: float, hours: float) -> TooLittleSoundError:
     return TooLittleSoundError(
-        f"false_episodes_per_day={rate!r} takes {hours:.3g} hours of normal sound, and there are {sound.hours:.3g}. Give more "
-        "sound, or a larger number.",
+        f"false_episodes_per_day={rate!r} takes {hours:.3g} hours of normal sound, and there are {sound.hours:.3g}. Give "
+        "more sound, or a larger number.",
         hours,
     )
 

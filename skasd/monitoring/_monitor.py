@@ -61,8 +61,8 @@ class Monitor:
     detector : detector or Pipeline
         Fitted detector, as for :func:`score_windows`.
     false_episodes_per_day : float, default=1.0
-        Number of episodes in 24 hours of normal sound that you accept, in (0, 1000]. A number r takes at least 6 / r hours of
-        normal sound.
+        Number of episodes in 24 hours of normal sound that you accept, in (0, 1000]. A number r takes at least 6 / r hours
+        of normal sound.
     window, hop, machine : float, float and str, or None, default=None
         Windows and machine, as for :func:`score_windows`.
     learning_hours : float, default=24.0

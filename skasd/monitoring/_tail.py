@@ -70,7 +70,7 @@ class Tail:
         """
         n = max(USUAL, round(2 * rate * days))
         largest = np.sort(largest)[::-1]
-        level = float(largest[n]) if n < len(largest) else low
+        level = float(largest[n]) if n < len(largest) and largest[n] < largest[0] else low
         excess = largest[:n][largest[:n] > level] - level
         scale = _SCALES * excess.mean()
         shape = np.where(np.abs(_SHAPES) < _NEAR_ZERO, _NEAR_ZERO, _SHAPES)
