@@ -28,6 +28,7 @@ FOLDERS = (
     "losses",
     "metrics",
     "model_selection",
+    "monitoring",
     "networks",
     "objectives",
     "report",

@@ -11,6 +11,7 @@ from skasd.monitoring._learning import Learning, LearningSound, TooLittleSoundEr
 from skasd.monitoring._runs import RunRule
 from skasd.monitoring._settings import Settings
 
+GAP_IN_DRIFT = 3600.0  # s, within an episode once the machine has drifted, when the threshold does not hold any more
 _LATER = 1.05  # of the hours that were heard: when the next attempt to learn is made, at the earliest
 
 
@@ -125,10 +126,10 @@ class Listener:
         """When episodes start and end."""
         if self.learning is None:
             raise RuntimeError("There is no threshold before the learning period has ended.")
-        low = self.learning.details["lower_level"]
-        return EpisodeRule(
-            RunRule(low, self.settings.longest_gap, self.settings.least_duration), self.learning.threshold
-        )
+        low, longest_gap = self.learning.details["lower_level"], self.settings.longest_gap
+        if self.drift is not None and self.drift.has_alarmed:
+            longest_gap = max(longest_gap, GAP_IN_DRIFT)
+        return EpisodeRule(RunRule(low, longest_gap, self.settings.least_duration), self.learning.threshold)
 
     def _watch(self, window: HeardWindow, noticed: Noticed) -> None:
         self.run, ended = self.rule.hear(self.run, window)

@@ -76,7 +76,8 @@ class Monitor:
         episode.
     longest_gap : float, default=30.0
         Longest time in s without a score above the lower level within an episode, from the end of a window to the start of
-        the next.
+        the next. After an alarm about drift it is an hour at least, as the threshold holds no longer: one long episode says
+        what a hundred short ones would.
     drift_level : float, default=0.01
         Probability of a false alarm about drift at any time, in (0, 0.5].
     drift_interval : float, default=600.0

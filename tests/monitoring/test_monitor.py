@@ -261,7 +261,7 @@ def test_clocks_may_differ_a_little(watching):
 
 
 def test_times_need_a_zone(watching, tmp_path):
-    with pytest.raises(ValueError, match="at=.* has no time zone"):
+    with pytest.raises(ValueError, match=r"at=.* has no time zone"):
         watching.push(noise(100, 5), at=AT.replace(tzinfo=None))
     with pytest.raises(TypeError, match="started_at=3 is a int"):
         watching.push_clip(tmp_path / "x.wav", started_at=3)
@@ -354,3 +354,12 @@ def test_a_machine_among_several_is_watched():
         name: Monitor(detector, machine=name).push(sound).windows["anomaly_score"] for name in ("fan/00", "pump/00")
     }
     assert (scores["fan/00"] < scores["pump/00"]).all()
+
+
+def test_a_machine_that_drifted_has_few_episodes(detector, normal):
+    """Its scores go above the threshold and below the lower level again and again."""
+    monitor = Monitor(detector, **SMALL | {"drift_interval": 1.0})
+    monitor.learn([normal])
+    monitor.push(1.5 * normal[: 60 * RATE], at=AT)
+    changed = np.concatenate([normal[: 4 * RATE], normal[: 2 * RATE] + hum(2 * RATE)] * 10)
+    assert len({episode.started_at for piece in np.split(changed, 6) for episode in monitor.push(piece).episodes}) == 1
