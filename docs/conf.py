@@ -59,6 +59,8 @@ sphinx_gallery_conf = {
         "../examples/model_selection",
         "../examples/benchmark",
         "../examples/inspection",
+        "../examples/decisions",
+        "../examples/monitoring",
         "../examples/export",
         "*",
     ],

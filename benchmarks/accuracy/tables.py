@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, spearmanr
+from scipy.stats import binomtest, poisson, spearmanr
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -492,6 +492,99 @@ def decisions_drift():
     )
 
 
+def _monitoring(kind, *columns):
+    """Rows of one kind of the benchmark of the monitor, with what their cells name as columns."""
+    rows = _lines("monitoring")
+    rows = rows[[cell[0] == kind for cell in rows["cell"]]].reset_index(drop=True)
+    cells = pd.DataFrame([cell[1:] for cell in rows["cell"]], columns=list(columns))
+    return pd.concat([cells, rows.drop(columns="cell").dropna(axis=1, how="all")], axis=1)
+
+
+def monitoring_episodes():
+    """False episodes in 48 hours of normal sound, and single windows above a plain threshold."""
+    columns = ("machine", "detector", "rate")
+    rows, orders = _monitoring("normal", *columns), _monitoring("order", *columns)
+    both = rows.merge(orders, on=list(columns), validate="one_to_one")
+    low, high = (poisson.ppf(end, both["rate"] * both["hours"] / 24).astype(int) for end in (0.025, 0.975))
+    return pd.DataFrame(
+        {
+            "machine": both["machine"],
+            "detector": both["detector"],
+            "asked per day": both["rate"].map("{:g}".format),
+            "95 % interval, per day": [
+                f"{a:.1f} to {b:.1f}" for a, b in zip(both["lowest"], both["highest"], strict=True)
+            ],
+            "episodes in 48 h": both["n_episodes"].astype(int),
+            "95 % of a Poisson count": [f"{a} to {b}" for a, b in zip(low, high, strict=True)],
+            "per day, other orders": both["per_day"].map("{:.2f}".format),
+            "windows above a plain threshold": both["n_windows"].astype(int),
+        }
+    )
+
+
+def monitoring_faults():
+    """Faults that are missed within 4.5 minutes, and the median delay until the others are told, over machines."""
+    rows, found = _monitoring("fault", "machine", "detector", "severity"), []
+    titles = {"episodes": "monitor", "learnt": "plain threshold", "afterwards": "plain threshold, set afterwards"}
+    for (detector, severity), part in rows.groupby(["detector", "severity"]):
+        row = {"detector": detector, "severity": f"{severity:g}"}
+        for how, title in titles.items():
+            delays = np.concatenate([np.array(one, dtype=float) for one in part.loc[part["how"] == how, "delays"]])
+            row["faults"] = len(delays)
+            row[f"{title}: missed"] = f"{100 * np.isnan(delays).mean():.0f} %"
+            row[f"{title}: delay"] = "" if np.isnan(delays).all() else f"{np.nanmedian(delays):.0f} s"
+        found.append(row)
+    return pd.DataFrame(found)
+
+
+def monitoring_changes():
+    """What six hours after a change of a healthy machine bring, over machines."""
+    found = []
+    for (change, detector), part in _monitoring("change", "machine", "detector", "change").groupby(
+        ["change", "detector"], sort=False
+    ):
+        drift = part["drift"].astype(float).dropna() if "drift" in part else pd.Series(dtype=float)
+        found.append(
+            {
+                "change": change,
+                "detector": detector,
+                "drift alarms": f"{len(drift)} of {len(part)} machines",
+                "median time until it, h": "" if drift.empty else f"{drift.median():.1f}",
+                "episodes, median": f"{part['n_episodes'].median():g}",
+                "episodes, most": int(part["n_episodes"].max()),
+                "windows above a plain threshold, median": f"{part['n_windows'].median():g}",
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def monitoring_drift():
+    """Share of sequences of 48 hours of normal sound with a false alarm about drift."""
+    rows = _monitoring("drift", "machine", "detector", "interval")
+    rows["column"] = [f"every {interval / 60:g} min" for interval in rows["interval"]]
+    counts = rows.groupby(["detector", "column"], sort=False)[["n_alarms", "orders"]].sum().reset_index()
+    counts["text"] = [f"{int(n)} of {int(of)}" for n, of in zip(counts["n_alarms"], counts["orders"], strict=True)]
+    return pd.DataFrame(
+        {"detector": detector, **dict(zip(part["column"], part["text"], strict=True))}
+        for detector, part in counts.groupby("detector", sort=False)
+    )
+
+
+def monitoring_tail():
+    """Rate at the threshold that was learnt from sequences with a known one, 1 per day asked."""
+    rows = _monitoring("tail", "scores", "days", "rate")
+    return pd.DataFrame(
+        {
+            "scores": rows["scores"],
+            "learning, h": (24 * rows["days"]).map("{:g}".format),
+            "mean rate per day": rows["per_day"].map("{:.2f}".format),
+            "rate inside the interval": (100 * rows["inside"]).map("{:.0f} %".format),
+            "above it": (100 * rows["above"]).map("{:.0f} %".format),
+            "median interval": [f"{a:.2f} to {b:.2f}" for a, b in zip(rows["lowest"], rows["highest"], strict=True)],
+        }
+    )
+
+
 def few_clips():
     """Share of faults found and of false alarms, over the number of training clips."""
     of_size = _lines("few_clips").groupby("n_train")[["faults_found", "false_alarms"]].mean().round(2).reset_index()
@@ -686,6 +779,11 @@ TABLES = {
     "decisions_real": (decisions_real,),
     "decisions_selection": (decisions_selection,),
     "decisions_drift": (decisions_drift,),
+    "monitoring_episodes": (monitoring_episodes,),
+    "monitoring_faults": (monitoring_faults,),
+    "monitoring_changes": (monitoring_changes,),
+    "monitoring_drift": (monitoring_drift,),
+    "monitoring_tail": (monitoring_tail,),
     "lengths": (lengths,),
     "norm_warmup": (norm_warmup,),
     "onnx_scores": (onnx_scores,),
