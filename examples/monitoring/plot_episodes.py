@@ -98,7 +98,7 @@ for episode in episodes.values():
     ax.plot(start[begin], score[begin], "v", color="C1", label="episode" if episode.started_at == first else None)
 ax.axvspan(onset / RATE / 60, (onset + faulty.size) / RATE / 60, color="C1", alpha=0.15, label="leak")
 ax.set(xlabel="time, min", ylabel="anomaly score", yscale="symlog")
-ax.legend(loc="upper left", frameon=False, ncols=2)
+ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
 
 # %%
 # A machine that has changed
