@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from skasd._parameters import check_option
 from skasd.clips._arrays import as_numpy
 from skasd.clips._audio import array_channels
 from skasd.clips._files import file_length, read_blocks, readable_name
-from skasd.clips._usable import skips
 from skasd.monitoring._window_scorer import WindowScorer
 from skasd.monitoring._windows import Window, windows_of
 
@@ -87,7 +87,8 @@ def score_windows(
     >>> table[["start", "end"]].to_numpy().tolist()
     [[0.0, 2.0], [1.0, 3.0], [2.0, 4.0], [3.0, 5.0], [4.0, 6.0]]
     """
-    skip = skips(on_error)
+    check_option("on_error", on_error, ("raise", "skip"))
+    skip = on_error == "skip"
     scorer = WindowScorer.of(detector, window=window, hop=hop, machine=machine)
     name, blocks, seconds = _opened(source, scorer.reader.sample_rate)
     progress = tqdm(total=seconds, desc="windows", unit="s", disable=verbose < 1, leave=False)

@@ -13,7 +13,6 @@ from skasd.clips._machine_names import split_names
 from skasd.clips._readers import readers_of
 from skasd.clips._windows import TrainingLength
 from skasd.decisions._decisions import Decisions
-from skasd.decisions._table import decided
 from skasd.monitoring._windows import Window, WindowCutter
 
 COLUMNS = ("start", "end", "anomaly_score", "threshold", "p_value", "decision", "is_provisional")
@@ -122,6 +121,8 @@ class WindowScorer:
     def _decided(self, sounds: list[Any]) -> Decisions:
         if hasattr(self.detector, "decided"):
             return self.detector.decided(sounds)
+        from skasd.decisions._table import decided  # imported when needed, as it takes long
+
         column = pd.Series(sounds, dtype=object)
         cells = {name: [cell] * len(sounds) for name, cell in self.cells.items()}
         return decided(self.detector, pd.DataFrame({"waveform": column, **cells}))
