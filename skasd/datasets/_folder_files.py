@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,19 +56,19 @@ def audio_names(root: Path, extensions: str | Sequence[str] | None) -> tuple[lis
     return names, passed_over
 
 
-def walk_folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def walk_folders(root: Path, on_error: Callable[[OSError], None] = _raise) -> Iterator[tuple[Path, list[str]]]:
     """Yield every folder that is not hidden, with the sorted names of its files; links are followed once."""
     seen: set[str] = set()
-    for here, folders, files in os.walk(root, onerror=_raise, followlinks=True):
+    for here, folders, files in os.walk(root, onerror=on_error, followlinks=True):
         real = os.path.realpath(here)
         folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
         if real not in seen:
             seen.add(real)
             yield Path(here), sorted(files)
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def _suffixes(extensions: Any) -> tuple[str, ...]:
