@@ -10,6 +10,20 @@ import typer.core
 
 from skasd._interrupt import interrupts_end_fits
 from skasd._version import __version__
+from skasd.cli._options import (
+    Alpha,
+    Channel,
+    Contamination,
+    DetectorName,
+    Jobs,
+    OneMachine,
+    Quiet,
+    SampleRate,
+    Settings,
+    Strict,
+    verbosity,
+)
+from skasd.cli._watch_command import watch
 
 _BAD_INPUT, _INTERRUPTED = 2, 130  # exit codes; the second is 128 plus the number of the signal of Ctrl-C
 
@@ -37,38 +51,6 @@ app = typer.Typer(
 )
 
 
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bars and no warnings.")]
-Jobs = Annotated[int, typer.Option(help="Number of threads; all cores by default. Scores do not depend on it.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")]
-DetectorName = Annotated[
-    str | None,
-    typer.Option("--detector", help="Detector by name, such as statistics (the default), twfr, osscl or autoencoder."),
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Parameter of the detector as key=value, such as max_epochs=20; repeatable."),
-]
-SampleRate = Annotated[
-    int | None, typer.Option(help="Sample rate in Hz, 16000 by default; other files are resampled to it.")
-]
-Channel = Annotated[
-    str | None, typer.Option(help="Channel of multichannel files: a number from 0 (the default), mean or residual.")
-]
-OneMachine = Annotated[
-    bool, typer.Option("--one-machine", help="Subfolders of the training folder are not machines; fit one detector.")
-]
-Alpha = Annotated[
-    float | None,
-    typer.Option(help="Accepted share of false alarms among new normal recordings, in (0, 0.5]; 0.05 by default."),
-]
-Contamination = Annotated[
-    float | None,
-    typer.Option(
-        help="Accepted share of false alarms among new normal clips, which sets the threshold, in (0, 0.5]; 0.1 by default."
-    ),
-]
-
-
 @app.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
     if version:
@@ -88,7 +70,7 @@ def demo(
     """
     from skasd.cli._demo import run_demo
 
-    typer.echo(run_demo(out, seed, verbose=_verbose(quiet)))
+    typer.echo(run_demo(out, seed, verbose=verbosity(quiet)))
 
 
 @app.command()
@@ -129,7 +111,7 @@ def fit(
         one_machine=one_machine,
         jobs=jobs,
         strict=strict,
-        verbose=_verbose(quiet),
+        verbose=verbosity(quiet),
     )
     typer.echo(report)
     raise typer.Exit(status)
@@ -182,7 +164,7 @@ def score(
         csv=csv,
         exit_status=exit_status,
         strict=strict,
-        verbose=_verbose(quiet),
+        verbose=verbosity(quiet),
     )
     typer.echo(report)
     raise typer.Exit(status)
@@ -230,10 +212,13 @@ def explain(
         audio=audio,
         jobs=jobs,
         strict=strict,
-        verbose=_verbose(quiet),
+        verbose=verbosity(quiet),
     )
     typer.echo(report)
     raise typer.Exit(status)
+
+
+app.command()(watch)
 
 
 @app.command()
@@ -247,7 +232,7 @@ def show(
     """
     from skasd.cli._show import run_show
 
-    _verbose(quiet)
+    verbosity(quiet)
     typer.echo(run_show(model))
 
 
@@ -265,7 +250,7 @@ def export(
     """
     from skasd.cli._export import run_export
 
-    _verbose(quiet)
+    verbosity(quiet)
     typer.echo(run_export(model, out, machine))
 
 
@@ -303,7 +288,7 @@ def evaluate(
         ground_truth=ground_truth,
         out=out,
         contamination=contamination,
-        verbose=_verbose(quiet),
+        verbose=verbosity(quiet),
     )
     typer.echo(report)
 
@@ -335,7 +320,7 @@ def fetch(
         data_home=data_home,
         archives=archives,
         keep_archives=keep_archives,
-        verbose=_verbose(quiet),
+        verbose=verbosity(quiet),
     )
     typer.echo(clips.DESCR)
 
@@ -357,7 +342,7 @@ def benchmark(
     """
     from skasd.cli._benchmark import run_benchmark
 
-    typer.echo(run_benchmark(suite, out, jobs, threads, scheduler, seed, verbose=_verbose(quiet)))
+    typer.echo(run_benchmark(suite, out, jobs, threads, scheduler, seed, verbose=verbosity(quiet)))
 
 
 @app.command()
@@ -396,14 +381,8 @@ def report(
     from skasd.cli._report import run_report
 
     page = {"days": days, "title": title, "most": most, "audio": audio}
-    verbose = _verbose(quiet)
+    verbose = verbosity(quiet)
     typer.echo(run_report(results, database=database, out=out, compare=compare, timeline=page, verbose=verbose))
-
-
-def _verbose(quiet: bool) -> int:
-    if quiet:
-        warnings.simplefilter("ignore")
-    return int(not quiet and sys.stderr.isatty())
 
 
 def main() -> None:

@@ -126,7 +126,7 @@ def score_recordings(
     of_machine: dict[str, list[str]] = {}
     for recording in recordings:
         machine = find_machine(recording, list(machines))
-        reason = _why_no_model(machine, machines)
+        reason = why_no_model(machine, machines)
         if reason and strict:
             raise ValueError(f"{readable_name(recording.file)}: {reason}.")
         if reason:
@@ -143,7 +143,8 @@ def _cells(names: tuple[str, ...]) -> dict[str, str | None]:
     return dict(zip(MACHINE_COLUMNS, (name or None for name in names), strict=False))
 
 
-def _why_no_model(machine: str | None, machines: Mapping[str, Scored]) -> str:
+def why_no_model(machine: str | None, machines: Mapping[str, Scored]) -> str:
+    """Why a recording of a machine cannot be scored; "" if it can."""
     if machine is None:
         known = ", ".join(machines)
         return f"its folders name none of the machines that were learnt ({known})"

@@ -52,7 +52,7 @@ def list_recordings(given: Iterable[Path]) -> list[Recording]:
         raise FileNotFoundError(f"{len(missing)} of {len(given)} files to score do not exist: {', '.join(missing)}.")
     found: dict[str, Recording] = {}
     for path in given:
-        for recording in _below(existing_folder(path, "recordings")) if path.is_dir() else [_recording(str(path))]:
+        for recording in _below(existing_folder(path, "recordings")) if path.is_dir() else [recording_of(str(path))]:
             found.setdefault(_real(recording.file), recording)
     return list(found.values())
 
@@ -68,10 +68,11 @@ def common_folder(given: Iterable[Path]) -> str | None:
 
 def _below(folder: Path) -> list[Recording]:
     names, _ = audio_names(folder, None)
-    return [_recording(os.path.join(folder, name), os.path.dirname(name)) for name in names]  # noqa: PTH118, PTH120
+    return [recording_of(os.path.join(folder, name), os.path.dirname(name)) for name in names]  # noqa: PTH118, PTH120
 
 
-def _recording(file: str, below: str = "") -> Recording:
+def recording_of(file: str, below: str = "") -> Recording:
+    """A recording in the folder `below`, relative to the one that was given; "" if the file itself was given."""
     folders = _machine_folders(below)
     above = _machine_folders(os.path.dirname(os.path.abspath(file)))  # noqa: PTH100, PTH120 - Path is slow for many files
     return Recording(file, folders or above, bool(folders))

@@ -1,6 +1,9 @@
-"""A waveform as the bytes of an audio file, written by soundfile."""
+"""A waveform as the bytes of an audio file, and FLAC files that are written in blocks, by soundfile."""
 
+import os
+import sys
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -34,3 +37,19 @@ def encoded(waveform: np.ndarray, sample_rate: int, audio: str) -> bytes:
         for start in range(0, len(waveform), _BLOCK):
             file.write(waveform[start : start + _BLOCK])
     return stream.getvalue()
+
+
+def flac_file(path: Path, sample_rate: int, n_channels: int) -> soundfile.SoundFile:
+    """Open a FLAC file with 16 bits, to which ``write`` adds frames (n_frames, n_channels).
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    sample_rate : int
+        Sample rate in Hz.
+    n_channels : int
+        Number of channels.
+    """
+    name = os.fspath(path) if sys.platform == "win32" else os.fsencode(path)
+    return soundfile.SoundFile(name, "w", samplerate=sample_rate, channels=n_channels, format="FLAC", subtype="PCM_16")

@@ -1,6 +1,12 @@
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
+
+import skasd
+from skasd.detectors import TWFRDetector
+from tests.cli.watching import LEARNING, Hall, sound, write_learning_sound
 
 
 @pytest.fixture(scope="module")
@@ -16,3 +22,38 @@ def folders(tmp_path_factory):
     soundfile.write(root / "new" / "odd.wav", tone, 16000)
     soundfile.write(root / "new" / "stereo.wav", np.stack([tone, tone * 0], axis=1), 48000)
     return root
+
+
+@pytest.fixture(scope="session")
+def watch_model(tmp_path_factory):
+    """A model file of one machine without a name."""
+    detector = TWFRDetector().fit(np.stack([sound(number) for number in range(1000, 1040)]))
+    path = tmp_path_factory.mktemp("model") / "m.skasd"
+    skasd.save(detector, path)
+    return path
+
+
+@pytest.fixture
+def hall(tmp_path, watch_model):
+    """A folder to watch."""
+    return Hall(tmp_path, watch_model)
+
+
+@pytest.fixture(scope="session")
+def learnt(tmp_path_factory, watch_model):
+    """A database whose learning period has ended."""
+    root = tmp_path_factory.mktemp("learnt")
+    hall = Hall(root, watch_model)
+    write_learning_sound(root / "learnt")
+    hall.folder = root / "learnt"
+    done = hall.once(*LEARNING)
+    assert done.returncode == 0
+    assert done.stderr.startswith("skasd: the threshold is "), done.stderr
+    return hall.database
+
+
+@pytest.fixture
+def watched(hall, learnt):
+    """A folder to watch, with a threshold."""
+    shutil.copy(learnt, hall.database)
+    return hall
