@@ -60,9 +60,9 @@ class Watch:
         OSError
             If a folder cannot be read, or the database cannot be written to.
         """
-        end = time.monotonic() + 2 * self.folders.settle
         self._round()
         self._refuse_unreadable()
+        end = time.monotonic() + 2 * self.folders.settle
         while self.folders.is_settling() and time.monotonic() < end and not self.stop.is_set():
             self.stop.wait(min(self.folders.seconds_to_wait() or 0.0, self.folders.settle) + 0.01)
             self._round()

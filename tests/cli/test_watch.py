@@ -45,7 +45,7 @@ from tests.cli.watching import (
 
 def test_once_hears_all_in_order_of_change_and_says_nothing(hall):
     fill(hall.folder, 4)
-    os.utime(hall.folder / "000.wav", (1.8e9,) * 2)
+    os.utime(hall.folder / "000.wav", (1.79e9 + 9,) * 2)
     done = hall.once()
     assert done == (0, "", "")
     paths = rows(hall.database, "SELECT path, duration FROM recording ORDER BY id")
