@@ -144,6 +144,10 @@ def score(
         typer.Option(help="Folder with recordings of normal operation to fit on, in place of a model file."),
     ] = None,
     csv: Annotated[Path | None, typer.Option(help="Table to write: a csv file with a header.")] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Address of a Dask scheduler whose workers score; goes with --model and --csv."),
+    ] = None,
     detector: DetectorName = None,
     settings: Settings = None,
     sample_rate: SampleRate = None,
@@ -160,6 +164,9 @@ def score(
     Prints one line per file: anomaly score (high is anomalous), p-value, decision and path, the most anomalous first. The
     p-value is the share of normal recordings that score as high, and an anomaly has one of at most --alpha. A recording is
     scored as the machine whose folder it is in. With --train, the options of skasd fit apply.
+
+    With --scheduler, the workers of a Dask cluster score, each with --jobs threads. Rows are kept beside the table until all
+    are there: after the command or workers were killed, the same command scores what is missing.
 
     Recordings that cannot be used are listed with the reason, and the others are scored. Exit status: 0, or 2 if a recording
     could not be used; with --exit-status, 1 if all could be used and one is an anomaly.
@@ -180,6 +187,7 @@ def score(
         },
         jobs=jobs,
         csv=csv,
+        scheduler=scheduler,
         exit_status=exit_status,
         strict=strict,
         verbose=_verbose(quiet),
