@@ -4,6 +4,7 @@ import logging
 import pkgutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,6 @@ CHUNKS_AHEAD = 2  # per thread of the cluster: sent before others are done
 _CONNECT_SECONDS = 10
 _PATIENCE = 60.0  # seconds without any worker
 _POLL_SECONDS = 0.01
-_INSTALL = f"Install skasd {__version__} for all workers."
 _SURVIVED = (MemoryError, OSError)  # errors of a worker that one recording may be the reason of
 
 
@@ -127,7 +127,7 @@ def answers(
     waiting, sent = iter(chunks), dict[Any, Sequence[Recording]]()
     done = as_completed(loop=client.loop)
     while True:
-        for chunk in islice(waiting, max(1, CHUNKS_AHEAD * n_threads(client)) - len(sent)):
+        for chunk in islice(waiting, max(0, max(1, CHUNKS_AHEAD * n_threads(client)) - len(sent))):
             future = client.submit(score_chunk, chunk, name, n_jobs, __version__, one_by_one, pure=False)
             sent[future] = chunk
             done.add(future)
@@ -152,15 +152,22 @@ def _next_done(client: "Client", done: Any) -> list["Future"]:
 
 
 def _answer(future: "Future") -> "Answer | BaseException":
+    """Rows of a chunk that is done, or what its worker died of.
+
+    The worker that has the rows may die before they are fetched; then others score the chunk again.
+    """
     from distributed import KilledWorker
 
-    if future.status not in ("finished", "error"):
-        raise ConnectionError("the connection to the scheduler is lost")
-    problem = future.exception()
-    if problem is None or isinstance(problem, (KilledWorker, *_SURVIVED)):
-        return future.result() if problem is None else problem
+    try:
+        problem = future.exception(timeout=_PATIENCE)
+        if problem is None:
+            return future.result(timeout=_PATIENCE)
+    except (CancelledError, TimeoutError) as error:
+        raise ConnectionError("the connection to the scheduler or to the workers is lost") from error
+    if isinstance(problem, (KilledWorker, *_SURVIVED)):
+        return problem
     if isinstance(problem, ImportError):
-        raise ImportError(f"a worker cannot score recordings: {problem}; {_INSTALL}") from problem
+        raise ImportError(f"a worker cannot score recordings: {problem}. {_install()}") from problem
     raise RuntimeError(f"a worker cannot score recordings: {type(problem).__name__}: {problem}") from problem
 
 
@@ -176,5 +183,9 @@ def _check_workers(client: "Client", address: str) -> None:
     has = f"skasd {version}" if isinstance(version, str) else f"no skasd ({version})"
     raise ImportError(
         f"{len(wrong)} of {len(found)} workers of --scheduler={address} cannot score recordings as this command does, which "
-        f"has skasd {__version__}: {worker} has {has}. {_INSTALL}"
+        f"has skasd {__version__}: {worker} has {has}. {_install()}"
     )
+
+
+def _install() -> str:
+    return f"Install skasd {__version__} for all workers."

@@ -64,7 +64,7 @@ def _in_process(recordings: Sequence[Recording], model: Path, n_jobs: int) -> tu
             [sys.executable, "-W", "ignore", "-c", _COMMAND],
             input=pickle.dumps((list(recordings), model, n_jobs, out)),
             capture_output=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), *sys.path]))},
             check=False,
         )
         why = _why_ended(done.returncode, done.stderr.decode(errors="replace"))
