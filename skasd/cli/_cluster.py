@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CHUNKS_AHEAD = 2  # per thread of the cluster: sent before others are done
 _CONNECT_SECONDS = 10
 _PATIENCE = 60.0  # seconds without any worker
-_POLL_SECONDS = 0.01
+_POLL_SECONDS, _ASK_SECONDS = 0.01, 1.0  # between looks at what is done, and at the workers
 _SURVIVED = (MemoryError, OSError)  # errors of a worker that one recording may be the reason of
 
 
@@ -85,7 +85,10 @@ def model_on_workers(client: "Client", content: bytes, name: str) -> Iterator[No
 
 def n_threads(client: "Client") -> int:
     """Number of threads of all workers."""
-    return sum(client.nthreads().values())
+    try:
+        return sum(client.nthreads().values())
+    except OSError as error:
+        raise ConnectionError("the connection to the scheduler is lost") from error
 
 
 def answers(
@@ -139,14 +142,15 @@ def answers(
 
 def _next_done(client: "Client", done: Any) -> list["Future"]:
     """The chunks that are done, at least one; raises if there is nobody left to do them."""
-    last_seen = time.monotonic()
+    last_seen = last_asked = time.monotonic()
     while not done.has_ready():
         time.sleep(_POLL_SECONDS)
         if client.status != "running":
             raise ConnectionError("the connection to the scheduler is lost")
-        if client.scheduler_info(n_workers=-1)["workers"]:
-            last_seen = time.monotonic()
-        if time.monotonic() - last_seen > _PATIENCE:
+        now = time.monotonic()
+        if now - last_asked > _ASK_SECONDS:
+            last_asked, last_seen = now, now if n_threads(client) else last_seen
+        if now - last_seen > _PATIENCE:
             raise ConnectionError(f"the scheduler has had no workers for {_PATIENCE:.0f} seconds")
     return done.next_batch(block=False)
 
@@ -176,7 +180,12 @@ def _check_workers(client: "Client", address: str) -> None:
     found = client.run(pkgutil.resolve_name, "skasd._version:__version__", on_error="return")
     if not found:
         raise ConnectionError(f"--scheduler={address} has no workers; start some with dask worker {address}.")
-    wrong = {worker: version for worker, version in found.items() if version != __version__}
+    wrong = {
+        worker: version
+        for worker, version in found.items()
+        if isinstance(version, ImportError | str)
+        and version != __version__  # another error is that of a worker that died
+    }
     if not wrong:
         return
     worker, version = next(iter(wrong.items()))

@@ -54,7 +54,11 @@ class KeptRows:
             ) from error
         try:
             self._begin()
-            yield
+            try:
+                yield
+            finally:
+                if self.path.exists() and self.path.stat().st_size == len(self._first_line()):  # nothing was scored
+                    self.remove()
         finally:
             lock.release()
 
@@ -117,17 +121,20 @@ class KeptRows:
         """Write the first line, or check it, and remove what an interrupted process left of the last one."""
         with self.path.open("a+b") as stream:
             end = _end_of_lines(stream)
-            stream.truncate(end)
-            if end == 0:
-                stream.write(json.dumps(self._first).encode() + b"\n")
-                return
             stream.seek(0)
-            first = _decoded(stream.readline(), f"{self.path}, line 1")
-        if first != self._first:
-            raise ValueError(
-                f"{readable_name(self.path)} keeps the rows of an earlier command that was not finished, with another model "
-                "or another version of skasd. Finish it with that model, remove the file, or give another --csv."
-            )
+            first = stream.readline()
+            stream.truncate(end)
+            if end <= len(first):  # nothing was scored
+                stream.truncate(0)
+                stream.write(self._first_line())
+            elif first != self._first_line():
+                raise ValueError(
+                    f"{readable_name(self.path)} keeps the rows of an earlier command that was not finished, with another "
+                    "model or another version of skasd. Finish it with that model, remove the file, or give another --csv."
+                )
+
+    def _first_line(self) -> bytes:
+        return json.dumps(self._first).encode() + b"\n"
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         with self.path.open("rb") as stream:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import socket
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -74,10 +75,8 @@ def scored_on_cluster(
     check_n_jobs(jobs)
     load_scored(model, jobs)  # a model that cannot be used is an error before anything is sent
     content = model.read_bytes()
-    kept = KeptRows(
-        csv.with_name(csv.name + ".part"),
-        {"skasd": __version__, "model_sha256": hashlib.sha256(content).hexdigest()},
-    )
+    fingerprint = hashlib.sha256(content).hexdigest()
+    kept = KeptRows(csv.with_name(csv.name + ".part"), {"skasd": __version__, "model_sha256": fingerprint})
     names = {os.path.abspath(recording.file): recording.file for recording in recordings}  # noqa: PTH100
     with kept.opened():
         is_done = kept.is_done((file, stamp_of(file)) for file in names)
@@ -87,7 +86,8 @@ def scored_on_cluster(
             if not done
         ]
         if left:
-            name = f"skasd-{hashlib.sha256(os.fsencode(csv.absolute())).hexdigest()[:12]}"
+            own = repr((fingerprint, socket.gethostname(), csv.absolute()))  # another command may have the same model
+            name = f"skasd-{hashlib.sha256(os.fsencode(own)).hexdigest()[:16]}"
             with (
                 _told_what_is_kept(kept.path),
                 tqdm(

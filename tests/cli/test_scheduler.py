@@ -195,6 +195,7 @@ def refused(hall, folder, address):
     done = skasd("score", hall / "new", *options)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
+    assert not list(folder.glob("out.csv*"))
     return done.stderr
 
 
