@@ -62,16 +62,10 @@ class KeptRows:
         finally:
             lock.release()
 
-    def is_done(self, stamps: Iterable[tuple[str, Stamp | None]]) -> Iterator[bool]:
-        """Whether there is a row of each file that has not changed since, and that is not to be tried again.
-
-        Parameters
-        ----------
-        stamps : iterable of (str, tuple of int or None)
-            Absolute path of each file, and its size and time of change.
-        """
+    def done(self) -> set[str]:
+        """Absolute paths of files that have a row, have not changed since, and are not to be tried again."""
         known = {line["file"]: None if line["again"] else (line["size"], line["changed_ns"]) for line in self._lines()}
-        return (stamp is not None and known.get(file) == stamp for file, stamp in stamps)
+        return {file for file, stamp in known.items() if stamp is not None and stamp == stamp_of(file)}
 
     def add(self, rows: Iterable[tuple[Row, Stamp | None, bool]]) -> None:
         """Append rows, and have them on the disk.

@@ -77,14 +77,11 @@ def scored_on_cluster(
     content = model.read_bytes()
     fingerprint = hashlib.sha256(content).hexdigest()
     kept = KeptRows(csv.with_name(csv.name + ".part"), {"skasd": __version__, "model_sha256": fingerprint})
-    names = {os.path.abspath(recording.file): recording.file for recording in recordings}  # noqa: PTH100
+    here = os.getcwd()  # noqa: PTH109
+    names = {os.path.join(here, recording.file): recording.file for recording in recordings}  # noqa: PTH118
     with kept.opened():
-        is_done = kept.is_done((file, stamp_of(file)) for file in names)
-        left = [
-            replace(recording, file=file)
-            for recording, file, done in zip(recordings, names, is_done, strict=True)
-            if not done
-        ]
+        done = kept.done()
+        left = [replace(one, file=file) for one, file in zip(recordings, names, strict=True) if file not in done]
         if left:
             own = repr((fingerprint, socket.gethostname(), csv.absolute()))  # another command may have the same model
             name = f"skasd-{hashlib.sha256(os.fsencode(own)).hexdigest()[:16]}"
