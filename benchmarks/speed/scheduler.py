@@ -5,12 +5,15 @@
 The files are noise of one second at 16 kHz in 16 bits; the model is TWFR. A row has the seconds of the whole command, start
 included, files per second, processor seconds of all processes, and the most memory of the command. The scheduler and two
 workers of one thread each run on this machine, and are there before the time begins. Tables that differ in a byte from that
-of one process end the benchmark. Set SKASD_SPARK_PYTHON to the Python of an environment with pyspark, onnxruntime and
-soundfile, and without skasd, to have the scores of examples/score_on_spark.py compared with those of skasd; their largest
-difference is in millionths of the standard deviation of the scores.
+of one process end the benchmark.
+
+With --real, the scores of examples/score_on_spark.py are compared with those of skasd: the row has their largest difference
+in millionths of the standard deviation. SKASD_SPARK_PYTHON is the Python of an environment with pyspark, onnxruntime and
+soundfile, and without skasd.
 """
 
 import argparse
+import hashlib
 import os
 import signal
 import subprocess
@@ -29,11 +32,14 @@ from distributed import Client
 from measuring import write
 
 import skasd
+from skasd.cli._kept_rows import KeptRows, stamp_of
+from skasd.cli._score_table import Row
 from skasd.detectors import TWFRDetector
 from skasd.export import to_onnx
 
 RATE = 16_000
 PER_FOLDER = 1000
+N_LEFT = 2000
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "score_on_spark.py"
 
 
@@ -137,36 +143,42 @@ def of_files(folder, n_files):
 
 
 def of_many_paths(folder, n_files):
-    """Memory of the command for many paths, all of which are links to a few short files."""
+    """Time and memory of a command that goes on where an earlier one was stopped: all but N_LEFT files have a row."""
     (folder / "short").mkdir()
+    csv, given = folder / "many.csv", {}
     for number in range(n_files):
-        first = folder / "short" / f"{number // 10_000:03d}_0.wav"
+        first = folder / "short" / f"{number // 10_000:03d}.wav"
         file = folder / "many" / f"{number // 10_000:03d}" / f"{number:07d}.wav"
         file.parent.mkdir(parents=True, exist_ok=True)
         if not first.exists():
             soundfile.write(first, noise(number, 0.1), RATE, subtype="PCM_16")
         os.link(first, file)
+        given[str(file)] = number
+    source = {
+        "skasd": skasd.__version__,
+        "model_sha256": hashlib.sha256((folder / "model.skasd").read_bytes()).hexdigest(),
+    }
+    kept = KeptRows(csv.with_name("many.csv.part"), source)
+    with kept.opened():
+        kept.add(
+            (Row(file, "", number / n_files, 0.5, "normal", "", 0.2, False), stamp_of(file), False)
+            for file, number in given.items()
+            if number >= N_LEFT
+        )
     with cluster(folder) as (address, processes):
-        score = ("score", folder / "many", "--model", folder / "model.skasd", "--quiet", "--csv", folder / "many.csv")
+        score = ("score", folder / "many", "--model", folder / "model.skasd", "--quiet", "--csv", csv)
         row = command(*score, "--scheduler", address, helpers=processes)
-    assert len(pd.read_csv(folder / "many.csv")["path"].unique()) == n_files
-    task = "files of 0.1 s, two workers"
-    yield {"task": task, "n_files": n_files, **row, "files_per_second": n_files / row["seconds"]}
+    assert len(pd.read_csv(csv)["path"].unique()) == n_files
+    yield {"task": f"all but {N_LEFT} files have a row, two workers", "n_files": n_files, **row}
 
 
-def on_spark(folder, detector, real):
-    """Scores of the script for Spark beside those of skasd, for real clips of a valve if there are some."""
-    python = os.environ.get("SKASD_SPARK_PYTHON")
-    if python is None:
-        return
-    paths = sorted(map(str, (folder / "files").rglob("*.wav")))[:2000]
-    what = "noise"
-    if real:
-        clips = pd.read_csv(real / "clips.csv", dtype={"section": str})
-        clips = clips[clips["dataset"] == "valve2023"]
-        clips["path"] = [str(real / path) for path in clips["path"]]
-        detector = TWFRDetector().fit(clips.loc[clips["split"] == "train", "path"].tolist())
-        paths, what = clips.loc[clips["split"] == "test", "path"].tolist(), "valve2023"
+def on_spark(folder, real):
+    """Scores of the script for Spark beside those of skasd, for real clips of a valve."""
+    python = os.environ["SKASD_SPARK_PYTHON"]
+    clips = pd.read_csv(real / "clips.csv").query("dataset == 'valve2023'")
+    clips["path"] = [str(real / path) for path in clips["path"]]
+    detector = TWFRDetector().fit(clips.loc[clips["split"] == "train", "path"].tolist())
+    paths = clips.loc[clips["split"] == "test", "path"].tolist()
     to_onnx(detector, folder / "model.onnx")
     (folder / "paths.txt").write_text("\n".join(paths) + "\n")
     start = time.perf_counter()
@@ -179,31 +191,31 @@ def on_spark(folder, detector, real):
     seconds = time.perf_counter() - start
     found = pd.concat(pd.read_csv(file) for file in (folder / "scores").glob("*.csv")).set_index("path").loc[paths]
     expected = -detector.score_samples(paths)
-    row = {"task": "Spark, ONNX file", "data": what, "n_files": len(paths), "seconds": seconds}
+    row = {"task": "Spark, ONNX file", "data": "valve2023", "n_files": len(paths), "seconds": seconds}
     difference = np.abs(found["anomaly_score"] - expected).max() / expected.std()
     n_differ = int((found["decision"].eq("anomaly") != (detector.predict(paths) == -1)).sum())
     yield row | {"difference_in_millionths": 1e6 * float(difference), "n_decisions_differ": n_differ}
 
 
-def rows(folder, n_files, n_paths, real):
+def rows(folder, arguments):
     detector = TWFRDetector().fit(np.stack([noise(1_000_000 + number) for number in range(60)]))
     skasd.save(detector, folder / "model.skasd")
-    yield from of_files(folder, n_files)
-    yield from on_spark(folder, detector, real)
-    if n_paths:
-        yield from of_many_paths(folder, n_paths)
+    if arguments.files:
+        yield from of_files(folder, arguments.files)
+    if arguments.real:
+        yield from on_spark(folder, arguments.real)
+    if arguments.paths:
+        yield from of_many_paths(folder, arguments.paths)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--files", type=int, default=20_000)
-    parser.add_argument("--paths", type=int, default=0, help="also measure the memory for so many paths")
+    parser.add_argument("--files", type=int, default=20_000, help="files to score; 0 leaves this part out")
+    parser.add_argument(
+        "--paths", type=int, default=1_000_000, help="files most of which have a row; 0 leaves them out"
+    )
     parser.add_argument("--real", type=Path, help="folder with clips.csv and real recordings, for Spark")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        write(
-            rows(Path(folder), arguments.files, arguments.paths, arguments.real),
-            arguments.out,
-            *("distributed", "soundfile", "onnxruntime"),
-        )
+        write(rows(Path(folder), arguments), arguments.out, "distributed", "soundfile", "onnxruntime")
