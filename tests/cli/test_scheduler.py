@@ -253,9 +253,10 @@ def test_a_worker_that_is_killed_loses_nothing(hall, cluster, reads, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_command_that_is_killed_goes_on_with_what_is_missing(hall, cluster, reads, tmp_path):
+def test_a_command_that_is_killed_goes_on_with_what_is_missing(hall, cluster, reads, tmp_path, monkeypatch):
+    monkeypatch.chdir(hall)  # where the workers are not
     options = ("--model", hall / "hall.skasd", "--csv", tmp_path / "out.csv", "--scheduler", cluster.scheduler_address)
-    command = ("score", hall / "new", *options)
+    command = ("score", "new/fan/fan1.wav", "new", *options)
     first = subprocess.Popen([sys.executable, "-m", "skasd", *map(str, command)])
     after(10, tmp_path / "out.csv")
     first.kill()
