@@ -10,6 +10,20 @@ import typer.core
 
 from skasd._interrupt import interrupts_end_fits
 from skasd._version import __version__
+from skasd.cli._options import (
+    Alpha,
+    Channel,
+    Contamination,
+    DetectorName,
+    Jobs,
+    OneMachine,
+    Quiet,
+    SampleRate,
+    Scheduler,
+    Settings,
+    Strict,
+    Train,
+)
 
 _BAD_INPUT, _INTERRUPTED = 2, 130  # exit codes; the second is 128 plus the number of the signal of Ctrl-C
 
@@ -35,38 +49,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress bars and no warnings.")]
-Jobs = Annotated[int, typer.Option(help="Number of threads; all cores by default. Scores do not depend on it.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first recording that cannot be used.")]
-DetectorName = Annotated[
-    str | None,
-    typer.Option("--detector", help="Detector by name, such as statistics (the default), twfr, osscl or autoencoder."),
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Parameter of the detector as key=value, such as max_epochs=20; repeatable."),
-]
-SampleRate = Annotated[
-    int | None, typer.Option(help="Sample rate in Hz, 16000 by default; other files are resampled to it.")
-]
-Channel = Annotated[
-    str | None, typer.Option(help="Channel of multichannel files: a number from 0 (the default), mean or residual.")
-]
-OneMachine = Annotated[
-    bool, typer.Option("--one-machine", help="Subfolders of the training folder are not machines; fit one detector.")
-]
-Alpha = Annotated[
-    float | None,
-    typer.Option(help="Accepted share of false alarms among new normal recordings, in (0, 0.5]; 0.05 by default."),
-]
-Contamination = Annotated[
-    float | None,
-    typer.Option(
-        help="Accepted share of false alarms among new normal clips, which sets the threshold, in (0, 0.5]; 0.1 by default."
-    ),
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -139,11 +121,9 @@ def fit(
 def score(
     files: Annotated[list[Path], typer.Argument(help="Recordings to score, or folders of them.")],
     model: Annotated[Path | None, typer.Option(help="Model file that skasd fit or skasd.save wrote.")] = None,
-    train: Annotated[
-        Path | None,
-        typer.Option(help="Folder with recordings of normal operation to fit on, in place of a model file."),
-    ] = None,
+    train: Train = None,
     csv: Annotated[Path | None, typer.Option(help="Table to write: a csv file with a header.")] = None,
+    scheduler: Scheduler = None,
     detector: DetectorName = None,
     settings: Settings = None,
     sample_rate: SampleRate = None,
@@ -160,6 +140,9 @@ def score(
     Prints one line per file: anomaly score (high is anomalous), p-value, decision and path, the most anomalous first. The
     p-value is the share of normal recordings that score as high, and an anomaly has one of at most --alpha. A recording is
     scored as the machine whose folder it is in. With --train, the options of skasd fit apply.
+
+    With --scheduler, the workers of a Dask cluster score, each with --jobs threads. Rows are kept beside the table until all
+    are there: after the command or workers were killed, the same command scores what is missing.
 
     Recordings that cannot be used are listed with the reason, and the others are scored. Exit status: 0, or 2 if a recording
     could not be used; with --exit-status, 1 if all could be used and one is an anomaly.
@@ -180,6 +163,7 @@ def score(
         },
         jobs=jobs,
         csv=csv,
+        scheduler=scheduler,
         exit_status=exit_status,
         strict=strict,
         verbose=_verbose(quiet),
