@@ -19,8 +19,10 @@ from skasd.cli._options import (
     OneMachine,
     Quiet,
     SampleRate,
+    Scheduler,
     Settings,
     Strict,
+    Train,
     verbosity,
 )
 from skasd.cli._watch_command import watch
@@ -121,11 +123,9 @@ def fit(
 def score(
     files: Annotated[list[Path], typer.Argument(help="Recordings to score, or folders of them.")],
     model: Annotated[Path | None, typer.Option(help="Model file that skasd fit or skasd.save wrote.")] = None,
-    train: Annotated[
-        Path | None,
-        typer.Option(help="Folder with recordings of normal operation to fit on, in place of a model file."),
-    ] = None,
+    train: Train = None,
     csv: Annotated[Path | None, typer.Option(help="Table to write: a csv file with a header.")] = None,
+    scheduler: Scheduler = None,
     detector: DetectorName = None,
     settings: Settings = None,
     sample_rate: SampleRate = None,
@@ -142,6 +142,9 @@ def score(
     Prints one line per file: anomaly score (high is anomalous), p-value, decision and path, the most anomalous first. The
     p-value is the share of normal recordings that score as high, and an anomaly has one of at most --alpha. A recording is
     scored as the machine whose folder it is in. With --train, the options of skasd fit apply.
+
+    With --scheduler, the workers of a Dask cluster score, each with --jobs threads. Rows are kept beside the table until all
+    are there: after the command or workers were killed, the same command scores what is missing.
 
     Recordings that cannot be used are listed with the reason, and the others are scored. Exit status: 0, or 2 if a recording
     could not be used; with --exit-status, 1 if all could be used and one is an anomaly.
@@ -162,6 +165,7 @@ def score(
         },
         jobs=jobs,
         csv=csv,
+        scheduler=scheduler,
         exit_status=exit_status,
         strict=strict,
         verbose=verbosity(quiet),

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,6 +36,13 @@ Contamination = Annotated[
     typer.Option(
         help="Accepted share of false alarms among new normal clips, which sets the threshold, in (0, 0.5]; 0.1 by default."
     ),
+]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Address of a Dask scheduler whose workers score; goes with --model and --csv.")
+]
+Train = Annotated[
+    Path | None,
+    typer.Option(help="Folder with recordings of normal operation to fit on, in place of a model file."),
 ]
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _MOST_LISTED = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Recording:
     """A recording to score.
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from skasd.cli._models import load_scored, score_recordings, scored_machines
 from skasd.cli._recordings import common_folder, list_recordings
-from skasd.cli._score_table import check_csv, report, sort_rows, write_csv
+from skasd.cli._score_table import Row, check_csv, report, sort_rows, write_csv
 
 _ALARMS, _BAD_RECORDINGS = 1, 2  # exit statuses
 
@@ -18,6 +18,7 @@ def run_score(
     fitting: dict[str, Any],
     jobs: int,
     csv: Path | None,
+    scheduler: str | None,
     exit_status: bool,
     strict: bool,
     verbose: int,
@@ -35,7 +36,21 @@ def run_score(
             f"{', '.join(given)} belong to a fit, and have no effect on the model {model}; leave them out."
         )
     check_csv(csv)
+    if scheduler is not None and (model is None or csv is None):
+        raise ValueError(
+            f"--scheduler={scheduler} takes --model, a file that is sent to the workers, and --csv, a table; rows are kept "
+            "beside it while they come in."
+        )
     recordings = list_recordings(files)
+    if scheduler is not None and model is not None and csv is not None:
+        from skasd.cli._scheduler import scored_on_cluster
+
+        cluster = scored_on_cluster(
+            recordings, scheduler, model=model, csv=csv, jobs=jobs, strict=strict, verbose=verbose
+        )
+        with cluster as (rows, note):
+            text, status = _told(rows, files, csv, exit_status)
+        return text + (f"\n{note}" if note else ""), status
     is_whole = True
     if model is not None:
         machines = load_scored(model, jobs)
@@ -44,9 +59,14 @@ def run_score(
 
         training = fit_detectors(train, **fitting, jobs=jobs, strict=strict, verbose=verbose)
         machines, is_whole = scored_machines(training.models), training.is_whole
-    rows = sort_rows(score_recordings(recordings, machines, strict=strict, verbose=verbose))
+    rows = score_recordings(recordings, machines, strict=strict, verbose=verbose)
+    text, status = _told(rows, files, csv, exit_status)
+    return text, status if is_whole else _BAD_RECORDINGS
+
+
+def _told(rows: list[Row], files: list[Path], csv: Path | None, exit_status: bool) -> tuple[str, int]:
+    """Write the table; return the report with one line per file, and the exit status."""
+    rows = sort_rows(rows)
     written = "" if csv is None else f"\n\n{write_csv(csv, rows, common_folder(files))} was written."
     status = _ALARMS if exit_status and any(row.decision == "anomaly" for row in rows) else 0
-    if not is_whole or any(row.reason for row in rows):
-        status = _BAD_RECORDINGS
-    return report(rows) + written, status
+    return report(rows) + written, _BAD_RECORDINGS if any(row.reason for row in rows) else status

@@ -12,7 +12,7 @@ PROVISIONAL = " (provisional)"
 _COLUMNS = ("path", "machine", "anomaly_score", "threshold", "p_value", "decision", "is_provisional", "reason")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """A recording with its score, or with the reason why it has none.
 

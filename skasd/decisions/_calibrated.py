@@ -104,9 +104,9 @@ class CalibratedDetector(BaseDetector):
     :math:`P(p \le \alpha) \le \alpha` for every :math:`\alpha` and n, whatever the detector: exactly so with ``"split"``.
     With the other methods the calibration scores come from models that were fitted to slightly fewer clips than the one
     that scores new clips, and the rate holds approximately. Each training of a network scores on a scale of its own;
-    ``"cross"`` brings the scores of its folds to that of the detector, by the median and the median absolute deviation of
-    the scores of learnt clips. The probability is over calibration clips too: with n of
-    them, the rate of one calibrated detector varies around :math:`\alpha` by about :math:`\sqrt{\alpha (1 - \alpha) / n}`.
+    ``"cross"`` brings the scores of its folds to that of the detector, by the mean and the standard deviation of the scores
+    of learnt clips. The probability is over calibration clips too: with n of them, the rate of one calibrated detector
+    varies around :math:`\alpha` by about :math:`\sqrt{\alpha (1 - \alpha) / n}`.
 
     Windows of one recording, named by the column `group` of the clip table, are held out together, and count as one clip:
     each has the weight 1 / (number of windows), which keeps the guarantee for a clip of a new recording [2]_.

@@ -34,8 +34,8 @@ def fold_score(detector: Any, clips: Clips, part: np.ndarray, groups: np.ndarray
 
     .. math:: A' = m + \frac{s}{s_k} (A - m_k)
 
-    with the median :math:`m_k` and the median absolute deviation :math:`s_k` of the scores that the copy gives to the clips
-    it was fitted to, and :math:`m`, :math:`s` those that the detector gives to them.
+    with the mean :math:`m_k` and the standard deviation :math:`s_k` of the scores that the copy gives to the clips it was
+    fitted to, and :math:`m`, :math:`s` of those that the detector gives to them.
 
     Parameters
     ----------
@@ -77,6 +77,5 @@ def _aligned(score: np.ndarray, own: np.ndarray, wanted: np.ndarray) -> np.ndarr
 
 
 def _scale(score: np.ndarray) -> tuple[float, float]:
-    """Median and median absolute deviation of scores."""
-    median = float(np.median(score))
-    return median, float(np.median(np.abs(score - median)))
+    """Mean and standard deviation of scores: of the same clips by two networks, outliers are outliers of both."""
+    return float(score.mean()), float(score.std())
