@@ -169,6 +169,8 @@ def _told_what_is_kept(path: Path) -> Iterator[None]:
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(_with_hint("interrupted", path)) from error
     except (ConnectionError, RuntimeError) as error:
+        if not path.exists():
+            raise
         raise type(error)(_with_hint(str(error), path)) from error
 
 

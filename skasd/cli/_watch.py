@@ -61,10 +61,11 @@ def run_watch(
     with WatchDatabase(database) as opened, _stop_signal() as stop:
         row = model_row(opened, fingerprint, str(model.absolute()), about)
         hearing = Hearing(opened, row, partial(_monitor, machines, given), partial(_machine_of, machines))
+        _refuse_settings(machines, given)
+        teller = Teller(opened, _words(on_episode), say=typer.echo, warn=warn)
         if relearn:
             begin_anew(hearing, given)
         refuse_changes(hearing, given)
-        teller = Teller(opened, shlex.split(on_episode or ""), say=typer.echo, warn=warn)
         watch = Watch(watched, hearing, teller, warn, note, stop, once)
         try:
             if once:
@@ -96,6 +97,20 @@ def _settings(options: Mapping[str, float | None], texts: Sequence[str]) -> dict
         except ValueError as error:
             raise ValueError(f"--set {text}: a number is expected, such as {name}=1.") from error
     return given
+
+
+def _refuse_settings(machines: Mapping[str, Scored], given: Mapping[str, Any]) -> None:
+    """Raise now, and not at the first recording, if a machine cannot be watched with these settings."""
+    for machine, scored in machines.items():
+        if not isinstance(scored.detector, str):
+            _monitor(machines, given, machine, None)
+
+
+def _words(command: str | None) -> list[str]:
+    try:
+        return shlex.split(command or "")
+    except ValueError as error:
+        raise ValueError(f"--on-episode={command!r} cannot be split into words: {error}.") from error
 
 
 def _check_device(device: str | None, watched: Folders, once: bool) -> None:

@@ -68,7 +68,7 @@ class Hearing:
 
     def knows(self, file: FoundFile) -> bool:
         """Whether a file is in the database as it is, be it under the name that it had before it was renamed."""
-        if is_recorded(self.database, file):
+        if is_recorded(self.database, file, self.model):
             return True
         try:
             same = same_recordings(self.database, file, self._machine_of(file))
@@ -112,7 +112,7 @@ class Hearing:
 
     def fail(self, file: FoundFile, reason: str) -> None:
         """Note a recording that cannot be used, and why."""
-        record_failure(self.database, file, reason)
+        record_failure(self.database, file, reason, self.model)
 
     def monitor(self, machine: str) -> Any:
         """The Monitor of a machine, as it was after its last recording."""
@@ -128,8 +128,14 @@ class Hearing:
         monitor = self.monitor(machine)
         length = file_length(Path(file.path))
         duration = 0.0 if length is None else length[0] / length[1]
-        ended_at = datetime.fromtimestamp(file.modified_ns / 1e9, UTC)
-        started_at = ended_at - timedelta(seconds=duration)
+        try:
+            started_at = datetime.fromtimestamp(file.modified_ns / 1e9, UTC) - timedelta(seconds=duration)
+        except (OverflowError, ValueError, OSError) as error:
+            raise UnusableRecordingError(
+                f"its header says that it lasts {duration:.6g} s, and it was changed {file.modified_ns / 1e9:.6g} s after "
+                "1970: no date is so far away",
+                may_grow=False,
+            ) from error
         try:
             with self._warned_once(machine):
                 heard = monitor.push_clip(file.path, started_at=started_at)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skasd.monitoring._episodes import HeardWindow
-from skasd.monitoring._runs import RunRule, largest_scores
+from skasd.monitoring._runs import SET_BACK, RunRule, largest_scores
 from skasd.monitoring._settings import Settings
 from skasd.monitoring._tail import FEWEST, Tail
 
@@ -93,7 +93,7 @@ class LearningSound:
         if len(self.start) >= MOST_WINDOWS:
             self._forget()
         length = window.end - window.start
-        goes_on = bool(self.start) and self.start[-1] <= window.start
+        goes_on = bool(self.start) and self.start[-1] - SET_BACK <= window.start
         self.seconds += min(length, max(window.end - self.end[-1], 0.0)) if goes_on else length
         self.start.append(window.start)
         self.end.append(window.end)
@@ -104,13 +104,37 @@ class LearningSound:
         for part in (self.start, self.end, self.score):
             del part[: len(part) // 2]
         start, end = np.array(self.start), np.array(self.end)
-        new = np.where(start[1:] >= start[:-1], np.clip(np.diff(end), 0, (end - start)[1:]), (end - start)[1:])
+        new = np.where(
+            start[1:] >= start[:-1] - SET_BACK, np.clip(np.diff(end), 0, (end - start)[1:]), (end - start)[1:]
+        )
         self.seconds = float(end[0] - start[0] + new.sum())
 
     @property
     def hours(self) -> float:
         """Length of the sound in hours."""
         return self.seconds / _HOUR
+
+
+def refuse_endless(settings: Settings, hop: float) -> None:
+    """Raise if a learning period would take more windows than are kept.
+
+    Parameters
+    ----------
+    settings : Settings
+        Parameters of the monitor.
+    hop : float
+        From the start of a window to that of the next, in s.
+    """
+    most = MOST_WINDOWS / 2 * hop / _HOUR  # the older half of more is forgotten
+    for name, hours in (
+        ("learning_hours", settings.learning_hours),
+        ("false_episodes_per_day", DAY * FEWEST_EXPECTED / settings.false_episodes_per_day),
+    ):
+        if hours > most:
+            raise ValueError(
+                f"{name}={getattr(settings, name)!r} takes a learning period of {hours:.4g} hours, and with a window every "
+                f"{hop:g} s, {most:.4g} hours are kept. Give a longer hop, or another {name}."
+            )
 
 
 def learnt(sound: LearningSound, settings: Settings, learnt_at: datetime, before: Learning | None) -> Learning:

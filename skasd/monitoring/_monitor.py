@@ -13,7 +13,7 @@ from tqdm import tqdm
 from skasd._parameters import check_path
 from skasd.monitoring._drift import DriftAlarm
 from skasd.monitoring._episodes import Episode, HeardWindow
-from skasd.monitoring._learning import Learning, LearningSound, learnt
+from skasd.monitoring._learning import Learning, LearningSound, learnt, refuse_endless
 from skasd.monitoring._listener import Listener
 from skasd.monitoring._score_windows import batches, score_windows
 from skasd.monitoring._settings import Settings
@@ -156,6 +156,7 @@ class Monitor:
         self._detector = detector
         self._scorer = WindowScorer.of(detector, window=window, hop=hop, machine=machine)
         settings.check_interval(self._scorer.length / self._scorer.reader.sample_rate)
+        refuse_endless(settings, self._scorer.hop / self._scorer.reader.sample_rate)
         self._listener = Listener.of(settings)
         self._stream: Stream | None = None
         self._heard_until: float | None = None

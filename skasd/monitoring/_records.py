@@ -68,11 +68,12 @@ def state_of(database: WatchDatabase, machine: str, model: Model) -> dict[str, A
     return json.loads(found[0]["monitor"]) if found and found[0]["monitor"] is not None else None
 
 
-def is_recorded(database: WatchDatabase, file: FoundFile) -> bool:
-    """Whether a file was heard or has failed as it is now."""
+def is_recorded(database: WatchDatabase, file: FoundFile, model: Model) -> bool:
+    """Whether a file was heard as it is now, or has failed with this model."""
     key = (readable_name(file.path), *file.version)
     where = "WHERE path = ? AND size = ? AND modified_ns = ?"
-    return bool(database.rows(f"SELECT 1 FROM recording {where} UNION ALL SELECT 1 FROM failure {where}", *key, *key))
+    query = f"SELECT 1 FROM recording {where} UNION ALL SELECT 1 FROM failure {where} AND model_id = ?"
+    return bool(database.rows(query, *key, *key, model.id))
 
 
 def same_recordings(database: WatchDatabase, file: FoundFile, machine: str) -> list[sqlite3.Row]:
@@ -90,12 +91,14 @@ def record_path(database: WatchDatabase, recording: int, path: str) -> None:
         connection.execute("UPDATE recording SET path = ? WHERE id = ?", (readable_name(path), recording))
 
 
-def record_failure(database: WatchDatabase, file: FoundFile, reason: str) -> None:
+def record_failure(database: WatchDatabase, file: FoundFile, reason: str, model: Model) -> None:
     """Note a file that cannot be used."""
     with database.transaction() as connection:
         connection.execute(
-            "INSERT INTO failure (path, size, modified_ns, reason, failed_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (readable_name(file.path), *file.version, readable_name(reason), _now()),
+            "INSERT INTO failure (path, size, modified_ns, reason, failed_at, model_id) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET reason = excluded.reason, failed_at = excluded.failed_at, "
+            "model_id = excluded.model_id",
+            (readable_name(file.path), *file.version, readable_name(reason), _now(), model.id),
         )
 
 
@@ -157,13 +160,17 @@ def record_heard(
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (path, *file.version, file.inode, machine, model.id, time_text(started_at), duration, _now()),
     ).lastrowid
+    connection.execute("DELETE FROM failure WHERE path = ? AND size = ? AND modified_ns = ?", (path, *file.version))
     connection.executemany(
         "INSERT INTO window (recording_id, number, start, end, anomaly_score, p_value, is_anomaly) "
         "VALUES (?, ?, ?, ?, ?, ?, ?)",
         _window_rows(recording, heard.windows),
     )
+    scores = heard.windows["anomaly_score"].tolist()
     for episode in heard.episodes:
-        _record_episode(connection, episode, machine, path, recording)
+        is_here = episode.clip == file.path and scores[episode.window_number :][:1] == [episode.largest_score]
+        place = recording if is_here else _recording_of(connection, episode, machine) or recording
+        _record_episode(connection, episode, machine, place)
     if heard.learning is not None:
         _record_learning(connection, heard.learning, machine)
     if heard.drift is not None:
@@ -183,14 +190,9 @@ def _window_rows(recording: int | None, windows: Any) -> list[tuple]:
     ]
 
 
-def _record_episode(
-    connection: sqlite3.Connection, episode: Any, machine: int, path: str, recording: int | None
-) -> None:
+def _record_episode(connection: sqlite3.Connection, episode: Any, machine: int, recording: int | None) -> None:
     """Write an episode that started, or change one that goes on or has ended."""
-    clip = path if episode.clip is None else readable_name(episode.clip)
-    started_at, ended_at = time_text(episode.started_at), episode.ended_at and time_text(episode.ended_at)
-    if clip != path:
-        recording = _recording_of(connection, clip, episode, machine) or recording
+    started_at, ended_at = _free_start(connection, episode, machine), episode.ended_at and time_text(episode.ended_at)
     connection.execute(
         "INSERT INTO episode (machine_id, started_at, ended_at, n_windows, largest_score, threshold, recording_id, "
         "window_number) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (machine_id, started_at) DO UPDATE SET "
@@ -203,8 +205,20 @@ def _record_episode(
     )
 
 
-def _recording_of(connection: sqlite3.Connection, clip: str, episode: Any, machine: int) -> int | None:
-    """The earlier recording that has the largest score of an episode, also if it was renamed since."""
+def _free_start(connection: sqlite3.Connection, episode: Any, machine: int) -> str:
+    """Start of an episode; a ms or more later if another one, which has ended, started then: by files with equal times."""
+    start = episode.started_at
+    while connection.execute(
+        "SELECT 1 FROM episode WHERE machine_id = ? AND started_at = ? AND ended_at IS NOT NULL",
+        (machine, time_text(start)),
+    ).fetchone():
+        start += timedelta(milliseconds=1)
+    return time_text(start)
+
+
+def _recording_of(connection: sqlite3.Connection, episode: Any, machine: int) -> int | None:
+    """The recording that has the largest score of an episode, also if it was renamed or overwritten since."""
+    clip = "" if episode.clip is None else readable_name(episode.clip)
     around = time_text(episode.started_at - timedelta(days=1))
     found = connection.execute(
         "SELECT recording.id FROM recording JOIN window ON recording_id = recording.id AND number = ? "

@@ -1,6 +1,7 @@
 """A database that was used with another model or other settings, and a new learning period."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
@@ -64,7 +65,9 @@ def begin_anew(hearing: Hearing, given: Mapping[str, Any]) -> None:
     rows = machine_rows(hearing.database)
     states = [_relearning(hearing, row, given) for row in rows]
     hearing.forget()
+    failed = [row for row in hearing.database.rows("SELECT id, path FROM failure") if os.path.lexists(row["path"])]
     with hearing.database.transaction() as connection:
+        connection.executemany("DELETE FROM failure WHERE id = ?", [(row["id"],) for row in failed])  # are tried again
         for row, state in zip(rows, states, strict=True):
             record_monitor(connection, row["name"], hearing.model, state)
             if state is None:

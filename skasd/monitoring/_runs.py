@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+SET_BACK = 1.0  # s, by which the clock of a stream may be set back within a run
+
 
 @dataclass(frozen=True)
 class RunRule:
@@ -33,7 +35,7 @@ class RunRule:
         last_start, last_end : float
             Start and end of the last window of the run, in s.
         """
-        return last_start <= start <= last_end + self.longest_gap
+        return last_start - SET_BACK <= start <= last_end + self.longest_gap
 
 
 def largest_scores(start: np.ndarray, end: np.ndarray, score: np.ndarray, rule: RunRule) -> np.ndarray:
@@ -52,7 +54,7 @@ def largest_scores(start: np.ndarray, end: np.ndarray, score: np.ndarray, rule: 
     if not len(above):
         return np.empty(0)
     start, end, score = start[above], end[above], score[above]
-    is_first = np.r_[True, (start[1:] > end[:-1] + rule.longest_gap) | (start[1:] < start[:-1])]
+    is_first = np.r_[True, (start[1:] > end[:-1] + rule.longest_gap) | (start[1:] < start[:-1] - SET_BACK)]
     first = np.flatnonzero(is_first)
     last = np.r_[first[1:], len(start)] - 1
     largest = np.maximum.reduceat(score, first)

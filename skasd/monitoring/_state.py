@@ -100,6 +100,24 @@ def settings_in(state: dict[str, Any]) -> Settings:
         return Settings(**state["settings"])
 
 
+def learns_since(state: dict[str, Any] | None, never: float) -> float | None:
+    """When the learning period of a monitor began that has not ended, in seconds since 1970; None if it watches.
+
+    Parameters
+    ----------
+    state : dict or None
+        What :func:`state_of` made; None of a monitor that has heard nothing.
+    never : float
+        What is returned if nothing was heard in the period.
+    """
+    if state is None:
+        return never
+    with _damaged():
+        if state["sound"] is None:
+            return None
+        return float(next(iter(_array(state["sound"]["start"])), never))
+
+
 def restored(state: dict[str, Any], settings: Settings, probe: float) -> tuple[Listener, Stream | None, float | None]:
     """Listener, stream and end of what was heard, by a state.
 
@@ -118,7 +136,7 @@ def restored(state: dict[str, Any], settings: Settings, probe: float) -> tuple[L
         If the state is of another model, or damaged.
     """
     with _damaged():
-        is_same = math.isclose(state["probe_score"], probe, rel_tol=_CLOSE, abs_tol=_CLOSE)
+        is_same = math.isclose(state["probe_score"], probe, rel_tol=_CLOSE, abs_tol=0.0)
     if not is_same:
         raise ValueError(
             "The state is of another model: a threshold holds for the scores of the model that it was learnt with. Give "

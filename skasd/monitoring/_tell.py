@@ -84,7 +84,13 @@ class Teller:
             return
         try:
             done = subprocess.run(
-                self._command, input=line + "\n", capture_output=True, text=True, timeout=_MOST_SECONDS, check=False
+                self._command,
+                input=line + "\n",
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=_MOST_SECONDS,
+                check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             self._warn(f"--on-episode could not be run: {error}")

@@ -10,6 +10,7 @@ from skasd.clips._files import readable_name
 from skasd.monitoring._database import DatabaseTroubleError
 from skasd.monitoring._folder import Folders
 from skasd.monitoring._hearing import Hearing, UnusableRecordingError
+from skasd.monitoring._rate_text import rate_text
 from skasd.monitoring._tell import Teller
 
 _LOOK_EVERY = 60.0  # s, also if nothing is said to have changed: network drives do not tell all
@@ -158,8 +159,9 @@ def _sentences(machine: str, heard: Any) -> Iterator[str]:
     if heard.learning is not None:
         learnt = heard.learning
         yield (
-            f"{name}the threshold is {learnt.threshold:.6g} after {learnt.hours:.3g} hours; {learnt.episodes_per_day:.2g} "
-            f"false episodes a day are expected ({learnt.lowest_per_day:.2g} to {learnt.highest_per_day:.2g})."
+            f"{name}the threshold is {learnt.threshold:.6g} after {learnt.hours:.3g} hours; "
+            f"{rate_text(learnt.episodes_per_day)} false episodes a day are expected ({rate_text(learnt.lowest_per_day)} "
+            f"to {rate_text(learnt.highest_per_day)})."
         )
     if heard.drift is not None:
         yield (

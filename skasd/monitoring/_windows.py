@@ -112,7 +112,8 @@ class WindowCutter:
 
     def _forget(self) -> None:
         """Drop the samples that neither the next window nor one that ends with the recording needs."""
-        earliest = min(self._frame(self.n_windows * self.hop), self._n_frames - self._span - 1)
+        last = self._n_frames - self._span - math.ceil(self._ratio) - 1  # its end is rounded to a time point
+        earliest = min(self._frame(self.n_windows * self.hop), last)
         n_dropped = max(0, earliest - self._first)
         if n_dropped:
             self._buffer = self._buffer[:, n_dropped:].copy()

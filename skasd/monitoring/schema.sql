@@ -89,6 +89,7 @@ CREATE TABLE failure (               -- files that could not be used
   modified_ns INTEGER NOT NULL,
   reason TEXT NOT NULL,
   failed_at TEXT NOT NULL,
+  model_id INTEGER REFERENCES model (id),  -- with another one it is tried again
   UNIQUE (path, size, modified_ns)
 ) STRICT;
 CREATE INDEX failure_by_time ON failure (failed_at);

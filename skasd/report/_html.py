@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from skasd._version import __version__
 from skasd.clips._files import printable
+from skasd.monitoring._rate_text import rate_text
 
 _HERE = Path(__file__).parent
 
@@ -35,6 +36,7 @@ def rendered(template: str, **values: Any) -> str:
     )
     environment.filters["shown"] = printable
     environment.filters["moment"] = moment
+    environment.filters["rate"] = rate_text
     return environment.get_template(template).render(
         **values,
         made=moment(datetime.now(UTC)),

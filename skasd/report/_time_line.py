@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def time_line(watched: Watched, start: datetime, end: datetime) -> TimeLine:
         Time of the page.
     """
     length = max((end - start).total_seconds(), 1.0)
-    low, high, is_cut = _limits(watched)
+    low, high, is_cut = _limits(watched, start, end)
 
     def place(time: datetime) -> float:
         return float(np.clip((time - start).total_seconds() / length, 0, 1)) * WIDTH
@@ -71,10 +72,16 @@ def time_line(watched: Watched, start: datetime, end: datetime) -> TimeLine:
     )
 
 
-def _limits(watched: Watched) -> tuple[float, float, bool]:
+def _used(watched: Watched, end: datetime) -> list[tuple[dict[str, Any], datetime]]:
+    """Learnings, each with the end of the time in which its threshold was used."""
+    last = watched.learns_since or end
+    return list(zip(watched.learnings, [*(row["learnt_at"] for row in watched.learnings[1:]), last], strict=False))
+
+
+def _limits(watched: Watched, start: datetime, end: datetime) -> tuple[float, float, bool]:
     """Lowest and highest score of the picture, and whether higher ones are drawn at the top."""
     scores = watched.columns[np.isfinite(watched.columns)]
-    thresholds = [row["threshold"] for row in watched.learnings]
+    thresholds = [row["threshold"] for row, until in _used(watched, end) if until > start]
     low, high = min([*scores, *thresholds], default=0.0), max([*scores, *thresholds], default=1.0)
     if thresholds:
         farthest = thresholds[-1] + _FARTHEST * (thresholds[-1] - float(np.median(scores)))
@@ -110,9 +117,8 @@ def _span(number: int, left: float, right: float) -> tuple[int, float, float]:
 
 def _thresholds(watched: Watched, start, end, place, low: float, high: float) -> str:
     """Path of the thresholds, each from when it was learnt to the next."""
-    path, rows = [], watched.learnings
-    for position, row in enumerate(rows):
-        until = rows[position + 1]["learnt_at"] if position + 1 < len(rows) else end
+    path = []
+    for row, until in _used(watched, end):
         if until > start:
             y = HEIGHT * (1 - (row["threshold"] - low) / (high - low))
             path.append(f"M{place(row['learnt_at']):.1f} {y:.1f} L{place(until):.1f} {y:.1f}")

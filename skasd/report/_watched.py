@@ -13,6 +13,7 @@ from urllib.parse import quote
 import numpy as np
 
 from skasd.monitoring._schema import APPLICATION_ID, SCHEMA_VERSION
+from skasd.monitoring._state import learns_since
 
 N_COLUMNS = 600  # of a time line
 _UNIX = 2440587.5  # day number of 1970 in SQLite
@@ -68,6 +69,8 @@ class Watched:
         Rows of these tables, with times as datetimes; of the learnings also those before the time of the page.
     episodes : list of Episode
         Episodes, the last one first.
+    learns_since : datetime or None
+        Start of a learning period that has not ended.
     """
 
     name: str
@@ -80,6 +83,7 @@ class Watched:
     learnings: list[dict[str, Any]]
     drifts: list[dict[str, Any]]
     episodes: list[Episode]
+    learns_since: datetime | None
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,8 @@ class Watch:
         Time of the page.
     machines : list of Watched
         Machines that were heard in that time, by name.
+    silent : list of tuple of str and datetime
+        Other machines, and the end of the last recording of each.
     failures : list of dict
         Rows of the table of failures, the last one first.
     models : list of dict
@@ -101,6 +107,7 @@ class Watch:
     start: datetime
     end: datetime
     machines: list[Watched]
+    silent: list[tuple[str, datetime]]
     failures: list[dict[str, Any]]
     models: list[dict[str, Any]]
 
@@ -124,17 +131,18 @@ def read_watch(path: Path, days: float | None) -> Watch:
     """
     with _opened(path) as connection:
         start, end = _times(connection, days)
-        machines = connection.execute("SELECT id, name FROM machine ORDER BY name").fetchall()
-        found = [_watched(connection, machine["id"], machine["name"], start, end) for machine in machines]
+        machines = connection.execute("SELECT id, name, monitor FROM machine ORDER BY name").fetchall()
+        found = [_watched(connection, machine, start, end) for machine in machines]
         failures = _dicts(
             connection,
             "SELECT path, reason, failed_at FROM failure WHERE failed_at >= ? ORDER BY failed_at DESC, id DESC",
-            _text(start),
+            "" if days is None else _text(start),
         )
         models = _dicts(connection, "SELECT path, fingerprint, description, first_used_at FROM model ORDER BY id")
     for model in models:
         model["about"] = json.loads(model.pop("description"))
-    return Watch(start, end, [each for each in found if each is not None], failures, models)
+    heard = [each for each in found if isinstance(each, Watched)]
+    return Watch(start, end, heard, [each for each in found if isinstance(each, tuple)], failures, models)
 
 
 @contextmanager
@@ -176,18 +184,23 @@ def _times(connection: sqlite3.Connection, days: float | None) -> tuple[datetime
     return (start if days is None else max(start, end - timedelta(days=days))), end
 
 
-def _watched(connection: sqlite3.Connection, machine: int, name: str, start: datetime, end: datetime) -> Watched | None:
-    """A machine in the time of a page; None if it was not heard then."""
+def _watched(
+    connection: sqlite3.Connection, row: sqlite3.Row, start: datetime, end: datetime
+) -> Watched | tuple[str, datetime] | None:
+    """A machine in the time of a page; name and end of its last recording if it was not heard then; None if never."""
+    machine, name = row["id"], row["name"]
     since = (machine, _text(start))
-    where = "WHERE machine_id = ? AND started_at >= ?"
-    counts = connection.execute(
-        "SELECT count(*), sum(duration), min(started_at), max(julianday(started_at) + duration / 86400) "
-        f"FROM recording {where}",
-        since,
-    ).fetchone()
+    query = (
+        "SELECT count(*), sum(duration), min(started_at), max(julianday(started_at) + duration / 86400) FROM recording "
+        "WHERE machine_id = ? AND julianday(started_at) + duration / 86400 > ?"
+    )
+    counts = connection.execute(query, (machine, start.timestamp() / 86400 + _UNIX)).fetchone()
     if not counts[0]:
-        return None
-    columns, n_windows = _columns(connection, since, start, end)
+        last = connection.execute(query, (machine, 0.0)).fetchone()[3]
+        return None if last is None else (name, _of_julian(last))
+    columns, n_windows = _columns(connection, machine, start, end)
+    state = None if row["monitor"] is None else json.loads(row["monitor"])
+    learning = learns_since(state, end.timestamp())
     return Watched(
         name,
         counts[0],
@@ -201,19 +214,19 @@ def _watched(connection: sqlite3.Connection, machine: int, name: str, start: dat
             connection, "SELECT * FROM drift WHERE machine_id = ? AND noticed_at >= ? ORDER BY noticed_at, id", *since
         ),
         _episodes(connection, name, since),
+        None if learning is None else datetime.fromtimestamp(learning, UTC),
     )
 
 
-def _columns(
-    connection: sqlite3.Connection, since: tuple[int, str], start: datetime, end: datetime
-) -> tuple[np.ndarray, int]:
+def _columns(connection: sqlite3.Connection, machine: int, start: datetime, end: datetime) -> tuple[np.ndarray, int]:
     """Scores of the windows of a machine in parts of the time of a page, and the number of windows."""
     origin, width = start.timestamp() / 86400 + _UNIX, max((end - start).total_seconds(), 1.0) / N_COLUMNS
     rows = connection.execute(
         "SELECT CAST((offset + window.start) / ? AS INTEGER), min(anomaly_score), avg(anomaly_score), max(anomaly_score), "
         "count(*) FROM (SELECT id, round((julianday(started_at) - ?) * 86400, 3) AS offset FROM recording "
-        "WHERE machine_id = ? AND started_at >= ?) AS heard JOIN window ON recording_id = heard.id GROUP BY 1",
-        (width, origin, *since),
+        "WHERE machine_id = ? AND julianday(started_at) + duration / 86400 > ?) AS heard "
+        "JOIN window ON recording_id = heard.id WHERE offset + window.start >= 0 GROUP BY 1",
+        (width, origin, machine, origin),
     ).fetchall()
     columns = np.full((N_COLUMNS, 3), np.nan)
     for row in rows:

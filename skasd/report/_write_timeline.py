@@ -74,6 +74,8 @@ def write_timeline(
         check_number("days", days, low=0, above=True)
     check_path("database", database)
     target = writable("path", path)
+    if target.resolve() == Path(database).resolve():
+        raise ValueError(f"path={path} is the database itself; give another file for the page, such as watch.html.")
     watch = read_watch(Path(database), days)
     text = _page(watch, _figures(watch, most, verbose), str(title), audio)
     return put_in_place(target, text)

@@ -21,6 +21,7 @@ from skasd.detectors import (
 )
 from skasd.features import LogMelTransformer, TWFRTransformer
 from skasd.monitoring import score_windows
+from skasd.monitoring._windows import WindowCutter, windows_of
 from skasd.persistence._scores import load_scores
 
 RATE = 16000
@@ -211,3 +212,14 @@ def test_progress_is_shown_only_when_asked_for(normal, sound, capsys):
     assert capsys.readouterr().err == ""
     score_windows(detector, sound, verbose=1)
     assert "windows" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("rate", "target"), [(44100, 16000), (48000, 8000), (96000, 16000), (11025, 16000)])
+def test_recordings_of_any_length_have_a_whole_last_window(rate, target):
+    for n_frames in range(3 * rate, 3 * rate + 40):
+        cutter = WindowCutter(target, target // 2, target)
+        blocks = ((np.zeros((1, part), dtype=np.float32), rate) for part in (rate, rate, n_frames - 2 * rate))
+        windows = list(windows_of(blocks, cutter))
+        assert windows[-1].stop == round(n_frames * target / rate)
+        least = rate - np.ceil(rate / target)  # the end of a recording is rounded to a time point
+        assert all(window.sound.channels.shape[1] >= least for window in windows)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from skasd.cli._app import app
 from skasd.monitoring._schema import APPLICATION_ID, SCHEMA_VERSION
+from skasd.monitoring._state import _text
 from skasd.report import write_timeline
 from skasd.report._time_line import WIDTH, time_line
 from skasd.report._watched import N_COLUMNS, read_watch
@@ -44,8 +45,10 @@ class Database:
         self.connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(row.values()))
         return self.connection.execute("SELECT last_insert_rowid()").fetchone()[0]
 
-    def machine(self, name):
-        return self.add("machine", name=name, model_id=1)
+    def machine(self, name, since=None):
+        """A machine that watches, or has been learning since a time in minutes."""
+        sound = None if since is None else {"start": _text(np.array([(START + timedelta(minutes=since)).timestamp()]))}
+        return self.add("machine", name=name, model_id=1, monitor=json.dumps({"sound": sound}))
 
     def recording(self, machine, minutes, scores, path=None, size=1, modified_ns=1):
         path = str(path or f"gone {machine} {minutes}.wav")
@@ -83,7 +86,7 @@ def database(tmp_path):
 
 def fill(database, folder):
     """Two machines, one with names that are markup, an episode with sound and two without, drift and a failure."""
-    press, pump = database.machine(HOSTILE), database.machine("pump")
+    press, pump = database.machine(HOSTILE), database.machine("pump", since=0)
     sound = folder / CLOSING.replace("/", "_")
     tone = 0.3 * np.sin(2 * np.pi * 1000 * np.arange(240 * RATE) / RATE)
     soundfile.write(sound, np.column_stack([tone, 0 * tone]), RATE, format="WAV")
@@ -199,6 +202,45 @@ def test_the_time_line_has_gaps_episodes_and_every_threshold(database):
     ((_, left, width),) = line.episodes
     assert left + width == WIDTH
     assert line.times == ["20 Nov 08:00", "21 Nov 09:00", "22 Nov 10:00", "23 Nov 11:00", "24 Nov 12:00"]
+
+
+def test_a_threshold_ends_where_the_machine_is_learnt_again(database, tmp_path):
+    machine = database.machine("", since=5)
+    database.recording(machine, 0, [1, 2])
+    database.learning(machine, 0, 4.0)
+    watch = read_watch(database.path, None)
+    assert time_line(watch.machines[0], watch.start, watch.end).threshold.endswith(f" L{WIDTH / 2} 6.8")
+    page = write_timeline(database.path, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<b>Learning again</b> since 20 November 2026, 08:05 UTC" in page
+
+
+def test_thresholds_from_before_the_time_of_the_page_do_not_count(database):
+    machine = database.machine("")
+    database.recording(machine, 0, [1, 2])
+    database.recording(machine, 10_000, [1, 2])
+    database.learning(machine, 0, 50_000.0)
+    database.learning(machine, 20, 4.0)
+    watch = read_watch(database.path, 1.0)
+    assert time_line(watch.machines[0], watch.start, watch.end).scores == ("4.15", "0.85")
+
+
+def test_a_machine_that_fell_silent_is_named(database, tmp_path):
+    database.recording(database.machine("fan"), 10_000, [1])
+    database.recording(database.machine("pump"), 0, [1])
+    page = write_timeline(database.path, tmp_path / "page.html", days=2).read_text(encoding="utf-8")
+    assert "<b>pump</b>: nothing was recorded in this time; the last recording ends on 20 November 2026, 08:10" in page
+
+
+def test_a_recording_that_began_before_the_time_of_the_page_counts(database):
+    database.recording(database.machine(""), 0, np.arange(9))  # windows of two minutes, one a minute
+    (watched,) = read_watch(database.path, 5 / 1440).machines
+    assert watched.n_windows == 4
+    assert np.nanmin(watched.columns) == 5
+
+
+def test_the_database_is_never_replaced(database):
+    with pytest.raises(ValueError, match="is the database itself"):
+        write_timeline(database.path, database.path)
 
 
 def test_scores_far_above_the_threshold_are_drawn_at_the_top(database):
