@@ -41,7 +41,7 @@ FAULTS = {
     "valve": ("leak", "missing", "squeal"),
     "gearbox": ("bearing", "imbalance", "squeal"),
 }
-SEVERITIES = (1.0, 2.0, 4.0)
+SEVERITIES = (0.5, 1.0, 2.0)
 N_RUNS = 4  # of each kind and severity
 FAULTY_CLIPS = 3  # of a run, after one healthy clip: 4.5 minutes of fault
 HOURS = {"learning": 24, "normal": 48, "load and speed": 6}

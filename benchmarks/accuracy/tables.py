@@ -504,7 +504,7 @@ def monitoring_episodes():
     """False episodes in 48 hours of normal sound, and single windows above a plain threshold."""
     columns = ("machine", "detector", "rate")
     rows, orders = _monitoring("normal", *columns), _monitoring("order", *columns)
-    both = rows.merge(orders, on=list(columns), validate="one_to_one")
+    both = rows.merge(orders, on=list(columns), validate="one_to_one").sort_values(list(columns), ignore_index=True)
     low, high = (poisson.ppf(end, both["rate"] * both["hours"] / 24).astype(int) for end in (0.025, 0.975))
     return pd.DataFrame(
         {
@@ -560,14 +560,15 @@ def monitoring_changes():
 
 def monitoring_drift():
     """Share of sequences of 48 hours of normal sound with a false alarm about drift."""
-    rows = _monitoring("drift", "machine", "detector", "interval")
-    rows["column"] = [f"every {interval / 60:g} min" for interval in rows["interval"]]
-    counts = rows.groupby(["detector", "column"], sort=False)[["n_alarms", "orders"]].sum().reset_index()
-    counts["text"] = [f"{int(n)} of {int(of)}" for n, of in zip(counts["n_alarms"], counts["orders"], strict=True)]
-    return pd.DataFrame(
-        {"detector": detector, **dict(zip(part["column"], part["text"], strict=True))}
-        for detector, part in counts.groupby("detector", sort=False)
-    )
+    rows = []
+    for (machine, detector), part in _monitoring("drift", "machine", "detector", "interval").groupby(
+        ["machine", "detector"]
+    ):
+        counts = {
+            f"every {one.interval / 60:g} min": f"{one.n_alarms:.0f} of {one.orders:.0f}" for one in part.itertuples()
+        }
+        rows.append({"machine": machine, "detector": detector, **counts})
+    return pd.DataFrame(rows)
 
 
 def monitoring_tail():
