@@ -48,7 +48,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
-    "ignore_pattern": r"__init__\.py|/reproduce/|/score_on_spark",
+    "ignore_pattern": r"__init__\.py|/reproduce/|score_on_spark\.py",
     "within_subsection_order": "FileNameSortKey",
     "subsection_order": [
         "../examples/clips",

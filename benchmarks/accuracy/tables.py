@@ -704,27 +704,6 @@ def onnx_costs():
     )
 
 
-def scale_out():
-    """Seconds, rate, processor time and memory of ways to score many files."""
-    lines = (ROOT / "benchmarks" / "speed" / "scheduler.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = {row["task"]: row for row in map(json.loads, lines) if "files_per_second" in row}
-    return pd.DataFrame(
-        [
-            {
-                "way": task,
-                "files": row["n_files"],
-                "seconds": f"{row['seconds']:.0f}",
-                "files a second": f"{row['files_per_second']:.0f}",
-                "processor time, ms a file": f"{1e3 * row['processor_seconds'] / row['n_files']:.2f}"
-                if "processor_seconds" in row
-                else "",
-                "memory, MB": f"{row['megabytes']:.0f}",
-            }
-            for task, row in rows.items()
-        ]
-    )
-
-
 def channels(ways):
     """A row for each detector and way to hear the clips: AUC in each scene, mean over machines, ± over seeds."""
     rows = rows_of("channels")
@@ -809,7 +788,6 @@ TABLES = {
     "norm_warmup": (norm_warmup,),
     "onnx_scores": (onnx_scores,),
     "onnx_costs": (onnx_costs,),
-    "scale_out": (scale_out,),
     "channels": (channels, WAYS_OF_TWO),
     "channels_machines": (channels_machines,),
     "supplemental": (channels, WAYS_OF_SUPPLEMENTAL),

@@ -12,6 +12,7 @@ from skasd.monitoring._settings import Settings
 from skasd.monitoring._tail import FEWEST, Tail
 
 FEWEST_EXPECTED = 0.25  # false episodes in the sound that is learnt from, by the rate that is asked
+MOST_WINDOWS = 2**20  # that are kept of a learning period: 60 days, 5 s from one to the next
 DAY = 24.0  # hours
 _HOUR = 3600.0  # s
 _MORE = 1.1  # hours that are said to be missing: the number of runs varies
@@ -89,12 +90,22 @@ class LearningSound:
         window : HeardWindow
             The window.
         """
+        if len(self.start) >= MOST_WINDOWS:
+            self._forget()
         length = window.end - window.start
         goes_on = bool(self.start) and self.start[-1] <= window.start
         self.seconds += min(length, max(window.end - self.end[-1], 0.0)) if goes_on else length
         self.start.append(window.start)
         self.end.append(window.end)
         self.score.append(window.score)
+
+    def _forget(self) -> None:
+        """Leave out the older half, so that a period that never ends does not fill the memory."""
+        for part in (self.start, self.end, self.score):
+            del part[: len(part) // 2]
+        start, end = np.array(self.start), np.array(self.end)
+        new = np.where(start[1:] >= start[:-1], np.clip(np.diff(end), 0, (end - start)[1:]), (end - start)[1:])
+        self.seconds = float(end[0] - start[0] + new.sum())
 
     @property
     def hours(self) -> float:

@@ -70,6 +70,9 @@ def score_windows(
 
     Notes
     -----
+    Scores are those of single windows bit for bit. Those of networks may differ in the last digits, as float32 results
+    depend on the batch.
+
     A decision is about one window. Of many windows some exceed any threshold: with a false alarm rate of 1 %, an hour of
     normal sound in windows of 10 s that overlap by half raises seven alarms. :class:`Monitor` makes episodes of them.
 

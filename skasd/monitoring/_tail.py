@@ -16,7 +16,7 @@ _NEAR_ZERO = 1e-9  # xi of an exponential tail
 _LEAST_WEIGHT = 1e-8
 _TINY = 1e-300
 _LEAST_LOG_RATE = -20.0  # per day, where an interval may begin
-_STEPS = 80  # of a bisection
+_STEPS = 50  # of a bisection
 
 
 @dataclass(frozen=True)

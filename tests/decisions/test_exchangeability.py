@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import kstest
 
 from skasd.decisions._calibration import Calibration
-from skasd.decisions._exchangeability import _bets, _log_capital, exchangeability_of
+from skasd.decisions._exchangeability import _log_capital, betting_yields, exchangeability_of
 
 
 def run(score, known, group=None, recording=None, level=0.01, seed=0, alternative="greater"):
@@ -26,13 +26,13 @@ def test_the_martingale_is_that_of_its_bets_by_hand(alternative):
         capital = [0.99 * part + 0.01 * total / len(functions) for part in capital]
         capital = [part * function(value) for part, function in zip(capital, functions, strict=True)]
         expected.append(np.log(sum(capital)))
-    np.testing.assert_allclose(_log_capital(_bets(p, alternative)), expected, rtol=1e-12)
+    np.testing.assert_allclose(_log_capital(betting_yields(p, alternative)), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("alternative", ["greater", "two-sided"])
 def test_a_bet_is_fair(alternative):
     p = (np.arange(200000) + 0.5) / 200000
-    np.testing.assert_allclose(_bets(p, alternative).mean(axis=0), 1.0, rtol=2e-3)
+    np.testing.assert_allclose(betting_yields(p, alternative).mean(axis=0), 1.0, rtol=2e-3)
 
 
 def test_p_values_rank_a_clip_among_all_clips_before_it():

@@ -12,7 +12,13 @@ from skasd.clips import ClipReader
 from skasd.clips._file_window import FileWindow
 from skasd.datasets import make_machine_clips
 from skasd.decisions import CalibratedDetector, decision_table
-from skasd.detectors import AutoencoderDetector, EnsembleDetector, StatisticsDetector, TWFRDetector
+from skasd.detectors import (
+    AutoencoderDetector,
+    EnsembleDetector,
+    JointAECNNDetector,
+    StatisticsDetector,
+    TWFRDetector,
+)
 from skasd.features import LogMelTransformer, TWFRTransformer
 from skasd.monitoring import score_windows
 from skasd.persistence._scores import load_scores
@@ -51,6 +57,14 @@ def test_a_window_has_the_score_that_it_has_by_itself(name, normal, sound):
         start, stop = round(row.start * RATE), round(row.end * RATE)
         alone = pd.DataFrame({"waveform": [sound[start:stop]]})
         assert row.anomaly_score == -detector.score_samples(alone)[0]
+
+
+@pytest.mark.slow
+def test_networks_score_windows_in_batches_as_by_themselves(normal, sound):
+    detector = JointAECNNDetector(max_epochs=1, random_state=0).fit(normal)
+    table = score_windows(detector, sound)
+    alone = [-detector.score_samples([sound[round(start * RATE) :][:LENGTH]])[0] for start in table["start"]]
+    np.testing.assert_allclose(table["anomaly_score"], alone, rtol=1e-4)
 
 
 def test_windows_cover_the_recording_to_its_end(normal, sound):
