@@ -3,6 +3,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,19 +41,33 @@ def without_times(table):
     return table.drop(columns=list(TIMES)).to_json()
 
 
-def test_every_task_has_a_line_and_a_file_of_scores(suite, tmp_path):
-    table = run_suite(suite, tmp_path)
+@pytest.fixture(scope="module")
+def finished(suite, tmp_path_factory):
+    """The table and the folder of the suite, for tests that only read them."""
+    folder = tmp_path_factory.mktemp("finished")
+    return run_suite(suite, folder), folder
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """The table of the suite, and a folder of its results to go on with."""
+    table, folder = finished
+    return table, shutil.copytree(folder, tmp_path / "copied")
+
+
+def test_every_task_has_a_line_and_a_file_of_scores(finished):
+    table, folder = finished
     assert len(table) == 8
-    lines = (tmp_path / "results.jsonl").read_text().splitlines()
+    lines = (folder / "results.jsonl").read_text().splitlines()
     assert len(lines) == 8
     row = json.loads(lines[0])
-    scores = pd.read_csv(tmp_path / "scores" / f"{row['key']}.csv")
+    scores = pd.read_csv(folder / "scores" / f"{row['key']}.csv")
     assert scores.columns.tolist() == ["clip", "machine_type", "section", "domain", "y_true", "score_samples"]
     assert len(scores) == row["n_test"] == 20
 
 
-def test_a_row_says_how_it_came_about(suite, tmp_path):
-    row = run_suite(suite, tmp_path).query("detector == 'autoencoder'").iloc[0]
+def test_a_row_says_how_it_came_about(finished):
+    row = finished[0].query("detector == 'autoencoder'").iloc[0]
     assert row["parameters"] == {"max_epochs": 2, "frontend": row["features"]}
     assert row["features"]["n_mels"] == 32
     assert row["checkpoint"] == "last weights of the epoch with the lowest validation loss, 2 at most"
@@ -63,53 +78,53 @@ def test_a_row_says_how_it_came_about(suite, tmp_path):
     assert len(row["fingerprint"]) == 16
 
 
-def test_numbers_are_those_of_the_interface(suite, tmp_path):
+def test_numbers_are_those_of_the_interface(finished):
     """One row again by hand: clips, front end, detector, metrics."""
-    row = run_suite(suite, tmp_path).query("detector == 'autoencoder' and data == 'valves' and seed == 1").iloc[0]
+    table, folder = finished
+    row = table.query("detector == 'autoencoder' and data == 'valves' and seed == 1").iloc[0]
     clips = make_machine_clips(
         ["valve"], n_sections=2, n_train=8, n_test_normal=5, n_test_anomaly=5, duration=1.0, random_state=0
     )
-    table = LogMelTransformer(n_mels=32).fit_transform(clips.data).drop(columns="waveform")
-    is_test = (table["split"] == "test").to_numpy()
-    detector = AutoencoderDetector(max_epochs=2, random_state=1).fit(table[~is_test])
-    test, y_true = table[is_test], clips.target[is_test]
+    mels = LogMelTransformer(n_mels=32).fit_transform(clips.data).drop(columns="waveform")
+    is_test = (mels["split"] == "test").to_numpy()
+    detector = AutoencoderDetector(max_epochs=2, random_state=1).fit(mels[~is_test])
+    test, y_true = mels[is_test], clips.target[is_test]
     score = detector.score_samples(test)
     assert row["official_score"] == pytest.approx(official_score(y_true, score, test, year=2020), abs=1e-9)
     for section in row["sections"]:
         rows = (test["section"] == section["section"]).to_numpy()
         assert section["auc"] == pytest.approx(auc_score(y_true[rows], score[rows]), abs=1e-9)
         assert section["pauc"] == pytest.approx(partial_auc_score(y_true[rows], score[rows]), abs=1e-9)
-    np.testing.assert_allclose(Results(tmp_path).scores(row)["score_samples"], score, rtol=1e-9)
+    np.testing.assert_allclose(Results(folder).scores(row)["score_samples"], score, rtol=1e-9)
 
 
-def test_what_is_finished_is_not_run_again(suite, tmp_path):
-    first = run_suite(suite, tmp_path)
-    second = run_suite(suite, tmp_path)
+def test_what_is_finished_is_not_run_again(suite, copied):
+    first, folder = copied
+    second = run_suite(suite, folder)
     assert first["date"].tolist() == second["date"].tolist()
-    more = run_suite(dataclasses.replace(suite, seeds=(0, 1, 2)), tmp_path)
+    more = run_suite(dataclasses.replace(suite, seeds=(0, 1, 2)), folder)
     assert len(more) == 12
-    assert len((tmp_path / "results.jsonl").read_text().splitlines()) == 12
+    assert len((folder / "results.jsonl").read_text().splitlines()) == 12
 
 
-def test_other_parameters_are_another_task(suite, tmp_path):
-    run_suite(suite, tmp_path)
+def test_other_parameters_are_another_task(suite, copied):
+    _, folder = copied
     changed = dataclasses.replace(suite, detectors={**suite.detectors, "TWFR": TWFRDetector(r=1.0)})
-    run_suite(changed, tmp_path)
-    assert len(Results(tmp_path).rows()) == 12
+    run_suite(changed, folder)
+    assert len(Results(folder).rows()) == 12
 
 
-def test_a_line_that_was_cut_is_run_again(suite, tmp_path):
-    whole = run_suite(suite, tmp_path)
-    file = tmp_path / "results.jsonl"
+def test_a_line_that_was_cut_is_run_again(suite, copied):
+    whole, folder = copied
+    file = folder / "results.jsonl"
     file.write_bytes(file.read_bytes()[:-100])
-    assert without_times(run_suite(suite, tmp_path)) == without_times(whole)
-    assert len(Results(tmp_path).rows()) == 8
+    assert without_times(run_suite(suite, folder)) == without_times(whole)
+    assert len(Results(folder).rows()) == 8
 
 
-def test_jobs_do_not_change_the_results(suite, tmp_path):
-    one = run_suite(suite, tmp_path / "one")
-    two = run_suite(suite, tmp_path / "two", n_jobs=2)
-    assert without_times(one) == without_times(two)
+def test_jobs_do_not_change_the_results(suite, finished, tmp_path):
+    two = run_suite(suite, tmp_path, n_jobs=2)
+    assert without_times(two) == without_times(finished[0])
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
@@ -126,21 +141,22 @@ def test_one_detector_may_have_two_names_and_one_data_set_too(suite, tmp_path, n
     assert len(set(table["official_score"])) == 1
 
 
-def test_joblib_backend_of_the_caller_is_used(suite, tmp_path):
+def test_joblib_backend_of_the_caller_is_used(suite, finished, tmp_path):
     with joblib.parallel_config(backend="threading"):
-        table = run_suite(suite, tmp_path / "threads", n_jobs=2)
-    assert without_times(table) == without_times(run_suite(suite, tmp_path / "one"))
+        table = run_suite(suite, tmp_path, n_jobs=2)
+    assert without_times(table) == without_times(finished[0])
 
 
 def test_threads_are_as_before(suite, tmp_path):
     before = torch.get_num_threads()
-    run_suite(dataclasses.replace(suite, seeds=(0,)), tmp_path, n_threads=2)
+    network = {"autoencoder": suite.detectors["autoencoder"]}
+    run_suite(Suite("two threads", {"valves": suite.data["valves"]}, network, seeds=(0,)), tmp_path, n_threads=2)
     assert torch.get_num_threads() == before
 
 
 def test_log_mels_are_computed_once_for_a_grid(suite, tmp_path):
     mel = LogMelTransformer(n_mels=32)
-    grid = {f"r={r}": Entry(TWFRDetector(r=r), features=mel) for r in np.linspace(0.1, 1.0, 10)}
+    grid = {f"r={r}": Entry(TWFRDetector(r=r), features=mel) for r in (0.1, 0.5, 1.0)}
     run_suite(Suite("grid", suite.data, grid, seeds=(0,)), tmp_path, cache=tmp_path / "mels")
     assert len(list((tmp_path / "mels").glob("*.mel"))) == 2
     store, data = FeatureStore(tmp_path / "mels"), load_data(suite.data["valves"])
@@ -163,10 +179,10 @@ def test_another_front_end_and_mixed_lengths_are_kept_apart(tmp_path):
 
 
 def test_a_failure_leaves_the_others(suite, tmp_path):
-    broken = dataclasses.replace(suite, detectors={"bad": FailingDetector(), **suite.detectors})
-    with pytest.raises(RuntimeError, match=r"4 of 12 tasks failed.*\n.*bad on rotating, seed 0: ValueError: this one"):
+    broken = dataclasses.replace(suite, detectors={"bad": FailingDetector(), "TWFR": TWFRDetector()})
+    with pytest.raises(RuntimeError, match=r"4 of 8 tasks failed.*\n.*bad on rotating, seed 0: ValueError: this one"):
         run_suite(broken, tmp_path)
-    assert len(Results(tmp_path).rows()) == 8
+    assert len(Results(tmp_path).rows()) == 4
 
 
 def test_the_message_of_failed_tasks_begins_with_the_first_reason(suite, tmp_path):
@@ -206,9 +222,10 @@ def test_pipelines_and_clips_in_memory_run_too(tmp_path):
 
 
 def test_progress_is_shown_only_when_asked_for(suite, tmp_path, capfd):
-    run_suite(suite, tmp_path)
+    one = dataclasses.replace(suite, data={"valves": suite.data["valves"]}, seeds=(0,))
+    run_suite(one, tmp_path)
     assert capfd.readouterr() == ("", "")
-    run_suite(dataclasses.replace(suite, seeds=(0, 1, 2)), tmp_path, verbose=1)
+    run_suite(dataclasses.replace(one, seeds=(0, 1)), tmp_path, verbose=1)
     assert "tasks" in capfd.readouterr().err
 
 
@@ -229,16 +246,18 @@ def test_other_sound_in_files_of_the_same_names_and_sizes_is_another_task(tmp_pa
     assert table["official_score"].nunique() == 2
 
 
-def test_the_rules_of_another_year_are_another_task(suite, tmp_path):
-    run_suite(suite, tmp_path)
+def test_the_rules_of_another_year_are_another_task(suite, copied):
+    _, folder = copied
     later = {name: {**description, "year": 2023} for name, description in suite.data.items()}
-    assert set(run_suite(dataclasses.replace(suite, data=later), tmp_path)["year"]) == {2023}
+    changed = dataclasses.replace(suite, data=later, detectors={"TWFR": suite.detectors["TWFR"]})
+    assert set(run_suite(changed, folder)["year"]) == {2023}
+    assert len(Results(folder).rows()) == 12
 
 
-def test_published_systems_may_be_named_later(suite, tmp_path):
-    first = run_suite(suite, tmp_path)
+def test_published_systems_may_be_named_later(suite, copied):
+    first, folder = copied
     named = {"TWFR": Entry(TWFRDetector(), published=("dcase2020-ae",))}
-    second = run_suite(dataclasses.replace(suite, detectors=named), tmp_path)
+    second = run_suite(dataclasses.replace(suite, detectors=named), folder)
     assert second["published"].tolist() == [["dcase2020-ae"]] * 4
     assert second["date"].tolist() == first.query("detector == 'TWFR'")["date"].tolist()
 
@@ -276,9 +295,8 @@ def test_sections_without_training_clips_are_left_out(tmp_path):
 
 def test_what_an_ensemble_is_made_of_is_recorded(suite, tmp_path):
     members = [("one", TWFRDetector()), ("two", AutoencoderDetector(max_epochs=2))]
-    row = run_suite(
-        dataclasses.replace(suite, detectors={"both": EnsembleDetector(members)}, seeds=(0,)), tmp_path
-    ).iloc[0]
+    valves = {"valves": suite.data["valves"]}
+    row = run_suite(Suite("both", valves, {"both": EnsembleDetector(members)}, seeds=(0,)), tmp_path).iloc[0]
     assert (
         row["checkpoint"]
         == "one: none: no epochs; two: last weights of the epoch with the lowest validation loss, 2 at most"
