@@ -54,7 +54,7 @@ DETECTORS = {
     ),
 }
 NETWORKS = ("AutoencoderDetector", "OSSCLDetector")
-FEWER = {("AutoencoderDetector", "cross"): 200, ("OSSCLDetector", "cross"): 100}
+FEWER = {("AutoencoderDetector", "cross"): 100, ("OSSCLDetector", "cross"): 40}
 DRIFTS = ("none", "load and speed", "gain", "microphone", "background", "passing events", "mains hum")
 
 

@@ -27,9 +27,9 @@ def test_what_a_program_prints_may_be_any_bytes(watched):
 
 def test_an_episode_has_the_recording_of_its_largest_score_though_the_file_was_overwritten(watched):
     path = watched.folder / "current.wav"
-    write_long(path, is_odd=True, at=0)
+    write_long(path, is_odd=True, gain=0.5, at=0)
     watched.once()
-    write_long(path, is_odd=True, gain=0.5, at=4)
+    write_long(path, is_odd=True, at=4)
     watched.once()
     found = rows(
         watched.database,
