@@ -170,6 +170,7 @@ def test_sections_of_mimii_are_machines(hall, tmp_path):
     assert sorted(set(table_of(tmp_path / "out.csv")["machine"])) == ["fan/00", "fan/02"]
 
 
+@pytest.mark.usefixtures("two_cores")
 def test_one_bad_recording_is_a_row_with_its_reason(folders, tmp_path):
     shutil.copytree(folders / "new", tmp_path / "new")
     (tmp_path / "new" / "bad.wav").write_bytes(b"RIFF")
@@ -184,6 +185,7 @@ def test_one_bad_recording_is_a_row_with_its_reason(folders, tmp_path):
     assert done.stdout.splitlines()[3].split()[:2] == ["-", "-"]
 
 
+@pytest.mark.usefixtures("two_cores")
 def test_strict_stops_at_a_bad_recording(folders, tmp_path):
     (tmp_path / "bad.wav").write_bytes(b"RIFF")
     done = skasd("score", folders / "new", tmp_path, "--train", folders / "normal", "--strict")
@@ -191,6 +193,7 @@ def test_strict_stops_at_a_bad_recording(folders, tmp_path):
     assert done.stderr.startswith(f"skasd: {tmp_path / 'bad.wav'}: is not audio")
 
 
+@pytest.mark.usefixtures("two_cores")
 def test_a_bad_training_recording_is_named_and_left_out(folders, tmp_path):
     shutil.copytree(folders / "normal", tmp_path / "normal")
     (tmp_path / "normal" / "bad.wav").write_bytes(b"")

@@ -251,6 +251,7 @@ def test_metadata_among_numbers_is_no_sample(column):
             read(frame)
 
 
+@pytest.mark.usefixtures("two_cores")
 @pytest.mark.parametrize("backend", ["threading", "loky", "multiprocessing", "sequential"])
 def test_every_backend_of_joblib_reads_clips(paths, backend):
     expected = list(as_clips(paths * 5).map(np.sum, ClipReader(), n_jobs=1))

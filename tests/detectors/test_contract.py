@@ -98,9 +98,10 @@ def test_score_does_not_depend_on_mates_or_order(case, fitted, machines):
 
 
 @each()
-def test_threads_change_nothing(case, fitted, train):
-    usual = fitted.score_samples(train)  # with n_jobs=-1, or None for an ensemble
-    n_jobs = 2 if fitted.n_jobs is None else 1
+def test_threads_change_nothing(case, fitted, train, request):
+    usual = fitted.score_samples(train)  # of one thread
+    request.getfixturevalue("two_cores")
+    n_jobs = 2 if fitted.n_jobs is None else -1
     np.testing.assert_array_equal(case.new(n_jobs=n_jobs).fit(train).score_samples(train), usual)
 
 

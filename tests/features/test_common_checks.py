@@ -4,6 +4,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
 from skasd.detectors import OSSCLDetector
@@ -57,6 +58,15 @@ def test_every_common_check_passes(transformer):
     counts = Counter(result["status"] for result in check_estimator(transformer, on_skip=None))
     assert counts["passed"] >= 46, counts
     assert counts["skipped"] <= 1, counts  # the array API one
+
+
+@pytest.mark.parametrize("transformer", TRANSFORMERS, ids=NAMES)
+def test_threads_change_nothing(transformer, request):
+    X = np.random.default_rng(0).standard_normal((20, 16000))  # a few clips, or short ones, are not worth threads
+    fitted = clone(transformer).fit(X[:2])
+    usual = fitted.transform(X)  # of one thread
+    request.getfixturevalue("two_cores")
+    np.testing.assert_array_equal(fitted.transform(X), usual)
 
 
 @pytest.mark.parametrize("transformer", TRANSFORMERS, ids=NAMES)
