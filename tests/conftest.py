@@ -9,7 +9,9 @@ from hypothesis import settings
 settings.register_profile("skasd", deadline=None)  # how long an example takes says how busy the machine is
 settings.load_profile("skasd")
 torch.set_num_threads(1)  # on busy cores the common checks are many times slower with more
-os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")  # nor is n_jobs=-1 of joblib more than one thread, but with `two_cores`
+os.environ.setdefault(
+    "LOKY_MAX_CPU_COUNT", "1"
+)  # nor is n_jobs=-1 of joblib more than one thread, but with `two_cores`
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell sets it for jobs in its background
     signal.signal(signal.SIGINT, signal.default_int_handler)

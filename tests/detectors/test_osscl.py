@@ -422,6 +422,7 @@ def test_real_toy_cars_are_told_apart_after_a_few_epochs(real_data):
     test = clips["split"] == "test"
     test_clips = clips[test].iloc[::2].reset_index(drop=True)
     sizes = {"network__bottlenecks": ((2, 64, 1, 2), (2, 64, 1, 2)), "batch_size": 32, "max_epochs": 2}
+    sizes["training__precision"] = "float32"  # on every processor
     detector = OSSCLDetector(("log_mel",), score_with="label", mixup_alpha=None, random_state=0).set_params(**sizes)
     scores = detector.fit(clips[~test]).score_samples(test_clips)
     sections = test_clips.groupby("section")

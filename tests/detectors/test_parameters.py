@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 
 import skasd.detectors
@@ -28,6 +29,7 @@ from skasd.detectors import (
 from skasd.features import LogMelTransformer
 from skasd.objectives import JointNetOptions, SegmentNetOptions
 from skasd.scoring import GMMScorer, KNNScorer
+from skasd.training._precision import autocast_dtype
 
 # what changes time and memory, but no score beyond rounding
 COMPUTATION = {"device", "n_jobs", "verbose"} | {
@@ -35,6 +37,7 @@ COMPUTATION = {"device", "n_jobs", "verbose"} | {
 }
 ELSEWHERE = {"feature"}  # test_the_feature_column_is_read
 FRONT_END = LogMelTransformer(n_fft=256, hop_length=128, n_mels=16, short_clips="tile")
+CPU = torch.device("cpu")
 OTHER_FRONT_END = clone(FRONT_END).set_params(n_mels=12)
 USUAL = {"frontend": FRONT_END, "max_epochs": 2, "batch_size": 16, "random_state": 0, "n_jobs": 1}
 NARROW = ((1, 16, 1, 2),)
@@ -58,7 +61,7 @@ TRAINING = {
     "training__calibration_fraction": 0.25,
     "training__batch_norm_warmup": False,
     "training__patience": 3,
-    "training__precision": "bfloat16",
+    "training__precision": "bfloat16" if autocast_dtype("auto", CPU, torch.float32) is None else "float32",
     **THRESHOLDS,
 }
 CLUSTERS = StatisticalClusterer(n_clusters=3)
@@ -213,6 +216,7 @@ SWEEPS: dict[Any, tuple[dict[str, Any], dict[str, Any]]] = {
         {**USUAL, "max_epochs": 4, "batch_size": 256},
         {
             **TRAINING,
+            "training__precision": "bfloat16",
             "max_epochs": 2,
             "batch_size": 128,
             "training__schedule": ("halved_steps", {"batch_size": 16}),
