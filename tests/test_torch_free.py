@@ -44,9 +44,8 @@ assert len(run_suite(Suite("small", data, {"TWFR": TWFRDetector()}, seeds=(0,)),
 """
 
 
-@pytest.mark.parametrize("script", [DETECTORS, SUITE], ids=["detectors", "suite"])
-def test_statistical_detectors_work_without_torch(script, tmp_path):
-    subprocess.run([sys.executable, "-c", HIDDEN + script, str(tmp_path)], check=True)
+def test_statistical_detectors_and_suites_of_them_work_without_torch(tmp_path):
+    subprocess.run([sys.executable, "-c", HIDDEN + DETECTORS + SUITE, str(tmp_path)], check=True)
 
 
 @pytest.mark.parametrize("package", [skasd.datasets, skasd.detectors, skasd.features])

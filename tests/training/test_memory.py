@@ -20,10 +20,14 @@ def use_and_free(n_blocks=16):
     return sum(block[-1] for block in blocks)
 
 
+# the file by itself: the package around it imports torch
 IN_A_NEW_PROCESS = """
 import os
+import runpy
+import sys
 from pathlib import Path
-from skasd.training._memory import reused_memory
+
+reused_memory = runpy.run_path(sys.argv[1])["reused_memory"]
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 2**20
@@ -39,7 +43,7 @@ def printed(code):
     if not Path("/proc/self/statm").is_file():
         pytest.skip("no /proc/self/statm to read the size of the process from")
     environment = {name: value for name, value in os.environ.items() if name != "SKASD_REUSE_MEMORY"}
-    command = [sys.executable, "-c", IN_A_NEW_PROCESS + code]
+    command = [sys.executable, "-c", IN_A_NEW_PROCESS + code, _memory.__file__]
     run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return [int(number) for number in run.stdout.split()]
 
