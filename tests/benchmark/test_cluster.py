@@ -31,13 +31,14 @@ class FatalDetector(TWFRDetector):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.fixture
-def cluster(monkeypatch):
-    """Two processes on this machine; their names for these tests are those here."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+@pytest.fixture(scope="module")
+def cluster():
+    """Two processes on this machine, which start again when they die; their names for these tests are those here."""
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
-    with distributed.LocalCluster(**options, silence_logs=50) as cluster:
-        yield cluster
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        with distributed.LocalCluster(**options, silence_logs=50) as cluster:
+            yield cluster
 
 
 def columns(table):
@@ -53,6 +54,7 @@ def test_a_cluster_gives_the_same_results(cluster, tmp_path):
 def test_a_worker_that_dies_loses_nothing(cluster, tmp_path):
     suite = Suite("killed", DATA, {"slow": SleepingDetector()}, seeds=tuple(range(12)))
     with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
+        client.wait_for_workers(2)
         pids = list(client.run(os.getpid).values())
     before = []
 
