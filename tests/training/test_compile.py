@@ -4,7 +4,6 @@ import shutil
 import numpy as np
 import pytest
 import torch
-import torch._dynamo
 from torch import nn
 
 from skasd.networks import Dropout
@@ -39,6 +38,8 @@ def trained(dropout=0.0, **options):
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
     """A compiled training, whose code went into a folder of its own, and how many pieces of code torch compiled for it."""
+    import torch._dynamo  # takes seconds, also where these tests are not run
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("inductor")))
         torch._dynamo.utils.counters.clear()
