@@ -1,5 +1,6 @@
-"""Selection of torch devices by name."""
+"""Selection of torch devices by name, and the floating point types that they have."""
 
+from functools import cache
 from typing import Any
 
 
@@ -39,3 +40,34 @@ def torch_device(device: str) -> Any:
         raise ValueError(
             f"device={device!r} is not a device that torch finds here ({error}); use 'cpu' or 'auto'."
         ) from error
+
+
+def dtype_on(device: Any, dtype: Any) -> Any:
+    """Data type in which values are kept on a device: float32 instead of float64 on devices without it, such as "mps".
+
+    Parameters
+    ----------
+    device : torch.device
+        Device that the values are moved to.
+    dtype : torch.dtype
+        Data type of the values elsewhere.
+
+    Returns
+    -------
+    dtype : torch.dtype
+        `dtype`, or float32.
+    """
+    import torch
+
+    return torch.float32 if dtype == torch.float64 and not _has_float64(device.type) else dtype
+
+
+@cache
+def _has_float64(kind: str) -> bool:
+    import torch
+
+    try:
+        torch.empty(0, dtype=torch.float64, device=kind)
+    except (TypeError, RuntimeError):
+        return False
+    return True

@@ -126,7 +126,8 @@ def at_true_size(branches, n_clips=36000, n_steps=60):
     from skasd.losses import ArcFaceHead
     from skasd.networks import OSSCLNet
     from skasd.objectives._osscl import OSSCLObjective, OSSCLOptions
-    from skasd.training._data import Batches, Rows, TrainingClips
+    from skasd.training._batches import Batches, Rows
+    from skasd.training._data import TrainingClips
     from skasd.training._precision import autocast
 
     device = torch.accelerator.current_accelerator()

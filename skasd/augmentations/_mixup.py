@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from skasd._device import dtype_on
 from skasd._typing import Float, Int
 
 
@@ -74,8 +75,9 @@ def draw_mixing(
     >>> sorted(mixing.partner.tolist())
     [0, 1, 2, 3]
     """
-    dtype = torch.float32 if generator.device.type == "mps" else torch.float64  # mps has no float64
+    device, dtype = torch.device(device), dtype_on(generator.device, torch.float64)
     concentration = torch.full((2,), alpha, dtype=dtype, device=generator.device)
     gamma = torch._standard_gamma(concentration, generator=generator)  # torch.distributions takes no generator
     partner = torch.randperm(n_clips, generator=generator, device=generator.device)
-    return Mixing((gamma[0] / gamma.sum()).to(device), partner.to(device))
+    share = gamma[0] / gamma.sum()
+    return Mixing(share.to(device, dtype_on(device, share.dtype)), partner.to(device))

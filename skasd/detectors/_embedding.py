@@ -22,7 +22,7 @@ from skasd.detectors._machine_scores import ClipOutputs, MachineScores, warn_of_
 from skasd.inputs._network_fit import stacked_batches
 from skasd.scoring import BackEnd
 from skasd.training import TrainingOptions, TrainingPlan, evaluated
-from skasd.training._data import SAMPLINGS
+from skasd.training._batches import SAMPLINGS
 
 _AND_STATISTICS = " and statistics"  # what score_with_ says where both are heard
 _CLIPS_PER_BATCH = 32  # when scoring: large enough for speed, and always the same, so that rounding is too

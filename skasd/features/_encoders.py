@@ -17,6 +17,7 @@ from typing import Any, Self
 import torch
 from torch import nn
 
+from skasd._device import dtype_on
 from skasd.features._encoder_layers import LAST, Layers
 from skasd.features._exported_encoder import load_exported
 from skasd.features._fingerprint import file_digest, fingerprint
@@ -62,6 +63,10 @@ class Encoder(ABC):
     @abstractmethod
     def to(self, device: torch.device) -> Self:
         """The encoder on a device: itself, or a copy."""
+
+    def _moved(self, batch: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """The batch on the device of the encoder, in a data type that the device has."""
+        return batch.to(self.device, dtype_on(self.device, batch.dtype if dtype is None else dtype))
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ class ModuleEncoder(Encoder):
         dtype = next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), torch.float32)
         token = _caught.set([])
         try:
-            inputs = batch.to(self.device, dtype)
+            inputs = self._moved(batch, dtype)
             output = self._module(inputs) if self._forward is None else self._forward(self._module, inputs)
             caught = _caught.get() or []
         finally:
@@ -136,7 +141,9 @@ class ModuleEncoder(Encoder):
         if device == self.device:
             return self
         moved = copy.deepcopy(self)
-        moved._module.to(device)
+        tensors = (*moved._module.parameters(), *moved._module.buffers())
+        is_kept = all(dtype_on(device, tensor.dtype) == tensor.dtype for tensor in tensors)
+        moved._module.to(device, None if is_kept else torch.float32)
         moved.device = device
         return moved
 
@@ -157,7 +164,7 @@ class CallableEncoder(Encoder):
         self._function = function
 
     def __call__(self, batch: torch.Tensor) -> list[torch.Tensor]:
-        return self.layers.frames(self._function(batch.to(self.device)), {})
+        return self.layers.frames(self._function(self._moved(batch)), {})
 
     def fingerprint(self) -> str:
         """Digest of the text ``fingerprint`` of the function, or of its content if that can be seen."""
@@ -189,7 +196,7 @@ class FileEncoder(Encoder):
 
     def __call__(self, batch: torch.Tensor) -> list[torch.Tensor]:
         function = self.to(self.device)._function
-        return self.layers.frames(function(batch.to(self.device)), {})  # type: ignore[misc]
+        return self.layers.frames(function(self._moved(batch)), {})  # type: ignore[misc]
 
     def fingerprint(self) -> str:
         """Digest of the file."""

@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skasd._device import check_device, torch_device
+from skasd._device import check_device, dtype_on, torch_device
 from skasd._mel import PAD_MODES, MelDefinition
 from skasd._parameters import check_integer, check_n_jobs, check_number, check_option
 from skasd.clips import ClipReader, Clips, Residual
@@ -352,9 +352,10 @@ def _on_device(waveforms: Iterable[Any], *, definition: MelDefinition, device: s
             yield from batch
             continue
         with own_torch_state(), torch.inference_mode():
-            network = LogMelNet(definition, dtype=torch.from_numpy(batch[0]).dtype).to(place)
-            spectrograms = network(torch.from_numpy(np.stack(batch)).to(place)).cpu().numpy()
-        yield from spectrograms
+            dtype = dtype_on(place, torch.from_numpy(batch[0]).dtype)
+            network = LogMelNet(definition, dtype=dtype).to(place)
+            spectrograms = network(torch.from_numpy(np.stack(batch)).to(place, dtype)).cpu().numpy()
+        yield from spectrograms.astype(batch[0].dtype, copy=False)
 
 
 def _batches(waveforms: Iterable[Any]) -> Iterator[list]:

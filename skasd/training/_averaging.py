@@ -79,6 +79,11 @@ class Learner(nn.Module):
             if not kept.is_floating_point():
                 kept.copy_(value)
 
+    def shared_buffers(self) -> list[Tensor]:
+        """Floating point buffers of the trained module that hold no clips, such as running statistics."""
+        named = self.student.named_buffers()
+        return [buffer for name, buffer in named if name not in self._of_clips and buffer.is_floating_point()]
+
     def keep_as_best(self) -> None:
         """Store the current result as the best."""
         if self.best is not None:

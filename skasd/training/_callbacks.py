@@ -6,7 +6,7 @@ from typing import Any
 from skorch.callbacks import Callback
 from tqdm import tqdm
 
-from skasd.training._data import Batches
+from skasd.training._batches import Batches
 
 
 class StopTraining(KeyboardInterrupt):
@@ -241,7 +241,7 @@ class Progress(Callback):
             Ignored.
         """
         if self.bar_ is None:
-            n_steps = len(Batches(dataset_train, net.batch_size)) * net.max_epochs
+            n_steps = len(Batches(dataset_train, net.batch_size, share=net.share)) * net.max_epochs
             self.bar_ = tqdm(desc="training", total=n_steps, initial=int(net.module_.n_steps), unit="step")
 
     def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:

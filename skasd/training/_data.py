@@ -1,22 +1,19 @@
 """Training clips, kept in memory or in a temporary file and moved to the device once if they fit."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from skasd._device import dtype_on
 from skasd.clips import Recordings
 
 _INT16_FULL_SCALE = 2**15
 Batch = tuple[dict[str, Tensor], Tensor]
-Order = Callable[["Rows", torch.Generator], Tensor]
 
 
 class ClipStore:
@@ -200,7 +197,7 @@ class TrainingClips:
         """
         inputs = {name: torch.from_numpy(array) for name, array in store.arrays.items()}
         if not store.is_mapped:
-            inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
+            inputs = {name: tensor.to(device, dtype_on(device, tensor.dtype)) for name, tensor in inputs.items()}
         return cls(inputs, torch.from_numpy(label).to(device), dtype, store.is_mapped)
 
     def __len__(self) -> int:
@@ -225,96 +222,8 @@ class TrainingClips:
         return inputs, self.label[rows.to(self.label.device)]
 
     def _taken(self, values: Tensor, rows: Tensor) -> Tensor:
-        taken = values[rows.to(values.device)].to(self.label.device)
+        taken = values[rows.to(values.device)]
+        taken = taken.to(self.label.device, dtype_on(self.label.device, taken.dtype))
         if taken.dtype == torch.int16:
             return taken.to(self.dtype) / _INT16_FULL_SCALE
         return taken.to(self.dtype)
-
-
-class Selectable(Protocol):
-    """Data that batches are drawn from: training clips or their patches."""
-
-    @property
-    def label(self) -> Tensor:
-        """Class of each row, on the device."""
-
-    @property
-    def is_mapped(self) -> bool:
-        """Whether the data are memory-mapped from a file."""
-
-    def take(self, rows: Tensor) -> Batch:
-        """Inputs and labels of the given rows."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Subset of the clips, used as training or validation set.
-
-    Parameters
-    ----------
-    clips : TrainingClips or PatchClips
-        All clips, or their patches.
-    rows : Tensor of shape (n_rows,), int64
-        Rows in the subset.
-    """
-
-    clips: Selectable
-    rows: Tensor
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-
-class Batches:
-    """Batches of a data set, in a new order each epoch.
-
-    Parameters
-    ----------
-    data : Rows
-        Data set.
-    batch_size : int
-        Rows per batch. A last batch of one row is merged into the previous one, because batch normalisation needs two.
-    order : callable or None, default=None
-        Function that returns the rows of a `Rows` in the order of the next epoch; None keeps their order.
-    """
-
-    def __init__(self, data: Rows, batch_size: int, order: Callable[[Rows], Tensor] | None = None) -> None:
-        self.data, self.batch_size, self.order = data, batch_size, order
-
-    def __len__(self) -> int:
-        n, size = len(self.data), self.batch_size
-        return max(1, -(-n // size) - (n % size == 1 and size > 1))
-
-    def __iter__(self) -> Iterator[Batch]:
-        clips = self.data.clips
-        rows = self.data.rows if self.order is None else self.order(self.data)
-        cuts = [index * self.batch_size for index in range(len(self))]
-        parts = [rows[start:end] for start, end in pairwise([*cuts, len(rows)])]
-        if not clips.is_mapped:
-            return map(clips.take, parts)
-        return _ahead(clips.take, parts)
-
-
-def _ahead(take: Callable[[Tensor], Batch], parts: list[Tensor]) -> Iterator[Batch]:
-    """Results of `take` for each part, prefetching the next one in a thread."""
-    with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(take, parts[0])
-        for part in parts[1:]:
-            batch, coming = coming.result(), reader.submit(take, part)
-            yield batch
-        yield coming.result()
-
-
-def shuffled(data: Rows, generator: torch.Generator) -> Tensor:
-    """All rows in random order."""
-    return data.rows[torch.randperm(len(data), generator=generator)]
-
-
-def balanced(data: Rows, generator: torch.Generator) -> Tensor:
-    """As many rows as the data set has, drawn with replacement so that all classes are equally likely."""
-    _, label, counts = data.clips.label[data.rows].cpu().unique(return_inverse=True, return_counts=True)
-    weight = 1.0 / counts[label].double()
-    return data.rows[torch.multinomial(weight, len(data), replacement=True, generator=generator)]
-
-
-SAMPLINGS: dict[str, Order] = {"shuffled": shuffled, "balanced": balanced}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from skasd.training._data import Rows
+from skasd.training._batches import Rows
 
 _CLIPS_OF_CLASS = 8  # per batch, if there are many classes
 _LEAST_OF_DOMAIN = 2

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from skasd._device import dtype_on
 from skasd._torch_state import own_torch_state
 from skasd.training._memory import reused_memory
 
 
 def evaluated(network: nn.Module, batches: Iterable[Any], device: torch.device) -> Iterator[np.ndarray]:
-    """Apply a network to batches in its own precision.
+    """Apply a network to batches in its own precision, or in float32 if the device has no float64.
 
     The network itself stays where it is: on another device a copy computes, since other threads may use the network.
 
@@ -34,11 +35,12 @@ def evaluated(network: nn.Module, batches: Iterable[Any], device: torch.device) 
     with own_torch_state():
         first = next(network.parameters())
         if device != first.device:
-            network = deepcopy(network).to(device)
+            dtype = dtype_on(device, first.dtype)
+            network = deepcopy(network).to(device, None if dtype == first.dtype else dtype)
     with reused_memory(give_back=False):
         for batch in batches:
             with own_torch_state(), torch.inference_mode():
-                output = network(_tensors(batch, device, first.dtype)).cpu().numpy()
+                output = network(_tensors(batch, device, dtype_on(device, first.dtype))).cpu().numpy()
             yield output
 
 

@@ -8,8 +8,10 @@ import torch
 from skorch import NeuralNet
 from torch import Tensor, nn
 
-from skasd.training._data import Batch, Batches, Order, Rows
+from skasd.training._batches import Batches, Order, Rows
+from skasd.training._data import Batch
 from skasd.training._precision import autocast
+from skasd.training._processes import Processes
 
 _ORDER, _OBJECTIVE = 0, 1  # streams of random numbers
 
@@ -30,14 +32,23 @@ class TrainingNet(NeuralNet):
         Function of a :class:`Rows` and a generator that draws the rows of an epoch.
     autocast_dtype : torch.dtype or None
         Floating point type of convolutions; None uses that of the network.
+    processes : Processes or None
+        The processes that train together; None if this one trains alone.
     **settings : dict
         Further parameters of skorch's net.
     """
 
     def __init__(
-        self, module: Any, *, seed: int, sampling: Order, autocast_dtype: torch.dtype | None, **settings: Any
+        self,
+        module: Any,
+        *,
+        seed: int,
+        sampling: Order,
+        autocast_dtype: torch.dtype | None,
+        processes: Processes | None = None,
+        **settings: Any,
     ) -> None:
-        self.seed, self.sampling, self.autocast_dtype = seed, sampling, autocast_dtype
+        self.seed, self.sampling, self.autocast_dtype, self.processes = seed, sampling, autocast_dtype, processes
         super().__init__(module, criterion=nn.Identity, train_split=None, verbose=0, **settings)
 
     def fit_loop(self, X: tuple[Rows, Rows | None], y: Any = None, epochs: int | None = None, **fit_params: Any) -> Any:
@@ -63,7 +74,7 @@ class TrainingNet(NeuralNet):
         self.is_interrupted = False
         kept = self._state()
         train, valid = X
-        batches = Batches(train, self.batch_size, self._order)
+        batches = Batches(train, self.batch_size, self._order, self.share)
         while len(self.history) < self.max_epochs:
             try:
                 self._run_epoch(batches, valid)
@@ -75,9 +86,16 @@ class TrainingNet(NeuralNet):
             kept = self._state()
         return self
 
+    @property
+    def share(self) -> tuple[int, int]:
+        """Number of this process and number of processes that train together."""
+        return (0, 1) if self.processes is None else (self.processes.rank, self.processes.n)
+
     def _run_epoch(self, batches: Batches, valid: Rows | None) -> None:
         self.notify("on_epoch_begin", dataset_train=batches.data, dataset_valid=valid)
         self.generator = self._generator(_OBJECTIVE)
+        if self.processes is not None:
+            self.generator = self.processes.generator(self.generator, self.generator.initial_seed())
         self.run_single_epoch(batches, training=True, prefix="train", step_fn=self.train_step)
         if valid is not None:
             held_out = Batches(valid, self.batch_size)
@@ -123,7 +141,10 @@ class TrainingNet(NeuralNet):
         with autocast(torch.device(self.device), self.autocast_dtype):
             loss = self.module_.student(inputs, label, self.generator)
         loss.backward()
-        return {"loss": loss.detach(), "y_pred": None}
+        mean = loss.detach()
+        if self.processes is not None:
+            mean = self.processes.share(self.module_, mean, len(label))
+        return {"loss": mean, "y_pred": None}
 
     def validation_step(self, batch: Batch, **fit_params: Any) -> dict[str, Any]:
         """Compute the validation loss of a batch, with the weights that would be returned.

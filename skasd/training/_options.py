@@ -7,7 +7,7 @@ from typing import Any
 from skasd._device import check_device
 from skasd._parameter_group import ParameterGroup, check_flags, refuse_idle
 from skasd._parameters import check_integer, check_number, check_option
-from skasd.training._data import SAMPLINGS
+from skasd.training._batches import SAMPLINGS
 
 _PRECISIONS = ("auto", "float32", "bfloat16")
 _SCHEDULES = ("cosine", "halved_epochs", "halved_steps", "constant")
@@ -53,6 +53,8 @@ class TrainingPlan:
         Memory layout of the tensors, see :class:`TrainingOptions`.
     compile : bool, default=False
         Whether the network is compiled by ``torch.compile``.
+    accelerate : bool, default=False
+        Whether processes that were started together train one network, see :class:`TrainingOptions`.
     memory_budget : float, default=8e9
         Memory for the training clips, in bytes.
     callbacks : list of skorch callbacks or None, default=None
@@ -84,6 +86,7 @@ class TrainingPlan:
     precision: str = "auto"
     channels_last: bool = True
     compile: bool = False
+    accelerate: bool = False
     memory_budget: float = 8e9
     callbacks: Any = None
     device: str = "auto"
@@ -100,7 +103,7 @@ class TrainingPlan:
             check_number("ema_decay", self.ema_decay, low=0, high=1)
         check_option("sampling", self.sampling, (*SAMPLINGS, *_OWN_SAMPLINGS))
         check_option("precision", self.precision, _PRECISIONS)
-        check_flags(self, "batch_norm_warmup", "channels_last", "compile")
+        check_flags(self, "batch_norm_warmup", "channels_last", "compile", "accelerate")
         check_device(self.device)
         if self.callbacks is not None and not isinstance(self.callbacks, list | tuple):
             what = type(self.callbacks).__name__
@@ -181,6 +184,10 @@ class TrainingOptions(ParameterGroup):
     compile : bool, default=False
         Whether the network is compiled by ``torch.compile`` for training, which needs a C++ compiler and, before the first
         step, seconds to minutes; the logger ``skasd`` says so.
+    accelerate : bool, default=False
+        Whether processes that were started together, by ``accelerate launch`` of Hugging Face Accelerate for example, train
+        one network on several accelerators. The batch size is that of each process. Batch normalisation and contrastive
+        losses see the share of one process.
     memory_budget : float, default=8e9
         Memory for the training clips, in bytes. Larger training sets are written to a temporary file and read from there.
     callbacks : list of skorch callbacks or None, default=None
@@ -206,6 +213,7 @@ class TrainingOptions(ParameterGroup):
     precision: str = "auto"
     channels_last: bool = True
     compile: bool = False
+    accelerate: bool = False
     memory_budget: float = 8e9
     callbacks: Any = None
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skasd._device import dtype_on
 from skasd.clips import Recordings
 from skasd.training._data import Batch
 
@@ -154,7 +155,7 @@ class PatchStore:
         frames = torch.from_numpy(self._frames)
         start, of_patch = torch.from_numpy(self.start), torch.from_numpy(label[self.clip]).to(device)
         if not self.is_mapped:
-            frames, start = frames.to(device), start.to(device)
+            frames, start = frames.to(device, dtype_on(device, frames.dtype)), start.to(device)
         return PatchClips(frames, start, of_patch, self.length, dtype, self.is_mapped)
 
     def mean_frame(self) -> np.ndarray:
@@ -244,7 +245,7 @@ class PatchClips:
             Class of each row.
         """
         patches = as_patches(self.frames, self.length)[self.start[rows.to(self.start.device)]]
-        taken = {"patch": patches.to(self.label.device).to(self.dtype)}
+        taken = {"patch": patches.to(self.label.device, self.dtype)}
         return taken, self.label[rows.to(self.label.device)]
 
 

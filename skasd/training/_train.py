@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from skasd._device import torch_device
+from skasd._device import dtype_on, torch_device
 from skasd._interrupt import interrupt_signals, note_interrupt
 from skasd._torch_state import DrawnFrom, own_torch_state
 from skasd.training._averaging import Learner
+from skasd.training._batches import SAMPLINGS, Order, Rows
 from skasd.training._callbacks import (
     CosineSchedule,
     HalvingSchedule,
@@ -23,7 +24,7 @@ from skasd.training._callbacks import (
     StopOnNaN,
     WeightAveraging,
 )
-from skasd.training._data import SAMPLINGS, ClipStore, Order, Rows
+from skasd.training._data import ClipStore
 from skasd.training._hold_out import held_out_clips
 from skasd.training._memory import reused_memory
 from skasd.training._net import TrainingNet
@@ -31,6 +32,7 @@ from skasd.training._norm_warmup import CompiledNormWarmup, NormWarmup
 from skasd.training._options import TrainingPlan
 from skasd.training._patches import PatchStore
 from skasd.training._precision import autocast_dtype
+from skasd.training._processes import Processes
 
 _LOG = logging.getLogger("skasd")
 
@@ -118,8 +120,8 @@ def train(
     Raises
     ------
     ValueError
-        If the loss becomes NaN or infinite, if there are fewer than two clips or patches to train on, or if a checkpoint
-        does not fit.
+        If the loss becomes NaN or infinite, if there are fewer than two clips or patches to train on, if a checkpoint
+        does not fit, or if processes that train together have different seeds.
     KeyboardInterrupt
         If the training is interrupted before the end of the first epoch; later interrupts only warn, except in suites and
         commands.
@@ -138,10 +140,14 @@ def _trained(
     order: Order | None,
     generator: torch.Generator,
 ) -> Training:
-    device, dtype = torch_device(plan.device), next(objective.parameters()).dtype
+    processes = Processes(on_cpu=plan.device == "cpu", seed=seed) if plan.accelerate else None
+    device = torch_device(plan.device) if processes is None else processes.device
+    dtype = dtype_on(device, next(objective.parameters()).dtype)
     held_out = held_out_clips(label, plan, store.recordings, seed)
     learnt, is_validated = np.setdiff1d(np.arange(len(label)), held_out), plan.validation_fraction > 0
     rows = store.rows_of(learnt)
+    if processes is not None and len(rows) < 2 * processes.n:
+        raise ValueError(f"{len(rows)} clips or patches are too few for {processes.n} processes, which need two each.")
     if len(rows) < 2:
         what = "patch" if isinstance(store, PatchStore) else "clip"
         raise ValueError(
@@ -149,13 +155,17 @@ def _trained(
             "Give more or longer clips, or hold out fewer."
         )
     clips = store.on(device, dtype, label)
+    if any(parameter.dtype != dtype for parameter in objective.parameters()):
+        objective.to(dtype)  # which leaves integers as they are
     learner = Learner(objective, plan.ema_decay, keeps_best=is_validated).to(device)
     if plan.compile:
         _LOG.warning("compile=True: torch compiles the network in the first training steps, which can take minutes.")
         for part in getattr(objective, "compiled_parts", (objective.network,)):
             part.compile()  # type: ignore[union-attr]
     sampling = SAMPLINGS[plan.sampling] if order is None else order
-    net = _net(learner, plan, seed, device, autocast_dtype(plan.precision, device, dtype), sampling)
+    net = _net(learner, plan, seed, device, autocast_dtype(plan.precision, device, dtype), sampling, processes)
+    if processes is not None:
+        generator = processes.generator(generator, seed)
     data = Rows(clips, torch.from_numpy(rows)), None
     if is_validated:
         mixed = np.random.RandomState(seed).permutation(store.rows_of(held_out))  # so that batches mix the classes
@@ -193,6 +203,7 @@ def _net(
     device: torch.device,
     autocast: torch.dtype | None,
     sampling: Order,
+    processes: Processes | None,
 ) -> TrainingNet:
     own = [_schedule(plan)]
     if plan.batch_norm_warmup:
@@ -200,13 +211,14 @@ def _net(
     own += [WeightAveraging(), StopOnNaN()]
     if learner.best is not None:
         own.append(KeepBest(plan.patience))
-    if plan.verbose >= 1:
+    if plan.verbose >= 1 and (processes is None or processes.rank == 0):
         own.append(Progress())
     return TrainingNet(
         learner,
         seed=seed,
         sampling=sampling,
         autocast_dtype=autocast,
+        processes=processes,
         optimizer=torch.optim.AdamW,
         optimizer__weight_decay=plan.weight_decay,
         optimizer__fused=device.type in ("cpu", "cuda") or None,

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from skasd.training import ClipStore
-from skasd.training._data import Batches, Rows, TrainingClips, balanced
+from skasd.training._batches import Batches, Rows, balanced
+from skasd.training._data import TrainingClips
 from tests.training.tiny import (
     SeenLabels,
     TinyObjective,

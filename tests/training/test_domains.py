@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from skasd.training._data import Rows, TrainingClips
+from skasd.training._batches import Rows
+from skasd.training._data import TrainingClips
 from skasd.training._domains import by_class, by_class_and_domain
 
 

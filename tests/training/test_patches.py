@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from skasd.training import PatchStore
-from skasd.training._data import Batches, Rows
+from skasd.training._batches import Batches, Rows
 from skasd.training._patches import as_patches, patch_starts, repeated
 
 CPU = torch.device("cpu")

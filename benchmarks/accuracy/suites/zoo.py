@@ -24,30 +24,13 @@ from skasd.detectors._experts import EXPERTS
 
 shared = run_path(str(Path(__file__).with_name("recordings.py")))
 
-ZOO = {
-    "kind": "synthetic",
-    "n_train": 60,
-    "n_test_normal": 50,
-    "n_test_anomaly": 50,
-    "duration": 4.0,
-    "random_state": "seed",
-    "seeds": (0, 1, 2),
-}
 DATA = {
     "valve2023, its split": {**shared["VALVE"], "seeds": (0,)},
     "valve2023, random draws": {**shared["VALVE"], "draw": True, "seeds": tuple(range(10))},
     "toycar2020_logmel, its split": {**shared["TOYCAR"], "seeds": (0,)},
     "toycar2020_logmel, random draws": {**shared["TOYCAR"], "draw": True, "seeds": (0, 1, 2)},
-    **{kind: {**ZOO, "machine_types": kind, "n_sections": 2} for kind in shared["MACHINES"]},
-    **{
-        f"{kind}, duty cycle {duty_cycle:g}": {**ZOO, "machine_types": kind, "duty_cycle": duty_cycle}
-        for kind, duty_cycle in {
-            "fan": 0.2, "pump": 0.2, "gearbox": 0.2, "compressor": 0.5, "slider": 0.2, "valve": 0.05
-        }.items()
-    },
-    "fan, 0 dB": {**ZOO, "machine_types": "fan", "snr_db": 0.0},
-    "gearbox, -3 dB": {**ZOO, "machine_types": "gearbox", "snr_db": -3.0},
-}  # fmt: skip
+    **shared["ZOO"],
+}
 
 
 class OfMachines(OutlierMixin, BaseEstimator):

@@ -1,0 +1,66 @@
+"""Two processes that train one network together, by Accelerate and gloo on the CPU."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from skasd.training import TrainingOptions
+from tests.training.tiny import assert_same_state, fit
+from tests.training.together import plain
+
+ROOT = Path(__file__).resolve().parents[2]
+TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tests.training.together")
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """What the two processes have learnt."""
+    pytest.importorskip("accelerate")
+    folder = tmp_path_factory.mktemp("together")
+    run = subprocess.run(
+        [sys.executable, *TWO, str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns_with_twice_the_batch(both):
+    alone = plain(batch_size=8, validation_fraction=0.2)
+    for name, weight in alone.objective.state_dict().items():
+        torch.testing.assert_close(both[0]["plain"][name], weight, rtol=1e-5, atol=1e-6)
+    losses = [(epoch["train_loss"], epoch["valid_loss"]) for epoch in alone.history]
+    torch.testing.assert_close(torch.tensor(both[0]["losses"]), torch.tensor(losses), rtol=0.02, atol=0)
+
+
+@pytest.mark.slow
+def test_weights_of_two_processes_stay_the_same(both):
+    for of in ("plain", "detector"):
+        assert_same_state(both[0][of], both[1][of])
+    assert both[0]["n_epochs"] == both[1]["n_epochs"]
+
+
+@pytest.mark.slow
+def test_processes_with_different_seeds_are_refused(both):
+    assert all("give random_state a number" in of_one["refusal"] for of_one in both)
+
+
+def test_one_process_alone_learns_the_same_with_accelerate():
+    pytest.importorskip("accelerate")
+    assert_same_state(fit(accelerate=True).objective, fit().objective)
+
+
+def test_accelerate_is_a_flag():
+    with pytest.raises(ValueError, match="accelerate='yes' is unknown"):
+        TrainingOptions(accelerate="yes").plan(
+            max_epochs=1, batch_size=2, learning_rate=0.1, device="cpu", verbose=0, usual={}
+        )
+
+
+def test_missing_accelerate_is_told_with_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    with pytest.raises(ImportError, match=r"skasd\[accelerate\]"):
+        fit(accelerate=True)
