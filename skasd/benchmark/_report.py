@@ -66,7 +66,8 @@ def report(
     FileNotFoundError
         If the folder has no results.
     ValueError
-        If a detector to compare has no results, or the two scored different clips.
+        If a detector to compare has no results, or the two scored different clips; or if `keys` has results of several
+        years or subsets of the challenge under one name of a data set.
 
     Warns
     -----
@@ -82,6 +83,7 @@ def report(
     rows = _last_settings(rows) if keys is None else [row for row in rows if row["key"] in set(keys)]
     if not rows:
         raise FileNotFoundError(f"{store.folder} has no results; make some with run_suite or skasd benchmark.")
+    _refuse_years(rows)
     numbers, published = result_table(rows), beside_published(rows)
     parts = ["# Results", _heading(rows)]
     for data in dict.fromkeys(row["data"] for row in rows):
@@ -146,6 +148,17 @@ def _last_settings(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             stacklevel=3,
         )
     return kept
+
+
+def _refuse_years(rows: list[dict[str, Any]]) -> None:
+    """Raise if a name stands for data sets of several years, whose machine types of one name are different machines."""
+    for data in dict.fromkeys(row["data"] for row in rows):
+        sets = sorted({f"{row['year']} {row['subset'] or ''}".strip() for row in rows if row["data"] == data})
+        if len(sets) > 1:
+            raise ValueError(
+                f"The results of {data!r} are of {' and '.join(sets)}, which have other recordings even of a machine type "
+                "of the same name. Report them one after the other, by `keys`, or give the data sets names of their own."
+            )
 
 
 def _heading(rows: list[dict[str, Any]]) -> str:

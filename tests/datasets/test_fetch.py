@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import warnings
 import zipfile
 from collections import namedtuple
 
@@ -17,7 +18,7 @@ from skasd.datasets import fetch_dcase, load_dcase
 from skasd.datasets._dcase_archives import list_archives
 from tests.datasets.file_server import FileServer
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.filterwarnings("ignore:No hash is known")]
 FAN = "/dev_data_fan.zip"
 CUT = 65536  # bytes, several of the chunks that are written at once
 
@@ -226,6 +227,32 @@ def test_a_wrong_hash_leaves_nothing(fetch):
         fetch(hashes={FAN: "md5:" + "0" * 32})
     assert not list(fetch.root.rglob("*.wav"))
     assert not list(fetch.root.rglob("*.zip*part"))
+
+
+@pytest.mark.parametrize("kind", ["md5", "sha256"])
+def test_a_file_is_compared_with_its_published_hash(fetch, server, kind):
+    digest = hashlib.new(kind, server.files[FAN]).hexdigest()
+    right = {FAN: f"{kind}:{digest}"}
+    server.files[FAN], whole = zipped(clips_of("fan", 4)), server.files[FAN]  # another file that is whole
+    with pytest.raises(ValueError, match=rf"dev_data_fan.zip does not match its hash: {kind.upper()} hash .*{digest}"):
+        fetch(hashes=right)
+    assert not list(fetch.root.rglob("*.wav"))
+    server.files[FAN] = whole
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(fetch(hashes=right).data) == 9
+
+
+def test_files_without_a_known_hash_are_told_once(fetch):
+    with pytest.warns(
+        UserWarning, match=r"No hash is known for 1 .* dev_data_fan.zip. Their SHA-256 is now in .*hashes.json"
+    ):
+        fetch()
+    shutil.rmtree(fetch.root / "dev_data")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fetch()  # and is compared with the recorded one
+        fetch()
 
 
 def test_a_part_of_another_file_is_begun_anew_where_the_hash_tells(fetch, server):
@@ -453,5 +480,6 @@ def test_the_table_has_every_machine_type_of_every_year(year, n_dev, n_eval, las
     assert [archive.name for archive in archives if archive.part == "eval_test"][-1] == last_name
     assert all(archive.url.startswith(("https://zenodo.org/records/", "https://github.com/")) for archive in archives)
     known = [archive for archive in archives if archive.known_hash]
-    assert len(known) == {2020: 18, 2023: 21}.get(year, 0)
+    assert len(known) == {2020: 18, 2023: 21, 2026: 12}.get(year, 0)
+    assert sum(archive.part == "ground_truth" for archive in archives) == 1
     assert all(archive.known_hash.startswith("md5:") and len(archive.known_hash) == 36 for archive in known)
