@@ -49,7 +49,7 @@ class Truth:
     attributes: dict[Key, str] = field(default_factory=dict)
     refused: set[Key] = field(default_factory=set)
     full_names: dict[Key, Key] = field(default_factory=dict)
-    hidden: dict[Key, str] = field(default_factory=dict)  # attributes by machine type and full name as distributed
+    hidden: dict[Key, str] = field(default_factory=dict)  # attributes by machine type and name as distributed
 
     def add(self, entry: _Entry, *, year: int, where: str) -> None:
         """Add one row, or raise if another file contradicts it, or if it is of another year."""
@@ -67,8 +67,8 @@ class Truth:
     def reveal(self) -> None:
         """Fill in the attributes that full names hide."""
         for key, full_name in self.full_names.items():
-            if full_name in self.hidden:
-                self.attributes.setdefault(key, self.hidden[full_name])
+            if attributes := self.hidden.get(full_name) or self.hidden.get(key):
+                self.attributes.setdefault(key, attributes)
 
 
 def read_truth(path: str | os.PathLike[str], *, year: int) -> Truth:

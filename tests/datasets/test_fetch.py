@@ -11,10 +11,11 @@ import sys
 import warnings
 import zipfile
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 
-from skasd.datasets import fetch_dcase, load_dcase
+from skasd.datasets import fetch_dcase, load_dcase, parse_attributes
 from skasd.datasets._dcase_archives import list_archives
 from tests.datasets.file_server import FileServer
 
@@ -425,6 +426,42 @@ def test_an_evaluation_set_has_the_right_labels_of_2022(server, tmp_path):
     assert clips.target.tolist() == [1, 1, -1]
     assert clips.data["domain"].tolist() == ["source", "source", "target"]
     assert not list(tmp_path.rglob("evaluator.py"))
+
+
+def drones_of(server, year, attributes, label):
+    """ToyDrones of a year, with its evaluator, on the server."""
+    clip, test = (
+        f"ToyDrone/train/section_00_source_train_normal_0000_{attributes}.wav",
+        "ToyDrone/test/section_00_0000.wav",
+    )
+    file = "ground_truth_ToyDrone_section_00_test.csv"
+    full = f"section_00_0000.wav,section_00_source_test_{label}_0001_{attributes}\n"
+    truth = {
+        "data": f"section_00_0000.wav,{int(label == 'anomaly')}\n",
+        "domain": "section_00_0000.wav,0\n",
+        "attributes": full,
+    }
+    server.files |= {
+        f"/{year}/eval_data_ToyDrone_train.zip": zipped({clip: str(year)}),
+        f"/{year}/eval_data_ToyDrone_test.zip": zipped({test: str(year)}),
+        f"/{year}/HEAD.zip": zipped(
+            {f"dcase{year}_task2_evaluator-abc/ground_truth_{kind}/{file}": text for kind, text in truth.items()}
+        ),
+    }
+    parts = {"eval_train": "eval_data_ToyDrone_train.zip", "eval_test": "eval_data_ToyDrone_test.zip"}
+    rows = [(str(year), part, "ToyDrone", f"/{year}/{name}") for part, name in parts.items()]
+    return [*rows, (str(year), "ground_truth", "", f"/{year}/HEAD.zip")]
+
+
+def test_a_machine_type_of_two_years_is_fetched_for_each(server, tmp_path):
+    rows = drones_of(server, 2023, "car_A1_spd_1_mic_1", "normal")
+    rows += drones_of(server, 2026, "car_A1_spd_1_mic_2_mic_1", "anomaly")
+    table = table_of(tmp_path, server, rows)
+    for year, target, n_keys in [(2023, [1, 1], 3), (2026, [1, -1], 4)]:
+        clips = fetch_dcase(year=year, subset="eval", data_home=tmp_path / "home", archives=table, test_attributes=True)
+        assert clips.target.tolist() == target
+        assert [len(parse_attributes(text, year=year)) for text in clips.data["attributes"]] == [n_keys] * 2
+        assert {Path(path).read_text() for path in clips.data["path"]} == {str(year)}
 
 
 def test_without_published_labels_it_warns(server, tmp_path):
