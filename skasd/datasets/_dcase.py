@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from skasd._parameters import check_flag, check_option, naming
+from skasd.datasets._dcase_archives import told_years
 from skasd.datasets._dcase_names import SPLIT_OF_FOLDER, check_year, clip_stem, name_pattern, parse_clip_name
 from skasd.datasets._dcase_truth import label_test_clips, read_attribute_file, read_truth, shortened
 from skasd.datasets._dcase_years import refuse_other_year, refuse_two_of_a_number, year_of_folders
@@ -209,6 +210,7 @@ def _of_machine_types(found: list[_SplitFolder], machine_types: str | Sequence[s
         held = f"holds the unknown {sorted(asked - there)}" if asked else "is empty"
         raise ValueError(
             f"machine_types={sorted(asked)} {held}; expected some of (case matters): {', '.join(sorted(there))}."
+            f"{told_years(sorted(asked - there))}"
         )
     return [folder for folder in found if folder.machine_type in asked]
 

@@ -127,9 +127,12 @@ def test_archives_of_a_shared_machine_type_are_those_of_the_year():
         assert len({archive.known_hash for archive in archives}) == 2
 
 
-def test_a_machine_type_of_other_years_is_told_with_its_years():
+def test_a_machine_type_of_other_years_is_told_with_its_years(tmp_path):
     with pytest.raises(ValueError, match=r"ToyDrone'\] holds the unknown .* ToyDrone is of 2023 and 2026\.$"):
         list_archives(2025, "eval", ["ToyDrone"], None)
+    touch(tmp_path, "ToyPet/test/section_00_0000.wav")
+    with pytest.raises(ValueError, match=r"expected some of .*: ToyPet\. ToyDrone is of 2023 and 2026\.$"):
+        load_dcase(tmp_path, year=2025, subset="eval", machine_types="ToyDrone")
 
 
 # Clips
