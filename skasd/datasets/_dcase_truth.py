@@ -105,11 +105,13 @@ def label_test_clips(rows: list[dict[str, Any]], truth: Truth, *, year: int, tes
 def read_attribute_file(path: Path, *, year: int) -> dict[str, str]:
     """Read the attribute text by base name without suffix from one ``attributes_NN.csv``.
 
-    Rows are read cell by cell, because the number of key-value pairs changes within a file, and keys may repeat.
+    Rows are read cell by cell, because the number of key-value pairs changes within a file, and keys may repeat. Those of
+    clips whose name has attributes are passed over.
     """
     text = {}
     for line, cells in read_rows(path):
-        if cells[0] == "file_name":
+        clip = parse_clip_name(cells[0], year=year)
+        if cells[0] == "file_name" or (clip and clip.attributes):
             continue
         values = _pairs(cells[1:], f"{path}, line {line}", year)
         if year == 2022 and path.parent.name in _SHUFFLED_2022:

@@ -19,6 +19,7 @@ from skasd.benchmark._report import _count
 from skasd.benchmark._results import Results
 from skasd.detectors import AutoencoderDetector, EnsembleDetector, OSSCLDetector, TWFRDetector
 from skasd.features import LogMelTransformer, PretrainedEmbedding
+from skasd.networks import OSSCLNet
 from skasd.objectives import MobileFaceNetOptions
 from skasd.scoring import KNNScorer
 from skasd.training import TrainingOptions
@@ -34,6 +35,17 @@ class Layer(OutlierMixin, BaseEstimator):
     def score_samples(self, X):
         with torch.inference_mode():
             return self.network_(X).numpy()
+
+
+class Named(nn.Module):
+    """A network of log-mels, as a function of them."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return self.network({"log_mel": x})
 
 
 def counts_of_layer(network, *shape):
@@ -100,6 +112,26 @@ def test_a_network_is_counted_whole(run):
     assert row["macs_per_clip"] == N_PATCHES * weights
     assert row["n_parameters"] == 2 * parameters  # one autoencoder for fans, one for pumps
     assert autoencoder_sizes(128)[1] == 267_928  # as the guide has it
+
+
+def test_a_convolutional_network_is_counted_whole():
+    """MobileFaceNet of the default size, from (expansion, channels, blocks, stride) of its stages and the map sizes."""
+    bands, frames, channels = 64, 157, 64  # after the first convolution, of stride 2
+    macs = bands * frames * 64 * (9 + 9)  # 3 x 3 with one input channel, and depthwise
+    for expansion, n_out, n_blocks, stride in ((2, 128, 2, 2), (4, 128, 2, 2), (4, 128, 2, 2)):
+        for step in [stride] + [1] * (n_blocks - 1):
+            wide = expansion * channels
+            macs += bands * frames * channels * wide  # 1 x 1
+            bands, frames = -(-bands // step), -(-frames // step)
+            macs += bands * frames * wide * (9 + n_out)  # depthwise, 1 x 1
+            channels = n_out
+    macs += (
+        bands * frames * channels * 512 + 512 * 128
+    )  # 1 x 1, then the embedding; the weighted sum of a map is elementwise
+    network = OSSCLNet(("log_mel",), (128, 313), perturbation_head=False).eval()
+    counts = counts_of_layer(Named(network), 1, 128, 313)
+    assert counts["macs_per_clip"] == macs == 692_547_584
+    assert counts["n_parameters"] == sum(parameter.numel() for parameter in network.parameters())
 
 
 def test_an_ensemble_has_the_networks_of_its_members(run):

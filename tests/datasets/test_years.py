@@ -84,6 +84,13 @@ def test_an_attribute_without_a_name_or_value_is_told_with_its_line(tmp_path, ce
         load_dcase(tmp_path, year=2026)
 
 
+def test_a_damaged_row_of_a_clip_that_names_its_attributes_does_no_harm(tmp_path):
+    stem = f"section_00_source_train_normal_0000_{DRONE[2026]}"
+    touch(tmp_path, f"ToyCarEmu/train/{stem}.wav")
+    write(tmp_path / "ToyCarEmu/attributes_00.csv", "file_name,d1p,d1v,d2p,d2v", f"{stem}.wav,mic,,mic,1")
+    assert column(load_dcase(tmp_path, year=2026), "attributes") == [DRONE[2026]]
+
+
 @pytest.mark.parametrize("cells", ["", ",,", "noAttribute", "noAttribute,"])
 def test_a_row_without_attributes_hides_them(tmp_path, cells):
     stem = "section_00_source_train_normal_0000_noAttribute"
