@@ -21,8 +21,10 @@ _FIGURES = {
     "official score": "score_official",
 }
 _COST = {"fit / s": "fit_seconds", "score / s": "score_seconds"}
+_SIZE = {"parameters": "n_parameters", "MACs / clip": "macs_per_clip"}
 _COMPARED = "Difference of the AUC, mean over sections and seeds. An interval that contains 0 shows no difference."
 _GIGABYTE = 1e9
+_PREFIXES = {10**9: "G", 10**6: "M", 10**3: "k"}
 _ALL = "ALL"
 
 
@@ -55,15 +57,17 @@ def report(
     text : str
         Report in Markdown. For each data set it has the metrics of each detector and machine type, as mean and standard
         deviation over seeds: AUC and pAUC as the official score of the year defines them, AUC of one ROC curve pooled over
-        sections, and AUC of the worst section. Time, memory, `score_with` and the choice of the weights follow, and then a
-        comparison with published figures.
+        sections, and AUC of the worst section. Time, memory, the parameters of the networks, the multiply-accumulate
+        operations (MACs) per clip, `score_with` and the choice of the weights follow, and then a comparison with published
+        figures.
 
     Raises
     ------
     FileNotFoundError
         If the folder has no results.
     ValueError
-        If a detector to compare has no results, or the two scored different clips.
+        If a detector to compare has no results, or the two scored different clips; or if `keys` has results of several
+        years or subsets of the challenge under one name of a data set.
 
     Warns
     -----
@@ -79,6 +83,7 @@ def report(
     rows = _last_settings(rows) if keys is None else [row for row in rows if row["key"] in set(keys)]
     if not rows:
         raise FileNotFoundError(f"{store.folder} has no results; make some with run_suite or skasd benchmark.")
+    _refuse_years(rows)
     numbers, published = result_table(rows), beside_published(rows)
     parts = ["# Results", _heading(rows)]
     for data in dict.fromkeys(row["data"] for row in rows):
@@ -112,11 +117,16 @@ def result_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
         for machine in row["machines"]:
             figures = {column: machine[column] for column in _FIGURES.values()}
             names = {"data": row["data"], "machine_type": machine["machine_type"], "detector": row["detector"]}
-            lines.append({**names, "n_sections": machine["n_sections"], **figures})
+            sizes = {
+                column: row.get(column) for column in _SIZE.values()
+            }  # results from before they were counted lack them
+            lines.append({**names, "n_sections": machine["n_sections"], **figures, **sizes})
     groups = pd.DataFrame(lines).groupby(["data", "machine_type", "detector"], sort=False)
     table = groups["n_sections"].agg(n_seeds="size", n_sections="first")
     for column in _FIGURES.values():
         table[f"{column}_mean"], table[f"{column}_std"] = groups[column].mean(), groups[column].std()
+    for column in _SIZE.values():
+        table[column] = groups[column].max().astype("Int64")
     return table.reset_index()
 
 
@@ -138,6 +148,17 @@ def _last_settings(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             stacklevel=3,
         )
     return kept
+
+
+def _refuse_years(rows: list[dict[str, Any]]) -> None:
+    """Raise if a name stands for data sets of several years, whose machine types of one name are different machines."""
+    for data in dict.fromkeys(row["data"] for row in rows):
+        sets = sorted({f"{row['year']} {row['subset'] or ''}".strip() for row in rows if row["data"] == data})
+        if len(sets) > 1:
+            raise ValueError(
+                f"The results of {data!r} are of {' and '.join(sets)}, which have other recordings even of a machine type "
+                "of the same name. Report them one after the other, by `keys`, or give the data sets names of their own."
+            )
 
 
 def _heading(rows: list[dict[str, Any]]) -> str:
@@ -169,6 +190,7 @@ def _over_all(numbers: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame
         line |= {title: f"{group[name].mean():.1f}" for title, name in _COST.items()}
         peaks = group["peak_bytes"].dropna()
         line["peak / GB"] = f"{peaks.max() / _GIGABYTE:.2f}" if len(peaks) else "-"
+        line |= {title: _count(figures[name]) for title, name in _SIZE.items()}
         line |= {"scored with": group["score_with"].iloc[0] or "-", "weights": group["checkpoint"].iloc[0]}
         lines.append({**line, "seeds": figures["n_seeds"]})
     return pd.DataFrame(lines)
@@ -189,6 +211,15 @@ def _by_machine(numbers: pd.DataFrame, column: str) -> pd.DataFrame:
 def _mean_and_spread(figures: dict[Any, Any], column: str) -> str:
     mean, spread = figures[f"{column}_mean"], figures[f"{column}_std"]
     return f"{mean:.3f}" + ("" if np.isnan(spread) else f" ± {spread:.3f}")
+
+
+def _count(number: Any) -> str:
+    """A count with three digits, such as "23.8 M"; a dash if there is none."""
+    if pd.isna(number):
+        return "-"
+    rounded = float(f"{number:.3g}")
+    power = next((power for power in _PREFIXES if rounded >= power), 1)
+    return f"{rounded / power:g} {_PREFIXES[power]}" if power > 1 else str(number)
 
 
 def _section(numbers: pd.DataFrame, rows: list[dict[str, Any]]) -> list[str]:

@@ -29,6 +29,7 @@ _FIELDS: dict[str, tuple[type, ...]] = {
     "versions": (dict,),
     "date": (str,),
 }
+_NEWER: dict[str, tuple[type, ...]] = {"n_parameters": (int, _NOTHING), "macs_per_clip": (int, _NOTHING)}
 _FIGURES = [f"{metric}_{how}" for metric in ("auc", "pauc") for how in ("official", "pooled", "worst_section")]
 _OF_MACHINE: dict[str, tuple[type, ...]] = {
     "machine_type": (str, _NOTHING),
@@ -58,7 +59,8 @@ def why_damaged(row: Any) -> str:
     """
     if not isinstance(row, dict):
         return f"it is a {type(row).__name__}, not an object"
-    reason = _why(row, _FIELDS, "")
+    newer = {name: kinds for name, kinds in _NEWER.items() if name in row}  # which older results lack
+    reason = _why(row, _FIELDS | newer, "")
     for name, fields in (("machines", _OF_MACHINE), ("official_parts", _OF_PART)):
         for position, part in enumerate([] if reason else row[name]):
             reason = reason or _why(part, fields, f" of {name}[{position}]")

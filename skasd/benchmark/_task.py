@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from skasd._interrupt import interrupts_end_fits, was_interrupted
 from skasd._threshold import threshold_unused
+from skasd.benchmark._complexity import complexity
 from skasd.benchmark._data import SuiteData, forget_data, load_data
 from skasd.benchmark._estimators import describe_changes, essence, seeded_clone
 from skasd.benchmark._features import FeatureStore
@@ -88,7 +89,7 @@ def run_task(task: Task) -> list[dict[str, Any]]:
     """Results of a task, with the scores under ``"scores"``; a failed task has one, with a message under ``"error"``."""
     try:
         with _ONE_AT_A_TIME, _threads(task.n_threads), interrupts_end_fits():
-            return list(_results(task))
+            return _results(task)
     except Exception as error:
         return [failed(task, f"{type(error).__name__}: {error}", traceback.format_exc())]
 
@@ -99,7 +100,7 @@ def failed(task: Task, message: str, trace: str = "") -> dict[str, Any]:
     return {**names, "key": task.results[0][3], "error": message, "traceback": trace}
 
 
-def _results(task: Task) -> Iterator[dict[str, Any]]:
+def _results(task: Task) -> list[dict[str, Any]]:
     """A result for each way to score of one fitted detector."""
     _forget_peak_memory()
     loaded = _loaded(task)
@@ -119,10 +120,11 @@ def _results(task: Task) -> Iterator[dict[str, Any]]:
     }
     proxies = _proxies_of(task, loaded, train, kept)
     ways = ways_to_score(detector, task.entry.score_with, task.entry.back_ends, data.protocol.hide(train))
+    rows = []
     for (way, score), (_, name, setting, key) in zip(ways.items(), task.results, strict=True):
         start = time.perf_counter()
         score_samples = np.asarray(score(data.as_tested(test)), dtype=np.float64)
-        yield {
+        row = {
             "suite": task.suite,
             "data": task.data,
             "detector": name,
@@ -139,6 +141,9 @@ def _results(task: Task) -> Iterator[dict[str, Any]]:
             **_where(task.n_threads, detector),
             "scores": {"table": _known(test), "y_true": y_true.tolist(), "score_samples": score_samples.tolist()},
         }
+        rows.append(row)
+    first = data.as_tested(test.iloc[:1])  # after the times and the memory of all ways
+    return [{**row, **complexity(detector, score, first)} for row, score in zip(rows, ways.values(), strict=True)]
 
 
 def _fit_whole(detector: Any, train: pd.DataFrame) -> Any:

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from skasd._parameters import check_flag, check_option, naming
-from skasd.datasets._dcase_names import SPLIT_OF_FOLDER, check_year, clip_stem, parse_clip_name
+from skasd.datasets._dcase_archives import told_years
+from skasd.datasets._dcase_names import SPLIT_OF_FOLDER, check_year, clip_stem, name_pattern, parse_clip_name
 from skasd.datasets._dcase_truth import label_test_clips, read_attribute_file, read_truth, shortened
+from skasd.datasets._dcase_years import refuse_other_year, refuse_two_of_a_number, year_of_folders
 from skasd.datasets._folder import clip_bunch, existing_folder
 from skasd.datasets._folder_files import walk_folders
 
 _SUBSETS = {"dev": ("dev",), "eval": ("eval",), "both": ("dev", "eval")}
 _SUBSET_FOLDER = re.compile(r"(dev|eval)(?:_.*)?")  # dev_data, dev_bearing, eval_data_bandsaw_train
-_YEAR_FOLDER = re.compile(r"(?:dcase[_-]?)?(20[0-9]{2})(?:[_-]?t(?:ask)?[_-]?2)?", re.IGNORECASE)  # 2020, dcase2020t2
 _HARMLESS = re.compile(r"\..*|thumbs\.db|desktop\.ini|attributes_.*\.csv|(?:readme|license)(?:\..*)?", re.IGNORECASE)
 _TARGETS = {"normal": 1, "anomaly": -1, None: 0}
 _SPLIT_ORDER = {"train": 0, "test": 1, "supplemental": 2}
@@ -73,9 +74,10 @@ def load_dcase(
         Whether to include the supplemental clips (2025 and later), with ``split="supplemental"`` and target 0, and the
         column ``kind``: ``"supplemental_noise"``, ``"supplemental_machine"`` (the clean machine), or ``"clip"``.
     ground_truth : str, path-like or None, default=None
-        Published csv file with the labels of the evaluation set, or a folder of such files: ``eval_data_list*.csv``, or
-        ``ground_truth_data``, ``ground_truth_domain`` and ``ground_truth_attributes`` of the challenge's evaluator.
-        Test clips get their target and domain from it.
+        Published csv file with the labels of the evaluation set, or a folder of such files: ``ground_truth_data``,
+        ``ground_truth_domain`` and ``ground_truth_attributes`` of the challenge's evaluator, or the folder ``datasets`` of
+        its baseline, with ``eval_data_list*.csv``. Files of other years below it are passed over. Test clips get their
+        target and domain from it.
     test_attributes : bool, default=False
         Whether to take the attributes of evaluation test clips from ``ground_truth``, where available. The challenge
         does not allow their use.
@@ -102,13 +104,15 @@ def load_dcase(
     FileNotFoundError, NotADirectoryError
         If the folder does not exist or is not a folder.
     ValueError
-        If the folder holds no clips of this year and subset, a file whose name cannot be parsed, or two clips of the
-        same name; if a machine type is missing; or if a test clip is missing from the ground truth.
+        If the folder holds no clips of this year and subset, a file whose name cannot be parsed, two clips of the same
+        name, a machine type of other years only, or clips of two years in one folder; if a machine type is missing; if a
+        test clip is missing from the ground truth; or if the ground truth is that of another year.
 
     Warns
     -----
     UserWarning
-        If the ground truth gives test clips a label but no domain, in a year that has domains.
+        If the ground truth gives test clips a label but no domain, in a year that has domains; or if it has clips that are
+        not in the folder.
 
     See Also
     --------
@@ -161,14 +165,15 @@ def _find_folders(root: Path, year: int, supplemental: bool) -> list[_SplitFolde
         files = tuple(name for name in names if not _HARMLESS.fullmatch(name))
         wanted = here.name in SPLIT_OF_FOLDER and (supplemental or here.name != "supplemental")
         above = here.relative_to(root).parts
-        if wanted and files and _nearest(_YEAR_FOLDER, (root.name, *above)) in {None, str(year)}:
+        if wanted and files and year_of_folders((root.name, *above)) in {None, year}:
             named = (root.name, *above) if root.name in {"dev_data", "eval_data"} else above
-            found.append(_SplitFolder(here, _nearest(_SUBSET_FOLDER, named), files))
+            found.append(_SplitFolder(here, _subset_of(named), files))
     return found
 
 
-def _nearest(pattern: re.Pattern[str], folders: tuple[str, ...]) -> str | None:
-    matches = (pattern.fullmatch(folder) for folder in reversed(folders))
+def _subset_of(folders: tuple[str, ...]) -> str | None:
+    """Subset of the innermost folder that is named after one."""
+    matches = (_SUBSET_FOLDER.fullmatch(folder) for folder in reversed(folders))
     return next((match[1] for match in matches if match), None)
 
 
@@ -205,23 +210,28 @@ def _of_machine_types(found: list[_SplitFolder], machine_types: str | Sequence[s
         held = f"holds the unknown {sorted(asked - there)}" if asked else "is empty"
         raise ValueError(
             f"machine_types={sorted(asked)} {held}; expected some of (case matters): {', '.join(sorted(there))}."
+            f"{told_years(sorted(asked - there))}"
         )
     return [folder for folder in found if folder.machine_type in asked]
 
 
 def _rows(folders: list[_SplitFolder], year: int) -> list[dict[str, Any]]:
-    """One row per clip, sorted; raises if a file name cannot be parsed or occurs twice."""
+    """One row per clip, sorted; raises if a file name cannot be parsed or occurs twice, or if years are mixed."""
+    for folder in folders:
+        refuse_other_year(folder.machine_type, year, folder.path)
     named = [
         (folder, file, parse_clip_name(folder.path / file, year=year)) for folder in folders for file in folder.files
     ]
     if strange := [folder.path / file for folder, file, clip in named if clip is None]:
         raise ValueError(
             f"{len(strange)} of {len(named)} files are not named like clips of DCASE {year}; are they from another year? "
-            f"{shortened(strange)}."
+            f"{shortened(strange)}. Names of that year are {name_pattern(year)}."
         )
     misplaced = [f.path / file for f, file, clip in named if clip and clip.split != SPLIT_OF_FOLDER[f.path.name]]
     if misplaced:
         raise ValueError(f"{len(misplaced)} clips are in a folder that contradicts their name: {shortened(misplaced)}.")
+    clips = [((f.machine_type, f.subset), clip, f.path / file) for f, file, clip in named if clip]
+    refuse_two_of_a_number(clips, year)
     keyed = sorted(_keyed_rows(folders, named, year), key=lambda item: item[0])
     twice = [key for key, n in Counter(key for key, _ in keyed).items() if n > 1]
     if twice:

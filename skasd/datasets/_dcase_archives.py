@@ -3,8 +3,10 @@
 import csv
 import os
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -53,7 +55,7 @@ def list_archives(
     year: int, subset: str, machine_types: Sequence[str] | None, table: str | os.PathLike[str] | None
 ) -> list[Archive]:
     """Archives of a subset; the ground truth of an evaluation set comes last."""
-    rows = [row for row in _read(table) if int(row["year"]) == year and row["part"] in PARTS_OF_SUBSET[subset]]
+    rows = [row for row in read_archives(table) if int(row["year"]) == year and row["part"] in PARTS_OF_SUBSET[subset]]
     where = "the table of archives" if table is None else str(table)
     there = {row["machine_type"] for row in rows if row["machine_type"]}
     if not there:
@@ -70,7 +72,7 @@ def list_archives(
         held = f"holds the unknown {sorted(asked - there)}" if asked else "is empty"
         raise ValueError(
             f"machine_types={sorted(asked)} {held}; DCASE {year}, subset {subset}, has (case matters): "
-            f"{', '.join(sorted(there))}."
+            f"{', '.join(sorted(there))}.{told_years(sorted(asked - there))}"
         )
     return [
         Archive(row["part"], row["machine_type"], row["url"], row["hash"] or None)
@@ -79,7 +81,8 @@ def list_archives(
     ]
 
 
-def _read(table: str | os.PathLike[str] | None) -> list[dict[str, str]]:
+def read_archives(table: str | os.PathLike[str] | None) -> list[dict[str, str]]:
+    """Checked rows of a table of archives; None is the one that ships with the package."""
     source = files("skasd.datasets") / "dcase_archives.csv" if table is None else Path(table).expanduser()
     with source.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -97,3 +100,25 @@ def _read(table: str | os.PathLike[str] | None) -> list[dict[str, str]]:
                 f"{', '.join(FOLDER_OF_PART)}."
             )
     return rows
+
+
+@lru_cache(maxsize=1)
+def years_of_machine_types() -> dict[str, tuple[int, ...]]:
+    """Years of the challenge that have a machine type, by its name."""
+    years: dict[str, set[int]] = defaultdict(set)
+    for row in read_archives(None):
+        if row["machine_type"]:
+            years[row["machine_type"]].add(int(row["year"]))
+    return {name: tuple(sorted(of_name)) for name, of_name in years.items()}
+
+
+def told_years(machine_types: Iterable[str]) -> str:
+    """Sentence about the years that have these machine types, or "" if none has."""
+    known = years_of_machine_types()
+    told = [f"{name} is of {joined_years(known[name])}" for name in machine_types if name in known]
+    return f" {'; '.join(told)}." if told else ""
+
+
+def joined_years(years: Sequence[object]) -> str:
+    """Years as a text, such as "2023 and 2026"."""
+    return " and ".join(filter(None, [", ".join(map(str, years[:-1])), str(years[-1])]))

@@ -188,6 +188,21 @@ def check_year(year: int) -> None:
         raise ValueError(f"year={year!r} is not a known year of DCASE Task 2; expected {YEARS[0]} to {YEARS[-1]}.")
 
 
+def name_pattern(year: int) -> str:
+    """How clips of a year are named, for messages."""
+    if year == 2020:
+        return "<normal|anomaly>_id_<2 digits>_<8 digits>.wav, or id_<2 digits>_<8 digits>.wav without a label"
+    unlabelled = (
+        "section_<2 digits>_<source|target>_test_<4 digits>.wav"
+        if year == 2021
+        else "section_<2 digits>_<4 digits>.wav"
+    )
+    return (
+        "section_<2 digits>_<source|target>_<train|test>_<normal|anomaly>_<4 digits>_<attributes>.wav, or "
+        f"{unlabelled} without a label"
+    )
+
+
 def base_name(path: str | os.PathLike[str]) -> str:
     r"""Last part of a path that has ``/`` or ``\`` between folders."""
     return os.fspath(path).replace("\\", "/").rpartition("/")[2]

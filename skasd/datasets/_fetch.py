@@ -15,12 +15,14 @@ from skasd._parameters import check_integer, check_number, check_option
 from skasd.datasets._dcase import load_dcase
 from skasd.datasets._dcase_archives import PARTS_OF_SUBSET, Archive, list_archives
 from skasd.datasets._dcase_names import check_year
+from skasd.datasets._dcase_truth import shortened
 from skasd.datasets._download import Patience, download, part_of, size_of
 from skasd.datasets._unpack import SCRATCH, check_free_space, unpack
 
 _HOME = "SKASD_DATA"  # environment variable
 _NOTES = ".fetch"  # hidden, so that load_dcase does not search it
 _NOTE = "fetched.json"
+_HASHES = "hashes.json"  # SHA-256 of the first download of each URL
 _HEAD = 512  # bytes that tell a web page
 
 
@@ -100,7 +102,7 @@ def fetch_dcase(
     Warns
     -----
     UserWarning
-        If no labels of the evaluation set have been published.
+        If no labels of the evaluation set have been published; or if files were downloaded whose hash is not known.
 
     See Also
     --------
@@ -108,7 +110,8 @@ def fetch_dcase(
 
     Notes
     -----
-    Hashes are known for 2020 and 2023. For other files, the SHA-256 of the first complete download is stored in
+    The published MD5 is known for the recordings of 2020 and 2023, and for those of 2026 except for five machine types of
+    the development set. For other files, the SHA-256 of the first complete download is stored in
     ``dcase<year>/.fetch/hashes.json`` and each later download is compared with it; delete its line to accept a replaced
     file. Labels since 2021 are kept in repositories that may be revised, so they are not compared with a hash.
 
@@ -128,11 +131,12 @@ def fetch_dcase(
     if missing and not download_if_missing:
         names = ", ".join(archive.name for archive in missing)
         raise FileNotFoundError(f"Not in {root}: {names}; download_if_missing=True fetches them.")
-    patience = Patience(n_retries, float(retry_wait))
+    patience, known = Patience(n_retries, float(retry_wait)), _read_hashes(root)
     if missing:
         _check_room(missing, root, patience)
     for archive in missing:
         _fetch(archive, root, patience, keep=keep_archives, verbose=verbose)
+    _tell_unchecked([archive for archive in missing if not archive.known_hash], known, root)
     has_truth = any(archive.part == "ground_truth" for archive in wanted)
     if subset != "dev" and not has_truth:
         warnings.warn(f"No labels of the evaluation set of {year} have been published.", stacklevel=2)
@@ -204,6 +208,17 @@ def _fetch(archive: Archive, root: Path, patience: Patience, *, keep: bool, verb
             file.unlink()
 
 
+def _tell_unchecked(archives: list[Archive], known: dict[str, str], root: Path) -> None:
+    """Warn of downloads that were compared with no hash: neither a published one, nor that of an earlier download."""
+    names = [archive.name for archive in archives if not archive.moves and archive.url not in known]
+    if names:
+        warnings.warn(
+            f"No hash is known for {len(names)} of the files just downloaded, so they were only checked to be whole: "
+            f"{shortened(names)}. Their SHA-256 is now in {root / _NOTES / _HASHES}, and later downloads have to match it.",
+            stacklevel=3,
+        )
+
+
 def _refuse_web_page(file: Path) -> None:
     """Raise for what a server sends in place of a file: a login, a quota or an error as a web page, with status 200."""
     with file.open("rb") as stream:
@@ -232,13 +247,13 @@ def _place(archive: Archive, file: Path, root: Path, verbose: int) -> list[Path]
 
 
 def _read_hashes(root: Path) -> dict[str, str]:
-    file = root / _NOTES / "hashes.json"
+    file = root / _NOTES / _HASHES
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
 def _keep_hash(root: Path, url: str, sha256: str) -> None:
     with FileLock(root / _NOTES / "hashes.lock"):
-        _write(root / _NOTES / "hashes.json", {**_read_hashes(root), url: f"sha256:{sha256}"})
+        _write(root / _NOTES / _HASHES, {**_read_hashes(root), url: f"sha256:{sha256}"})
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from skasd.datasets._dcase_names import base_name, check_year
 from skasd.datasets._dcase_truth import read_rows, shortened
 
 _SCORE_FILE = re.compile(
-    r"anomaly_score_(?:DCASE20[0-9]{2}T2)?(?P<machine_type>.+?)_(?:id|section)_(?P<section>[0-9]{2})"
+    r"anomaly_score_(?:DCASE(?P<year>20[0-9]{2})T2)?(?P<machine_type>.+?)_(?:id|section)_(?P<section>[0-9]{2})"
     r"(?:_(?P<domain>source|target))?(?:_test)?(?:_seed.*)?\.csv"
 )
 _COLUMNS = ["machine_type", "section", "domain", "file_name", "score"]
@@ -114,8 +114,8 @@ def read_dcase_scores(source: str | os.PathLike[str] | Iterable[str | os.PathLik
     FileNotFoundError
         If a file or folder does not exist.
     ValueError
-        If there is no score file, a file is not named like one, a row is not a name and a finite number, or a clip of a
-        machine type and section has two scores. The message names the file and line.
+        If there is no score file, a file is not named like one, the names are of several years, a row is not a name and a
+        finite number, or a clip of a machine type and section has two scores. The message names the file and line.
 
     See Also
     --------
@@ -127,7 +127,9 @@ def read_dcase_scores(source: str | os.PathLike[str] | Iterable[str | os.PathLik
     """
     rows: list[tuple] = []
     first: dict[tuple, str] = {}
-    for file in _score_files(source):
+    files = _score_files(source)
+    _refuse_years(files)
+    for file in files:
         match = _SCORE_FILE.fullmatch(file.name)
         if match is None:
             raise ValueError(
@@ -231,6 +233,19 @@ def _score_files(source: Any) -> list[Path]:
     if missing := [file for file in files if not file.is_file()]:
         raise FileNotFoundError(f"There is no file {shortened(missing)}.")
     return files
+
+
+def _refuse_years(files: list[Path]) -> None:
+    """Raise if the names of baseline files are of several years, whose machine types of one name are different machines."""
+    years: dict[str, Path] = {}
+    for file in files:
+        if (match := _SCORE_FILE.fullmatch(file.name)) and match["year"]:
+            years.setdefault(match["year"], file)
+    if len(years) > 1:
+        raise ValueError(
+            f"Scores of DCASE {' and '.join(sorted(years))} in one call: {shortened(years.values())}. A machine type of the "
+            "same name is another machine in each year; pass the files of one year."
+        )
 
 
 def _score(cells: list[str], where: str) -> float:

@@ -214,6 +214,29 @@ def test_clips_that_no_published_figure_is_of_have_none():
     assert beside_published([row_of({"fan": 0.9}, published=["dcase2020-ae"], subset=None)]).empty
 
 
+@pytest.mark.parametrize(
+    ("machine", "year", "others", "system"),
+    [("ToyDrone", 2023, (2026,), "dcase2023-ae-mse"), ("ToothBrush", 2024, (2026,), "dcase2024-ae-mse")],
+)
+def test_published_figures_of_a_machine_type_are_those_of_its_year(machine, year, others, system):
+    row = row_of({machine: 0.5}, year=year, published=[system], sections=("00",), subset="eval")
+    ours = beside_published([row])
+    assert set(ours["machine_type"]) == {machine}
+    for other in others:
+        assert beside_published([{**row, "year": other}]).empty
+    assert beside_published([{**row, "subset": "dev"}]).empty
+
+
+def test_results_of_two_years_under_one_name_are_not_averaged(results):
+    file = results / "results.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    rows[0] |= {"year": 2026, "subset": "eval"}
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(ValueError, match=r"'rotating' are of 2020 and 2026 eval, which have other recordings"):
+        report(results)
+    assert report(results, keys=[rows[0]["key"]])
+
+
 def test_published_results_are_fractions_with_a_source():
     table = published_results()
     assert len(table) == 1538

@@ -216,7 +216,7 @@ def test_rows_of_any_length_are_read(tmp_path):
 
 def test_speed_in_the_csv_of_the_toys_of_2022_is_the_spd_of_their_names(tmp_path):
     stem = "section_00_source_train_normal_0000"
-    for machine in ["ToyCar", "shaker"]:
+    for machine in ["ToyCar", "fan"]:
         touch(tmp_path, f"{machine}/train/{stem}.wav")
         write(tmp_path / machine / "attributes_00.csv", "file_name,d1p,d1v", f"{machine}/train/{stem}.wav,speed,28V")
     assert column(load_dcase(tmp_path, year=2022), "attributes") == ["spd_28V", "speed_28V"]
@@ -428,8 +428,8 @@ def test_the_shuffled_list_of_2022_is_refused_with_the_reason(tmp_path, machine)
 
 
 def test_the_list_of_2022_is_right_for_other_machine_types(tmp_path):
-    root = eval_tree(tmp_path, "fan", "section_03_0000.wav", "section_03_0001.wav")
-    assert load_eval(root, 2022, shuffled_list(tmp_path, "fan")).target.tolist() == [-1, 1]
+    root = eval_tree(tmp_path, "fan", *(f"section_03_000{i}.wav" for i in range(4)))
+    assert load_eval(root, 2022, shuffled_list(tmp_path, "fan")).target.tolist() == [-1, 1, -1, 1]
 
 
 def test_beside_the_evaluator_the_shuffled_list_is_not_used(tmp_path):

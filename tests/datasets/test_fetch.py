@@ -8,16 +8,18 @@ import shutil
 import stat
 import subprocess
 import sys
+import warnings
 import zipfile
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 
-from skasd.datasets import fetch_dcase, load_dcase
+from skasd.datasets import fetch_dcase, load_dcase, parse_attributes
 from skasd.datasets._dcase_archives import list_archives
 from tests.datasets.file_server import FileServer
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.filterwarnings("ignore:No hash is known")]
 FAN = "/dev_data_fan.zip"
 CUT = 65536  # bytes, several of the chunks that are written at once
 
@@ -228,6 +230,32 @@ def test_a_wrong_hash_leaves_nothing(fetch):
     assert not list(fetch.root.rglob("*.zip*part"))
 
 
+@pytest.mark.parametrize("kind", ["md5", "sha256"])
+def test_a_file_is_compared_with_its_published_hash(fetch, server, kind):
+    digest = hashlib.new(kind, server.files[FAN]).hexdigest()
+    right = {FAN: f"{kind}:{digest}"}
+    server.files[FAN], whole = zipped(clips_of("fan", 4)), server.files[FAN]  # another file that is whole
+    with pytest.raises(ValueError, match=rf"dev_data_fan.zip does not match its hash: {kind.upper()} hash .*{digest}"):
+        fetch(hashes=right)
+    assert not list(fetch.root.rglob("*.wav"))
+    server.files[FAN] = whole
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(fetch(hashes=right).data) == 9
+
+
+def test_files_without_a_known_hash_are_told_once(fetch):
+    with pytest.warns(
+        UserWarning, match=r"No hash is known for 1 .* dev_data_fan.zip. Their SHA-256 is now in .*hashes.json"
+    ):
+        fetch()
+    shutil.rmtree(fetch.root / "dev_data")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fetch()  # and is compared with the recorded one
+        fetch()
+
+
 def test_a_part_of_another_file_is_begun_anew_where_the_hash_tells(fetch, server):
     part = fetch.root / ".fetch/dev/fan/dev_data_fan.zip.part"
     part.parent.mkdir(parents=True)
@@ -400,6 +428,42 @@ def test_an_evaluation_set_has_the_right_labels_of_2022(server, tmp_path):
     assert not list(tmp_path.rglob("evaluator.py"))
 
 
+def drones_of(server, year, attributes, label):
+    """ToyDrones of a year, with its evaluator, on the server."""
+    clip, test = (
+        f"ToyDrone/train/section_00_source_train_normal_0000_{attributes}.wav",
+        "ToyDrone/test/section_00_0000.wav",
+    )
+    file = "ground_truth_ToyDrone_section_00_test.csv"
+    full = f"section_00_0000.wav,section_00_source_test_{label}_0001_{attributes}\n"
+    truth = {
+        "data": f"section_00_0000.wav,{int(label == 'anomaly')}\n",
+        "domain": "section_00_0000.wav,0\n",
+        "attributes": full,
+    }
+    server.files |= {
+        f"/{year}/eval_data_ToyDrone_train.zip": zipped({clip: str(year)}),
+        f"/{year}/eval_data_ToyDrone_test.zip": zipped({test: str(year)}),
+        f"/{year}/HEAD.zip": zipped(
+            {f"dcase{year}_task2_evaluator-abc/ground_truth_{kind}/{file}": text for kind, text in truth.items()}
+        ),
+    }
+    parts = {"eval_train": "eval_data_ToyDrone_train.zip", "eval_test": "eval_data_ToyDrone_test.zip"}
+    rows = [(str(year), part, "ToyDrone", f"/{year}/{name}") for part, name in parts.items()]
+    return [*rows, (str(year), "ground_truth", "", f"/{year}/HEAD.zip")]
+
+
+def test_a_machine_type_of_two_years_is_fetched_for_each(server, tmp_path):
+    rows = drones_of(server, 2023, "car_A1_spd_1_mic_1", "normal")
+    rows += drones_of(server, 2026, "car_A1_spd_1_mic_2_mic_1", "anomaly")
+    table = table_of(tmp_path, server, rows)
+    for year, target, n_keys in [(2023, [1, 1], 3), (2026, [1, -1], 4)]:
+        clips = fetch_dcase(year=year, subset="eval", data_home=tmp_path / "home", archives=table, test_attributes=True)
+        assert clips.target.tolist() == target
+        assert [len(parse_attributes(text, year=year)) for text in clips.data["attributes"]] == [n_keys] * 2
+        assert {Path(path).read_text() for path in clips.data["path"]} == {str(year)}
+
+
 def test_without_published_labels_it_warns(server, tmp_path):
     table = table_of(tmp_path, server, evaluation_of_2022(server)[:2])
     with pytest.warns(UserWarning, match="No labels of the evaluation set of 2022"):
@@ -453,5 +517,6 @@ def test_the_table_has_every_machine_type_of_every_year(year, n_dev, n_eval, las
     assert [archive.name for archive in archives if archive.part == "eval_test"][-1] == last_name
     assert all(archive.url.startswith(("https://zenodo.org/records/", "https://github.com/")) for archive in archives)
     known = [archive for archive in archives if archive.known_hash]
-    assert len(known) == {2020: 18, 2023: 21}.get(year, 0)
+    assert len(known) == {2020: 18, 2023: 21, 2026: 12}.get(year, 0)
+    assert sum(archive.part == "ground_truth" for archive in archives) == 1
     assert all(archive.known_hash.startswith("md5:") and len(archive.known_hash) == 36 for archive in known)
