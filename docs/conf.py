@@ -88,6 +88,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"skasd {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+toc_object_entries_show_parents = "hide"  # the title of the page has the class
 html_search_scorer = str(HERE / "_static" / "search_scores.js")
 html_show_sourcelink = False
 html_copy_source = False

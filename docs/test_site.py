@@ -27,6 +27,12 @@ FIRST = {
     "p-value": "user_guide/p_values.html",
     "StatisticsDetector": "generated/objects/skasd.detectors.StatisticsDetector.html",
 }
+OTHERS = (
+    "index.html",
+    "auto_examples/index.html",
+    "user_guide/which_detector.html",
+    "generated/objects/skasd.detectors.ContrastiveSpectrumDetector.html",
+)
 pytestmark = pytest.mark.skipif(not (SITE / "index.html").is_file(), reason="the documentation is not built")
 
 
