@@ -51,6 +51,7 @@ INSTEAD = {
     r"/usr/local/bin/tell-the-shift --urgent": "cat",
     r" --scheduler \S+": "",
     r"benchmark quick": "benchmark quick.toml",
+    r"(--jobs |n_jobs=)2": r"\g<1>1",
     r"(skasd watch (?!.*--once).*)": r"\1 --once",
     r"max_epochs=(20|60)": "max_epochs=1",
     r"(OSSCLDetector\(.*\))\.fit\(": r"\1.set_params(max_epochs=1).fit(",
