@@ -50,10 +50,22 @@ def grouped_names(module: ModuleType) -> dict[str, list[str]]:
     return {heading: names for heading, names in groups.items() if names}
 
 
+def overview(modules: list[ModuleType]) -> str:
+    """ReStructuredText of the list of modules, with the first sentence of each."""
+    lines = []
+    for module in modules:
+        summary = (inspect.getdoc(module) or "").split("\n\n")[0].replace("\n", " ")
+        name = module.__name__
+        lines += [f":ref:`{name} <api_{name.rpartition('.')[2]}>`", f"   {summary}", ""]
+    return "\n".join(lines)
+
+
 def write_pages(folder: Path = FOLDER) -> None:
     """Write one page per public module; a page that says the same already is left alone, so that it is not read anew."""
     folder.mkdir(parents=True, exist_ok=True)
-    pages = {folder / f"{module.__name__}.rst": page(module) for module in public_modules()}
+    modules = public_modules()
+    pages = {folder / f"{module.__name__}.rst": page(module) for module in modules}
+    pages[folder / "modules.inc"] = overview(modules)
     for stale in set(folder.glob("*.rst")) - set(pages):
         stale.unlink()
     for path, text in pages.items():

@@ -11,6 +11,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import api  # noqa: E402
+import front_picture  # noqa: E402
+import measured  # noqa: E402
 
 import skasd  # noqa: E402
 
@@ -26,6 +28,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
+    "measured",
 ]
 root_doc = "index"
 templates_path = ["_templates"]
@@ -33,10 +36,11 @@ exclude_patterns = ["_build"]
 default_role = "literal"  # single backquotes in docstrings name parameters and columns
 highlight_language = "python"
 doctest_test_doctest_blocks = ""  # pytest runs those of docstrings and pages
-nitpicky = False
+rst_epilog = measured.substitutions()
 
 # API reference
 api.write_pages()
+front_picture.draw(HERE / "generated" / "front_picture.png")
 autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings say more than the annotations
 autodoc_member_order = "bysource"
@@ -75,16 +79,22 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "download_all_examples": False,
     "remove_config_comments": True,
+    "ignore_repr_types": r"matplotlib",  # what a plotting call returns
 }
 warnings.filterwarnings("ignore", message=".*is non-interactive.*", category=UserWarning)
 
 # Pages
 html_theme = "pydata_sphinx_theme"
-html_title = "skasd"
+html_title = f"skasd {version}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+toc_object_entries_show_parents = "hide"  # the title of the page has the class
+html_search_scorer = str(HERE / "_static" / "search_scores.js")
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
     "navbar_align": "left",
+    "header_links_before_dropdown": 6,
     "navbar_end": ["theme-switcher"],
     "show_toc_level": 2,
     "show_prev_next": True,
@@ -93,7 +103,7 @@ html_theme_options = {
     "pygments_light_style": "tango",
     "pygments_dark_style": "monokai",
 }
-html_sidebars = {"index": [], "glossary": [], "bibliography": [], "changelog": []}
+html_sidebars = {"index": [], "glossary": [], "bibliography": [], "changelog": [], "stability": [], "security": []}
 
 _OWN_THOUGH_INHERITED = {"fit_predict", "fit_transform"}
 

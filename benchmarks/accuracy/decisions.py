@@ -23,6 +23,7 @@ from sklearn.base import clone
 from sklearn.ensemble import IsolationForest
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
+from stamp import stamp
 
 from skasd.datasets import make_machine_clips
 from skasd.decisions import CalibratedDetector
@@ -235,7 +236,7 @@ def main(wanted):
             warnings.simplefilter("ignore")
             rows = list(measure[cell[0]](*cell[1:]))
         with RESULTS.open("a", encoding="utf-8") as stream:
-            stream.writelines(json.dumps({"cell": cell, **row}) + "\n" for row in rows)
+            stream.writelines(json.dumps({"cell": cell, **row, **stamp()}) + "\n" for row in rows)
         print(cell, rows[-1] if rows else "", flush=True)
 
 

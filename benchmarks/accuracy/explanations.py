@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from stamp import stamp
 
 from skasd.clips._normal_levels import loudness_offset
 from skasd.datasets import make_machine_clips
@@ -53,7 +54,7 @@ def main():
     if (REAL / "clips.csv").is_file():
         tasks += [(of_valves, *task) for task in product(DETECTORS, SEEDS)]
     lines = [line for function, *task in tasks for line in function(*task)]
-    RESULTS.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    RESULTS.write_text("".join(json.dumps(line | stamp()) + "\n" for line in lines), encoding="utf-8")
 
 
 def of_machine(name, machine, seed):

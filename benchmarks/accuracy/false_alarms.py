@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import clone
+from stamp import stamp
 
 from skasd.datasets import make_machine_clips
 from skasd.detectors import (
@@ -141,7 +142,7 @@ def main():
         rows = list(measured(DETECTORS[name], *drawn(data, n_train, draw), draw))
         names = {"detector": name, "data": data, "n_train": n_train, "draw": draw}
         with RESULTS.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(names | row) + "\n" for row in rows)
+            file.writelines(json.dumps(names | row | stamp()) + "\n" for row in rows)
         print(*cell, *(f"{row['contamination']}: {row['n_alarms'] / row['n_new']:.3f}" for row in rows))
 
 

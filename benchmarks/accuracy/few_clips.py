@@ -10,6 +10,8 @@ import warnings
 from itertools import product
 from pathlib import Path
 
+from stamp import stamp
+
 from skasd.datasets import make_machine_clips
 from skasd.detectors import TWFRDetector
 from skasd.features import LogMelTransformer
@@ -38,7 +40,7 @@ def main():
                 "false_alarms": float(alarm[y_true == 1].mean()),
             }
             rows.append({"machine_type": machine, "seed": seed, "n_train": n_train, **found})
-    RESULTS.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    RESULTS.write_text("".join(json.dumps(row | stamp()) + "\n" for row in rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

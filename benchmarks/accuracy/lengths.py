@@ -15,6 +15,7 @@ import warnings
 from pathlib import Path
 
 import pandas as pd
+from stamp import stamp
 
 from skasd.base import BaseDetector
 from skasd.datasets import make_machine_clips
@@ -96,7 +97,7 @@ def main() -> None:
                     continue
                 with options.out.open("a") as file:
                     result = run(name, machine, seed, options.n_train, options.n_new)
-                    file.write(json.dumps(result) + "\n")
+                    file.write(json.dumps(result | stamp()) + "\n")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import numpy as np
 from continuous_sound import CLIP, DETECTORS, FADE, FAULTS, HOP, SEVERITIES, WINDOW, make, scores
 from scipy.signal import lfilter
 from scipy.stats import norm, t
+from stamp import stamp
 
 from skasd.monitoring._drift import DriftTest, thinned
 from skasd.monitoring._episodes import HeardWindow
@@ -259,7 +260,7 @@ def main(wanted):
             continue
         rows = list(measure[cell[0]](*cell[1:]))
         with RESULTS.open("a", encoding="utf-8") as stream:
-            stream.writelines(json.dumps({"cell": cell, **row}) + "\n" for row in rows)
+            stream.writelines(json.dumps({"cell": cell, **row, **stamp()}) + "\n" for row in rows)
         print(cell, rows, flush=True)
 
 

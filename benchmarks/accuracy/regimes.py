@@ -11,6 +11,8 @@ import json
 from pathlib import Path
 from runpy import run_path
 
+from stamp import stamp
+
 from skasd.benchmark._data import load_data
 from skasd.detectors import StatisticsDetector
 
@@ -37,7 +39,7 @@ def main():
                 for machine, spread in detector.spread_.items()
             ]
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    RESULTS.write_text("".join(json.dumps(line | stamp()) + "\n" for line in lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

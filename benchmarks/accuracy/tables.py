@@ -2,7 +2,8 @@
 
     python benchmarks/accuracy/tables.py
 
-writes docs/user_guide/results/*.csv, which the pages include. A test compares what is committed with what this makes.
+writes docs/user_guide/results/*.csv, which the pages include, and measured.csv, which says of each table with which version
+of skasd and when its results were measured. A test compares what is committed with what this makes.
 """
 
 import json
@@ -16,6 +17,7 @@ from scipy.stats import binomtest, poisson, spearmanr
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 RESULTS = ROOT / "docs" / "user_guide" / "results"
+MEASURED = RESULTS / "measured.csv"
 
 SPLITS = (0.0, 1000.0, 2000.0, 4000.0, "auto")
 PARTS = {"resize_crop": "resize crop", "post_norm": "second normalisation", "cross_domain": "across domains"}
@@ -66,11 +68,19 @@ LIMITS = {
 }
 
 
+FILES = set()  # that were read since it was cleared: the results that a table is made of
+
+
+def _read(file):
+    """Rows of a file with committed results."""
+    FILES.add(file)
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
 def results_of(suite):
     """Results of a suite, the last of each task; tags become columns."""
     by_key = {}
-    for line in (HERE / "results" / suite / "results.jsonl").read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
+    for row in _read(HERE / "results" / suite / "results.jsonl"):
         way = row["score_with"] or ""
         names = {"variant": row["detector"].removesuffix(f", {way}"), "score": way}
         by_key[row["data"], row["detector"], row["key"]] = {**row, **names, **row["tags"]}
@@ -216,8 +226,8 @@ def _of_system(result):
 
 def clusters_of(start):
     """Rows of clusters.py whose name begins so."""
-    lines = (HERE / "results" / "stat_cluster" / "clusters.jsonl").read_text(encoding="utf-8").splitlines()
-    return [row for row in map(json.loads, lines) if row["system"].startswith(start)]
+    rows = _read(HERE / "results" / "stat_cluster" / "clusters.jsonl")
+    return [row for row in rows if row["system"].startswith(start)]
 
 
 def clusters():
@@ -374,8 +384,7 @@ def regimes(limited):
 
 def which_detector():
     """A row for each detector of the suites: AUC and pAUC on either data set, and what fitting and scoring cost."""
-    lines = (HERE / "results" / "results.jsonl").read_text(encoding="utf-8").splitlines()
-    results = pd.DataFrame([json.loads(line) for line in lines])
+    results = pd.DataFrame(_read(HERE / "results" / "results.jsonl"))
     every = pd.DataFrame([machines[-1] for machines in results["machines"]])  # the last row is over all machine types
     results = results.assign(auc=every["auc_official"], pauc=every["pauc_official"])
     table = []
@@ -401,8 +410,7 @@ def _seconds(value):
 
 def _lines(name):
     """Committed lines of a measurement without a suite."""
-    text = (HERE / "results" / name / "results.jsonl").read_text(encoding="utf-8")
-    return pd.DataFrame([json.loads(line) for line in text.splitlines()])
+    return pd.DataFrame(_read(HERE / "results" / name / "results.jsonl")).drop(columns=["date", "commit", "versions"])
 
 
 def false_alarms():
@@ -421,8 +429,7 @@ def false_alarms():
 
 def _decisions(kind, *columns):
     """Rows of one kind of the benchmark of decisions, with what their cells name as columns."""
-    lines = (HERE / "results" / "decisions" / "results.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [row for row in map(json.loads, lines) if row["cell"][0] == kind]
+    rows = [row for row in _read(HERE / "results" / "decisions" / "results.jsonl") if row["cell"][0] == kind]
     return pd.DataFrame([dict(zip(columns, row["cell"][1:], strict=True)) | row for row in rows])
 
 
@@ -668,8 +675,7 @@ def lengths():
 
 def _exported():
     """Rows of the benchmark of exported files, the last of each detector."""
-    lines = (ROOT / "benchmarks" / "speed" / "onnx_export.jsonl").read_text(encoding="utf-8").splitlines()
-    return list({row["what"]: row for row in map(json.loads, lines)}.values())
+    return list({row["what"]: row for row in _read(ROOT / "benchmarks" / "speed" / "onnx_export.jsonl")}.values())
 
 
 def onnx_scores():
@@ -802,10 +808,24 @@ def csv_of(name):
     return function(*arguments).to_csv(index=False, lineterminator="\n")
 
 
+def measured():
+    """For each table, versions of skasd and the first and last day of the results in the files that it is made of."""
+    lines = []
+    for name in TABLES:
+        FILES.clear()
+        csv_of(name)
+        rows = [row for file in FILES for row in _read(file)]
+        versions = sorted({row["versions"]["skasd"] for row in rows})
+        days = sorted({row["date"][:10] for row in rows})
+        lines.append({"table": name, "skasd": " ".join(versions), "first": days[0], "last": days[-1]})
+    return pd.DataFrame(lines).to_csv(index=False, lineterminator="\n")
+
+
 def main():
     RESULTS.mkdir(exist_ok=True)
     for name in TABLES:
         (RESULTS / f"{name}.csv").write_text(csv_of(name), encoding="utf-8")
+    MEASURED.write_text(measured(), encoding="utf-8")
 
 
 if __name__ == "__main__":
