@@ -629,6 +629,32 @@ def networks():
     return pd.DataFrame(table)
 
 
+def zoo_networks():
+    """A row for the statistics, and for each network with and without them: AUC and pAUC over synthetic machines."""
+    rows = rows_of("zoo_networks")
+    names = rows["detector"].str.rsplit(", ", n=1, expand=True)
+    rows = rows.assign(detector=names[0], score=names[1].map({"auto": "with statistics", "embedding": "alone"}))
+    place = ["data", "section", "seed"]
+    known = _zoo(["statistics"]).set_index(place)[["auc", "pauc"]]
+    heard = known.loc[known.index.intersection(pd.MultiIndex.from_frame(rows[place].drop_duplicates()))]
+    table = [{"detector": "statistics", "score": "", **_over_machines(heard.reset_index())}]
+    for (detector, score), group in rows.groupby(["detector", "score"], sort=False):
+        lead = group.set_index(place)["auc"] - known["auc"].reindex(pd.MultiIndex.from_frame(group[place])).to_numpy()
+        by_machine = lead.groupby(["data", "section"]).mean()
+        worst = by_machine.idxmin()
+        row = {"detector": detector, "score": score, **_over_machines(group), "lead": f"{by_machine.mean():+.3f}"}
+        if score == "with statistics":
+            row |= {"worst": f"{worst[0]}, {worst[1]}", "lead there": f"{by_machine.min():+.3f}"}
+        table.append(row)
+    return pd.DataFrame(table)
+
+
+def _over_machines(rows):
+    by_machine = rows.groupby(["data", "section"])[["auc", "pauc"]].mean()
+    counts = {"machines": len(by_machine), "seeds": rows["seed"].nunique()}
+    return counts | {"AUC": f"{by_machine['auc'].mean():.3f}", "pAUC": f"{by_machine['pauc'].mean():.3f}"}
+
+
 def networks_parts():
     """A row for each change of a network alone on the valve: AUC by three back ends, and the number of seeds."""
     rows = _networks(("embedding", *(f"embedding, {name}" for name in BACK_ENDS)))
@@ -777,6 +803,7 @@ TABLES = {
     "twfr": (twfr,),
     "zoo": (zoo,),
     "zoo_machines": (zoo_machines,),
+    "zoo_networks": (zoo_networks,),
     "statistics_parts": (statistics_parts,),
     "statistics_families": (statistics_families,),
     **{f"regimes_{limited}": (regimes, limited) for limited in LIMITS},

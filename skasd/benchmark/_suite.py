@@ -4,7 +4,7 @@ import os
 import runpy
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -160,6 +160,27 @@ class Suite:
         description = self.data[data]
         own = split_options(description)[1].seeds if isinstance(description, Mapping) else None
         return self.seeds if own is None else own
+
+    def with_seeds(self, seeds: Sequence[int]) -> "Suite":
+        """The same suite with other seeds, for data sets with seeds of their own too.
+
+        Parameters
+        ----------
+        seeds : sequence of int
+            Seeds of all tasks.
+
+        Returns
+        -------
+        suite : Suite
+            A copy.
+        """
+        data = {
+            name: {**described, "seeds": tuple(seeds)}
+            if isinstance(described, Mapping) and "seeds" in described
+            else described
+            for name, described in self.data.items()
+        }
+        return replace(self, data=data, seeds=tuple(seeds))
 
 
 def read_suite(source: str | os.PathLike[str]) -> Suite:

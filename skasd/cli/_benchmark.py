@@ -1,6 +1,5 @@
 """`skasd benchmark`: run a suite and report its results."""
 
-import dataclasses
 from pathlib import Path
 
 import typer
@@ -21,7 +20,7 @@ def run_benchmark(
     """Run the unfinished tasks of a suite and return its report."""
     suite = read_suite(source)
     if seeds:
-        suite = dataclasses.replace(suite, seeds=tuple(seeds))
+        suite = suite.with_seeds(seeds)
     try:
         table = run_suite(suite, out, n_jobs=n_jobs, n_threads=n_threads, scheduler=scheduler, verbose=verbose)
     except RuntimeError:

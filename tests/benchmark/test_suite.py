@@ -158,3 +158,9 @@ def test_a_group_of_defaults_is_no_group():
     assert essence(plain) == essence(spelled)
     assert essence(plain) != essence(OSSCLDetector(training=TrainingOptions(ema_decay=None)))
     assert essence(plain) != essence(OSSCLDetector(augmentation=SpectrumAugmentation()))
+
+
+def test_other_seeds_are_also_those_of_data_sets_with_seeds_of_their_own():
+    own = {"fans": {**DATA["fans"], "seeds": (4, 5)}, "others": DATA["fans"]}
+    suite = Suite("mine", own, {"TWFR": TWFRDetector()}).with_seeds([5])
+    assert [suite.seeds_of(name) for name in suite.data] == [(5,), (5,)]

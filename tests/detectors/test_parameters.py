@@ -33,7 +33,7 @@ from skasd.training._precision import autocast_dtype
 
 # what changes time and memory, but no score beyond rounding
 COMPUTATION = {"device", "n_jobs", "verbose"} | {
-    f"training__{name}" for name in ("channels_last", "compile", "memory_budget", "callbacks")
+    f"training__{name}" for name in ("channels_last", "compile", "memory_budget", "callbacks", "accelerate")
 }
 ELSEWHERE = {"feature"}  # test_the_feature_column_is_read
 FRONT_END = LogMelTransformer(n_fft=256, hop_length=128, n_mels=16, short_clips="tile")
