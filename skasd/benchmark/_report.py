@@ -80,7 +80,8 @@ def report(
     """
     store = Results(results)
     rows = store.rows()
-    rows = _last_settings(rows) if keys is None else [row for row in rows if row["key"] in set(keys)]
+    wanted = None if keys is None else set(keys)
+    rows = _last_settings(rows) if wanted is None else [row for row in rows if row["key"] in wanted]
     if not rows:
         raise FileNotFoundError(f"{store.folder} has no results; make some with run_suite or skasd benchmark.")
     _refuse_years(rows)
@@ -140,8 +141,11 @@ def markdown(table: pd.DataFrame) -> str:
 def _last_settings(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Results of the setting that was run last of each detector and data set, with all its seeds."""
     last = {(row["data"], row["detector"]): row["setting"] for row in rows}
-    kept = [row for row in rows if row["setting"] == last[row["data"], row["detector"]]]
-    other = sorted({f"{row['detector']} on {row['data']}" for row in rows if row not in kept})
+    is_kept = [row["setting"] == last[row["data"], row["detector"]] for row in rows]
+    kept = [row for row, keep in zip(rows, is_kept, strict=True) if keep]
+    other = sorted(
+        {f"{row['detector']} on {row['data']}" for row, keep in zip(rows, is_kept, strict=True) if not keep}
+    )
     if other:
         warnings.warn(
             f"Several settings, or other clips, under one name; the last ones are reported: {', '.join(other)}.",

@@ -13,6 +13,7 @@ from filelock import FileLock
 from skasd.benchmark._result_row import why_damaged
 
 _LINES, _ERRORS = "results.jsonl", "errors.jsonl"
+_PIECE = 1 << 16  # bytes
 
 
 class Results:
@@ -90,11 +91,24 @@ class Results:
         """Append a whole line, after removing what an interrupted process may have left of another one."""
         file = self.folder / name
         with FileLock(self.folder / ".lock"), file.open("ab") as stream:
-            whole = file.read_bytes()
-            stream.truncate(whole.rfind(b"\n") + 1)
+            stream.truncate(_end_of_lines(file))
             stream.write(line)
             stream.flush()
             os.fsync(stream.fileno())
+
+
+def _end_of_lines(file: Path) -> int:
+    """Size of a file up to the end of its last whole line; only its end is read, as a suite appends thousands of lines."""
+    with file.open("rb") as stream:
+        end = stream.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - _PIECE)
+            stream.seek(start)
+            last = stream.read(end - start).rfind(b"\n")
+            if last >= 0:
+                return start + last + 1
+            end = start
+    return 0
 
 
 def _decoded(line: bytes, where: str) -> Any:

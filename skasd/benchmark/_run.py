@@ -105,7 +105,7 @@ def run_suite(
                 else:
                     store.add(row)
     by_name = {_name(row): row for row in store.rows()}
-    finished = [task for task in tasks if set(task.names) <= set(by_name)]
+    finished = [task for task in tasks if by_name.keys() >= set(task.names)]
     store.forget_errors((task.data, task.detector, task.seed) for task in finished)
     if errors:
         raise RuntimeError(_message(errors, len(tasks), store.folder))
@@ -154,7 +154,7 @@ def _unfinished(tasks: list[Task], store: Results) -> list[Task]:
     """Tasks without all their results; the names of published systems are updated in the others."""
     finished, left = {_name(row): row for row in store.rows()}, []
     for task in tasks:
-        if not set(task.names) <= set(finished):
+        if not finished.keys() >= set(task.names):
             left.append(task)
             continue
         for name in task.names:

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.fft import rfft
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.neighbors import NearestNeighbors
+from sklearn.neighbors import KDTree, NearestNeighbors
 
 # Measured on independent clips of 80 draws of synthetic and real machines by three statistics, and on copies of clips of six
 # machines with dither, noise at -40 dB, 0.1 dB of gain or a shift of one sample. The nearest distance, relative
@@ -12,6 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 # distance between two clips, it was 0.05 and more, and 0.03 and less.
 _GAP = 0.15
 _TYPICAL = 0.04
+_MANY_CLIPS = 5000  # of more, only those with another one nearby are compared with all
 _FEWEST_VALUES = 8  # of a clip; fewer may be alike by chance
 _MOST_COPIES = 4  # of one clip; a tight cluster of more clips is taken for an operating state of the machine
 _N_DIRECTIONS = 32  # to which values are projected, which changes distances by about a tenth
@@ -41,13 +42,30 @@ def near_copies(values: np.ndarray) -> np.ndarray:
     x = _projected(values)
     if n_neighbors < 2 or x.shape[1] < _FEWEST_VALUES:
         return np.arange(len(values))
-    distance, neighbor = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(x).kneighbors()
     typical = np.sqrt(2) * np.median(np.linalg.norm(x - np.median(x, axis=0), axis=1))
+    compared, distance, neighbor = _nearest(x, n_neighbors, _TYPICAL * typical)
     is_gap = (distance[:, :-1] < _GAP * distance[:, 1:]) & (distance[:, :-1] < _TYPICAL * typical)
     is_copy = np.logical_or.accumulate(is_gap[:, ::-1], axis=1)[:, ::-1]  # so are all that are closer than a copy
-    clip, rank = np.nonzero(is_copy)
-    links = coo_array((np.ones(len(clip), dtype=np.int8), (clip, neighbor[clip, rank])), shape=(len(x), len(x)))
+    row, rank = np.nonzero(is_copy)
+    links = coo_array((np.ones(len(row), dtype=np.int8), (compared[row], neighbor[row, rank])), shape=(len(x), len(x)))
     return connected_components(links, directed=False)[1]
+
+
+def _nearest(x: np.ndarray, n_neighbors: int, radius: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions (m,) of clips to compare, and distances and positions (m, n_neighbors) of their nearest other clips.
+
+    Of many clips, those with another one within the radius, which a search tree finds in n log n: all others are no copies.
+    """
+    index = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(x)
+    if len(x) <= _MANY_CLIPS:
+        return np.arange(len(x)), *index.kneighbors()
+    compared = np.flatnonzero(KDTree(x).query_radius(x, radius, count_only=True) > 1)
+    if not len(compared):
+        return compared, np.empty((0, n_neighbors)), np.empty((0, n_neighbors), dtype=int)
+    distance, neighbor = index.kneighbors(x[compared], n_neighbors + 1)
+    is_other = neighbor != compared[:, None]
+    is_other[is_other.all(axis=1), -1] = False
+    return compared, distance[is_other].reshape(-1, n_neighbors), neighbor[is_other].reshape(-1, n_neighbors)
 
 
 def _projected(values: np.ndarray) -> np.ndarray:

@@ -233,7 +233,8 @@ def _join_label_file(labels: Any, names: list[str], rows: list[dict[str, Any]]) 
     if not isinstance(labels, (str, os.PathLike)) or not (path := Path(labels).expanduser()).is_file():
         raise ValueError(f"labels={labels!r} is neither 'auto', a callable, the path of a csv file nor None.")
     described = _read_label_file(path)
-    if extra := [name for name in described if name not in set(names)]:
+    found = set(names)
+    if extra := [name for name in described if name not in found]:
         raise ValueError(f"{len(extra)} rows of {path} name no file of the folder: {shortened(extra)}.")
     if bare := [name for name in names if name not in described]:
         raise ValueError(f"{len(bare)} files have no row in {path}: {shortened(bare)}.")

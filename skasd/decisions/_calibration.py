@@ -53,16 +53,18 @@ class Calibration:
         """Calibration by no clips."""
         return cls(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
 
-    def joined(self, other: "Calibration") -> "Calibration":
-        """Calibration by the clips of two, which are of different recordings.
+    def joined(self, *others: "Calibration") -> "Calibration":
+        """Calibration by the clips of several, which are of different recordings.
 
         Parameters
         ----------
-        other : Calibration
+        *others : Calibration
             Other clips of the same machine.
         """
-        recording = np.r_[self.recording, other.recording + self.n_recordings]
-        score, weight = np.r_[self.score, other.score], np.r_[self.weight, other.weight]
+        parts = (self, *others)
+        before = np.cumsum([0, *(part.n_recordings for part in parts[:-1])])
+        recording = np.concatenate([part.recording + n for part, n in zip(parts, before, strict=True)])
+        score, weight = (np.concatenate([getattr(part, name) for part in parts]) for name in ("score", "weight"))
         order = np.argsort(score, kind="stable")
         return Calibration(score[order], weight[order], recording[order])
 

@@ -11,6 +11,7 @@ from skasd.decisions._calibration import Calibration
 ALTERNATIVES = ("greater", "two-sided")
 _POWER = 0.5  # kappa of the betting functions kappa p ** (kappa - 1)
 _LEAST = 1e-12  # p-value; a draw can be 0
+_AT_A_TIME = 512  # clips that are ranked among those before
 _JUMP = 0.01  # share of the capital that is spread anew at each step
 
 
@@ -118,12 +119,17 @@ def _one_of_each(recording: np.ndarray, generator: np.random.Generator) -> np.nd
 
 def _online_p_values(score: np.ndarray, known: np.ndarray, draws: np.ndarray) -> np.ndarray:
     """P-value (n,) of each score among the known ones, the scores before it and itself, with ties broken by draws."""
-    seen, p_value = np.sort(known), np.empty(len(score))
-    for position, one in enumerate(score):
-        below, up_to = np.searchsorted(seen, one, "left"), np.searchsorted(seen, one, "right")
-        p_value[position] = (len(seen) - up_to + draws[position] * (1 + up_to - below)) / (len(seen) + 1)
-        seen = np.insert(seen, below, one)
-    return p_value
+    seen, p_values = np.sort(known), [np.empty(0)]
+    for start in range(0, len(score), _AT_A_TIME):
+        block, draw = score[start : start + _AT_A_TIME], draws[start : start + _AT_A_TIME]
+        is_before = np.tri(len(block), k=-1, dtype=bool)  # clips of the block are compared with each other one by one
+        below = np.searchsorted(seen, block, "left") + (is_before & (block < block[:, None])).sum(axis=1)
+        up_to = np.searchsorted(seen, block, "right") + (is_before & (block <= block[:, None])).sum(axis=1)
+        n_seen = len(seen) + np.arange(len(block))
+        p_values.append((n_seen - up_to + draw * (1 + up_to - below)) / (n_seen + 1))
+        added = np.sort(block)
+        seen = np.insert(seen, np.searchsorted(seen, added), added)
+    return np.concatenate(p_values)
 
 
 def betting_yields(p_value: np.ndarray, alternative: str) -> np.ndarray:

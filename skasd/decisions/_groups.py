@@ -96,11 +96,9 @@ def threshold_of_all(groups: Iterable[Group], alpha: float, learning_period: int
     learning_period : int
         Smallest number of recordings for a calibrated decision.
     """
-    calibration, learnt = Calibration.empty(), [np.empty(0)]
-    for group in groups:
-        calibration = calibration.joined(group.calibration)
-        learnt.append(group.learnt)
-    together = Group(calibration, np.concatenate(learnt))
+    every = list(groups)
+    calibration = Calibration.empty().joined(*(group.calibration for group in every))
+    together = Group(calibration, np.concatenate([np.empty(0), *(group.learnt for group in every)]))
     return together.threshold(alpha, max(learning_period, fewest_recordings(alpha)))
 
 

@@ -81,6 +81,7 @@ _CLASSES = {
     "skasd.objectives._autoencoder": "Residuals",
     "skasd.objectives._joint_ae_cnn": "PatchOptions JointOptions JointObjective PatchOutputs",
     "skasd.objectives._network_options": "MobileFaceNetOptions SegmentNetOptions JointNetOptions DualBranchNetOptions",
+    "skasd.scoring._approximate": "ApproximateNeighbors DensityLayers",
     "skasd.scoring._base": "BackEnd",
     "skasd.scoring._distance": "KnownEmbeddings",
     "skasd.scoring._gmm": "GMMScorer",

@@ -4,12 +4,17 @@ An embedding that equals that of a training clip up to rounding is treated as th
 because its distance to itself carries no information.
 """
 
+from typing import Any
+
 import numpy as np
+
+from skasd.scoring._approximate import ApproximateNeighbors
 
 METRICS = ("cosine", "chord", "euclidean")
 _CLIPS_AT_A_TIME = 4096
 RESOLUTION = 1e-6  # smallest meaningful distance of unit vectors that a network computed in float32
 _NEAR_COPY = 1e-3  # relative to the root mean square distance to the mean; one recording, dithered or written anew
+_MANY_COPIES = 2000  # more are compared through a search tree, a few of them all with each other
 _SAME = 1e-5  # relative to the length; exceeds rounding differences between batches and devices
 
 
@@ -40,27 +45,45 @@ def _near_copy_radius(embedding: np.ndarray) -> float:
     return float(_NEAR_COPY * np.sqrt(embedding.var(axis=0).sum(dtype=np.float64)))
 
 
-def without_near_copies(embedding: np.ndarray) -> np.ndarray:
+def without_near_copies(embedding: np.ndarray, neighbors: str = "exact") -> np.ndarray:
     """Embeddings (n_different, embedding_dim) of which no two are almost equal; the first of a group is kept.
 
     Parameters
     ----------
     embedding : ndarray of shape (n_clips, embedding_dim)
         Embeddings of training clips.
+    neighbors : {"exact", "approximate"}, default="exact"
+        Whether all embeddings are compared with each other, or those that a search tree finds; what is found is the same.
     """
     if len(embedding) < 2:
         return embedding
-    from sklearn.neighbors import NearestNeighbors
+    from sklearn.neighbors import KDTree, NearestNeighbors
 
-    nearest, _ = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(embedding).kneighbors()
     radius = _near_copy_radius(embedding)
+    if neighbors == "approximate":
+        tree = KDTree(embedding)
+        waiting = np.flatnonzero(tree.query_radius(embedding, radius, count_only=True) > 1)
+        return _first_of_groups(embedding, waiting, tree, radius)
+    nearest, _ = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(embedding).kneighbors()
     waiting = np.flatnonzero(nearest[:, 0] <= radius)
+    if len(waiting) > _MANY_COPIES:
+        return _first_of_groups(embedding, waiting, KDTree(embedding), radius)
     is_kept = np.ones(len(embedding), dtype=bool)
     while len(waiting):
         first, others = waiting[0], waiting[1:]
         is_near = np.linalg.norm(embedding[others] - embedding[first], axis=1) <= radius
         is_kept[others[is_near]] = False
         waiting = others[~is_near]
+    return embedding if is_kept.all() else embedding[is_kept]
+
+
+def _first_of_groups(embedding: np.ndarray, waiting: np.ndarray, tree: Any, radius: float) -> np.ndarray:
+    """Embeddings without those that follow one, at these positions (ascending), that is kept and within the radius."""
+    is_kept = np.ones(len(embedding), dtype=bool)
+    for clip in waiting:
+        if is_kept[clip]:
+            near = tree.query_radius(embedding[clip : clip + 1], radius)[0]
+            is_kept[near[near > clip]] = False
     return embedding if is_kept.all() else embedding[is_kept]
 
 
@@ -75,13 +98,20 @@ class KnownEmbeddings:
         Metric of the distances.
     are_clips : bool, default=True
         Whether the embeddings belong to clips, which may be scored again, rather than being cluster centres.
+    neighbors : {"exact", "approximate"}, default="exact"
+        Whether all embeddings are compared, or a graph is searched.
     """
 
-    def __init__(self, embedding: np.ndarray, metric: str, *, are_clips: bool = True) -> None:
+    def __init__(
+        self, embedding: np.ndarray, metric: str, *, are_clips: bool = True, neighbors: str = "exact"
+    ) -> None:
         from sklearn.neighbors import NearestNeighbors
 
         self.embedding, self.metric, self.are_clips = embedding, metric, are_clips
-        self._index = NearestNeighbors(algorithm="brute", metric="euclidean").fit(embedding)
+        if neighbors == "approximate":
+            self._index: Any = ApproximateNeighbors(embedding)
+        else:
+            self._index = NearestNeighbors(algorithm="brute", metric="euclidean").fit(embedding)
 
     def __len__(self) -> int:
         return len(self.embedding)

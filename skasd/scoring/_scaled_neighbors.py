@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skasd._row_products import row_products
+from skasd.scoring._approximate import ApproximateNeighbors
 from skasd.scoring._distance import are_same, is_near_copy, without_near_copies
 
 _LEAST_DENSITY_SHARE = 0.1  # of the median, as in LocalDensityScorer
@@ -92,6 +93,8 @@ class ScaledNeighbors:
         Mean distance of each training clip to its neighbours.
     n_neighbors : int
         Number of nearest clips to average over.
+    index : ApproximateNeighbors or None, default=None
+        What finds the nearest clips; None compares all.
     """
 
     scaling: Scaling
@@ -99,24 +102,35 @@ class ScaledNeighbors:
     lengths: np.ndarray
     density: np.ndarray
     n_neighbors: int
+    index: ApproximateNeighbors | None = None
 
     @classmethod
-    def of(cls, X: np.ndarray, scaling: str, *, n_neighbors: int = 2, n_density: int = 8) -> "ScaledNeighbors":
+    def of(
+        cls, X: np.ndarray, scaling: str, *, n_neighbors: int = 2, n_density: int = 8, neighbors: str = "exact"
+    ) -> "ScaledNeighbors":
         """Learn from normal clips (n, d)."""
         scaled = Scaling.of(X, scaling)
-        known = scaled(X)
-        nearest, _ = _nearest_others(known, n_density)
-        if is_near_copy(nearest[:, :1], known).any():
-            known = without_near_copies(known)
+        known, index = scaled(X), None
+        if neighbors == "approximate":
+            known = without_near_copies(known, neighbors)
+            index = ApproximateNeighbors(known)
+            nearest, _ = index.kneighbors(n_neighbors=min(n_density, len(known) - 1))
+        else:
             nearest, _ = _nearest_others(known, n_density)
+            if is_near_copy(nearest[:, :1], known).any():
+                known = without_near_copies(known)
+                nearest, _ = _nearest_others(known, n_density)
         density = nearest.mean(axis=1) if len(known) > 1 else np.ones(1)
         density = np.maximum(density, _LEAST_DENSITY_SHARE * np.median(density)) + _SMALLEST
-        return cls(scaled, known, np.square(known).sum(axis=1), density, n_neighbors)
+        return cls(scaled, known, np.square(known).sum(axis=1), density, n_neighbors, index)
 
     def score(self, X: np.ndarray) -> np.ndarray:
         """Anomaly score (n,) of clips (n, d)."""
         x, n_known = self.scaling(X), len(self.known)
-        found, which = _nearest(x, self.known, self.lengths, self.n_neighbors + 1)
+        if self.index is None:
+            found, which = _nearest(x, self.known, self.lengths, self.n_neighbors + 1)
+        else:
+            found, which = self.index.kneighbors(x, min(self.n_neighbors + 1, n_known))
         relative = found / self.density[which]
         if n_known == 1:
             return relative[:, 0]
