@@ -143,9 +143,7 @@ def _last_settings(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     last = {(row["data"], row["detector"]): row["setting"] for row in rows}
     is_kept = [row["setting"] == last[row["data"], row["detector"]] for row in rows]
     kept = [row for row, keep in zip(rows, is_kept, strict=True) if keep]
-    other = sorted(
-        {f"{row['detector']} on {row['data']}" for row, keep in zip(rows, is_kept, strict=True) if not keep}
-    )
+    other = sorted({f"{row['detector']} on {row['data']}" for row, keep in zip(rows, is_kept, strict=True) if not keep})
     if other:
         warnings.warn(
             f"Several settings, or other clips, under one name; the last ones are reported: {', '.join(other)}.",

@@ -1,7 +1,9 @@
-"""Approximate nearest neighbours: a graph that is searched in logarithmic time, instead of a distance to every known clip.
+"""Approximate nearest neighbours: clips are sorted into cells, and only those of the nearest cells are compared.
 
-Y. Malkov, D. Yashunin, "Efficient and robust approximate nearest neighbor search using hierarchical navigable small world
-graphs", IEEE TPAMI 42(4), 2020. arXiv:1603.09320.
+A graph of neighbours (HNSW) would take n log n and less time for millions of clips, but where a machine has operating states
+of different spread, its search ends in the wrong one for some clips, which then look anomalous.
+
+M. Douze et al., "The Faiss library", 2024. arXiv:2401.08281.
 """
 
 from collections.abc import Iterator
@@ -14,8 +16,8 @@ from sklearn.utils import gen_batches
 from skasd._parameters import check_option
 
 NEIGHBORS = ("exact", "approximate")
-_LINKS = 32  # of a clip in each layer of the graph, M of the paper
-_BUILD_WIDTH, _SEARCH_WIDTH = 80, 64  # candidates while a clip is added, and while one is searched: ef of the paper
+_CELLS = 2  # times the square root of the number of clips
+_SEARCHED = 64  # cells: all of them up to 1024 clips
 _CLIPS_AT_A_TIME = 4096
 
 
@@ -37,10 +39,10 @@ def _faiss() -> Any:
 
 
 class ApproximateNeighbors:
-    """Nearest neighbours by a graph, with the exact distances of those that are found.
+    """Nearest neighbours in the nearest cells, with their exact distances.
 
-    It stands in for ``sklearn.neighbors.NearestNeighbors``. Pickles and model files hold the embeddings alone: the graph is
-    built again when it is first used, and is the same one, since it is built in one thread from a fixed seed.
+    It stands in for ``sklearn.neighbors.NearestNeighbors``. Pickles and model files hold the embeddings alone: the cells are
+    made again when they are first used, and are the same ones, as they are made in one thread from a fixed seed.
 
     Parameters
     ----------
@@ -48,7 +50,7 @@ class ApproximateNeighbors:
         Known embeddings.
     """
 
-    _graph: Any = None
+    _cells: Any = None
 
     def __init__(self, embedding: np.ndarray) -> None:
         self.embedding = embedding
@@ -83,10 +85,10 @@ class ApproximateNeighbors:
 
     def _nearest(self, x: np.ndarray, n_neighbors: int, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         n_found = n_neighbors + (own is not None)
-        width = _faiss().SearchParametersHNSW(efSearch=max(_SEARCH_WIDTH, 2 * n_found))
-        _, position = self._built().search(np.ascontiguousarray(x, dtype=np.float32), n_found, params=width)
+        cells, few = self._made(), _faiss().SearchParametersIVF(nprobe=_SEARCHED)
+        _, position = cells.search(np.ascontiguousarray(x, dtype=np.float32), n_found, params=few)
         found = np.linalg.norm(self.embedding[position] - x[:, None], axis=2)
-        for clip in np.flatnonzero((position < 0).any(axis=1)):  # copies are linked to each other, and to few others
+        for clip in np.flatnonzero((position < 0).any(axis=1)):  # the cells hold too few
             to_all = np.linalg.norm(self.embedding - x[clip], axis=1)
             position[clip] = np.argsort(to_all, kind="stable")[:n_found]
             found[clip] = to_all[position[clip]]
@@ -95,16 +97,20 @@ class ApproximateNeighbors:
         order = np.argsort(found, axis=1, kind="stable")[:, :n_neighbors]
         return np.take_along_axis(found, order, axis=1), np.take_along_axis(position, order, axis=1)
 
-    def _built(self) -> Any:
-        """The graph, built when it is first needed."""
-        if self._graph is None:
+    def _made(self) -> Any:
+        """The cells, made by k-means when they are first needed."""
+        if self._cells is None:
             faiss = _faiss()
+            n_known, n_features = self.embedding.shape
+            n_cells = max(1, int(_CELLS * n_known**0.5))
+            known = np.ascontiguousarray(self.embedding, dtype=np.float32)
             with _one_thread(faiss):
-                graph = faiss.IndexHNSWFlat(self.embedding.shape[1], _LINKS)
-                graph.hnsw.efConstruction = _BUILD_WIDTH
-                graph.add(np.ascontiguousarray(self.embedding, dtype=np.float32))
-            self._graph = graph
-        return self._graph
+                cells = faiss.IndexIVFFlat(faiss.IndexFlatL2(n_features), n_features, min(n_cells, n_known))
+                cells.cp.min_points_per_centroid = 1
+                cells.train(known)
+                cells.add(known)
+            self._cells = cells
+        return self._cells
 
 
 class DensityLayers:
@@ -159,7 +165,7 @@ def _without(is_own: np.ndarray, found: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def _one_thread(faiss: Any) -> Iterator[None]:
-    """One thread of faiss within a ``with`` block: the links of a graph depend on the order in which clips are added."""
+    """One thread of faiss within a ``with`` block: the last bits of sums depend on their number."""
     n_threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
     try:

@@ -99,12 +99,10 @@ class KnownEmbeddings:
     are_clips : bool, default=True
         Whether the embeddings belong to clips, which may be scored again, rather than being cluster centres.
     neighbors : {"exact", "approximate"}, default="exact"
-        Whether all embeddings are compared, or a graph is searched.
+        Whether all embeddings are compared, or those of the nearest cells.
     """
 
-    def __init__(
-        self, embedding: np.ndarray, metric: str, *, are_clips: bool = True, neighbors: str = "exact"
-    ) -> None:
+    def __init__(self, embedding: np.ndarray, metric: str, *, are_clips: bool = True, neighbors: str = "exact") -> None:
         from sklearn.neighbors import NearestNeighbors
 
         self.embedding, self.metric, self.are_clips = embedding, metric, are_clips

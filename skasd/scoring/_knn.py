@@ -32,8 +32,8 @@ class KNNScorer(BaseScorer):
         Number of nearest neighbours from which SMOTE draws the second clip of each pair.
     neighbors : {"exact", "approximate"}, default="exact"
         ``"exact"`` compares each clip with every training clip, so that the time of a fit grows with the square of their
-        number. ``"approximate"`` searches a graph [2]_, in n log n: for more than 100 000 training clips. It misses a few
-        neighbours, and needs ``pip install "skasd[approximate]"``.
+        number. ``"approximate"`` compares it with those of 64 cells of about :math:`\sqrt{n} / 2` clips [2]_: for more than
+        100 000. It misses a few neighbours, and needs ``pip install "skasd[approximate]"``.
     contamination : float or "auto", default="auto"
         Share of training clips flagged as anomalies, in (0, 0.5]; ``"auto"`` is 0.1.
     random_state : int, RandomState instance or None, default=None
@@ -58,8 +58,7 @@ class KNNScorer(BaseScorer):
     References
     ----------
     .. [1] N. Chawla et al., "SMOTE: synthetic minority over-sampling technique", JAIR 2002. arXiv:1106.1813.
-    .. [2] Y. Malkov, D. Yashunin, "Efficient and robust approximate nearest neighbor search using hierarchical navigable
-           small world graphs", IEEE TPAMI 42(4), 2020. arXiv:1603.09320.
+    .. [2] M. Douze et al., "The Faiss library", 2024. arXiv:2401.08281.
 
     Examples
     --------

@@ -15,7 +15,10 @@ from skasd.scoring._smote import check_smote, grown_target
 
 _MEBIBYTES = 64  # memory for one chunk of distances
 _SMALLEST_SPREAD = 1e-12
-_LAYER, _NEAREST_OF_LAYER = 1.5, 16  # ratio of spreads in a layer of an approximate search, and what is compared of each
+_LAYER, _NEAREST_OF_LAYER = (
+    1.25,
+    16,
+)  # ratio of spreads in a layer of an approximate search, and what is compared of each
 _LEAST_DENSITY_SHARE = 0.1  # of the median; far below what separates the domains of a machine
 
 
@@ -38,8 +41,8 @@ class LocalDensityScorer(BaseScorer):
         Number of neighbours for SMOTE, as in :class:`KNNScorer`.
     neighbors : {"exact", "approximate"}, default="exact"
         ``"exact"`` compares each clip with every training clip, so that the time of a fit grows with the square of their
-        number. ``"approximate"`` searches a graph [2]_, in n log n: for more than 100 000 training clips. It misses a few
-        neighbours, and needs ``pip install "skasd[approximate]"``.
+        number. ``"approximate"`` compares it with those of 64 cells of about :math:`\sqrt{n} / 2` clips [2]_: for more than
+        100 000. It misses a few neighbours, and needs ``pip install "skasd[approximate]"``.
     contamination : float or "auto", default="auto"
         Share of training clips flagged as anomalies, in (0, 0.5]; ``"auto"`` is 0.1.
     random_state : int, RandomState instance or None, default=None
@@ -72,8 +75,7 @@ class LocalDensityScorer(BaseScorer):
     ----------
     .. [1] K. Wilkinghoff et al., "Local density-based anomaly score normalization for domain generalization", 2025.
            arXiv:2509.10951.
-    .. [2] Y. Malkov, D. Yashunin, "Efficient and robust approximate nearest neighbor search using hierarchical navigable
-           small world graphs", IEEE TPAMI 42(4), 2020. arXiv:1603.09320.
+    .. [2] M. Douze et al., "The Faiss library", 2024. arXiv:2401.08281.
 
     Examples
     --------
@@ -117,9 +119,7 @@ class LocalDensityScorer(BaseScorer):
         self._known = without_near_copies(np.unique(np.concatenate([x, made]), axis=0), self.neighbors)
         self._spread = self._mean_to_others()
         step = _LAYER**2 if self.metric == "cosine" else _LAYER
-        self._layers = (
-            DensityLayers(self._known, self._spread, step) if self.neighbors == "approximate" else None
-        )
+        self._layers = DensityLayers(self._known, self._spread, step) if self.neighbors == "approximate" else None
 
     def _mean_to_others(self) -> np.ndarray:
         """Mean distance (n_known,) of each known clip to its nearest neighbours."""

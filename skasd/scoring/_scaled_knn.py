@@ -33,8 +33,8 @@ class ScaledKNNScorer(BaseScorer):
         Number of groups of neighbouring features. Each has its own space, and their scores are averaged.
     neighbors : {"exact", "approximate"}, default="exact"
         ``"exact"`` compares each clip with every training clip, so that the time of a fit grows with the square of their
-        number. ``"approximate"`` searches a graph [2]_, in n log n: for more than 100 000 training clips. It misses a few
-        neighbours, and needs ``pip install "skasd[approximate]"``.
+        number. ``"approximate"`` compares it with those of 64 cells of about :math:`\sqrt{n} / 2` clips [2]_: for more than
+        100 000. It misses a few neighbours, and needs ``pip install "skasd[approximate]"``.
     contamination : float or "auto", default="auto"
         Share of training clips flagged as anomalies, in (0, 0.5]; ``"auto"`` is 0.1.
 
@@ -66,8 +66,7 @@ class ScaledKNNScorer(BaseScorer):
     ----------
     .. [1] O. Ledoit, M. Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", Journal of
            Multivariate Analysis 88, 2004, Eq. (14).
-    .. [2] Y. Malkov, D. Yashunin, "Efficient and robust approximate nearest neighbor search using hierarchical navigable
-           small world graphs", IEEE TPAMI 42(4), 2020. arXiv:1603.09320.
+    .. [2] M. Douze et al., "The Faiss library", 2024. arXiv:2401.08281.
 
     Examples
     --------

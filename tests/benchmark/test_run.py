@@ -122,6 +122,14 @@ def test_a_line_that_was_cut_is_run_again(suite, copied):
     assert len(Results(folder).rows()) == 8
 
 
+@pytest.mark.parametrize("cut", [b"", b"x" * 200_000])
+@pytest.mark.parametrize("whole", [b"", b'{"a": 1}\n', b'{"a": "' + b"y" * 100_000 + b'"}\n'])
+def test_a_line_is_appended_behind_the_last_whole_one(tmp_path, whole, cut):
+    (tmp_path / "results.jsonl").write_bytes(whole + cut)
+    Results(tmp_path).put({"b": 2})
+    assert (tmp_path / "results.jsonl").read_bytes() == whole + b'{"b": 2}\n'
+
+
 def test_jobs_do_not_change_the_results(suite, finished, tmp_path):
     two = run_suite(suite, tmp_path, n_jobs=2)
     assert without_times(two) == without_times(finished[0])

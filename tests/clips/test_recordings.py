@@ -4,6 +4,7 @@ import pytest
 import soundfile
 
 from skasd.clips import ClipReader, Clips, Recordings, as_clips
+from skasd.clips._near_copies import near_copies
 
 
 def table(**columns):
@@ -85,6 +86,17 @@ def test_several_near_copies_of_a_clip_are_one_recording(n_copies):
     recordings = read([*NOISE, *(dithered(NOISE[5], seed) for seed in range(n_copies))])
     assert partition(recordings)[5] == [5, *range(40, 40 + n_copies)]
     assert recordings.n_copies == n_copies
+
+
+def test_near_copies_among_thousands_of_clips_are_those_among_all():
+    values = np.random.default_rng(0).standard_normal((6000, 12)) @ np.random.default_rng(1).standard_normal((12, 64))
+    values[10:30] = values[110:130] * (1 + 1e-4)
+    values[200:203] = values[300] + 1e-4
+    number = near_copies(values)  # through a search tree
+    expected = [{first, first + 100} for first in range(10, 30)] + [{200, 201, 202, 300}]
+    groups = [set(np.flatnonzero(number == one)) for one in np.unique(number)]
+    assert sorted(map(sorted, (group for group in groups if len(group) > 1))) == sorted(map(sorted, expected))
+    assert len(np.unique(near_copies(values[400:]))) == 5600
 
 
 def test_operating_states_are_no_copies():

@@ -29,6 +29,18 @@ def test_p_values_are_those_of_the_formula(sizes):
     np.testing.assert_allclose(calibration.p_values(new), expected, rtol=1e-12)
 
 
+def test_joining_several_is_joining_one_after_the_other():
+    rng = np.random.default_rng(0)
+    parts = [Calibration.of(rng.integers(0, 9, n).astype(float), rng.integers(0, 4, n)) for n in (0, 5, 1, 12)]
+    together, in_turn = (
+        parts[1].joined(parts[0], *parts[2:]),
+        parts[1].joined(parts[0]).joined(parts[2]).joined(parts[3]),
+    )
+    for name in ("score", "weight", "recording"):
+        np.testing.assert_array_equal(getattr(together, name), getattr(in_turn, name))
+    assert together.n_recordings == sum(part.n_recordings for part in parts)
+
+
 def test_copies_of_a_clip_count_once():
     once = Calibration.of(np.array([1.0, 2.0, 3.0]), np.array([0, 1, 2]))
     thrice = Calibration.of(np.array([1.0, 2.0, 2.0, 2.0, 3.0]), np.array([0, 1, 1, 1, 2]))

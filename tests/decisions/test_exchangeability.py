@@ -41,6 +41,16 @@ def test_p_values_rank_a_clip_among_all_clips_before_it():
     np.testing.assert_allclose(result.p_value, [draws[0] / 4, draws[1] / 5, (5 + draws[2]) / 6])
 
 
+def test_p_values_of_many_clips_are_those_of_one_clip_after_the_other():
+    score, known = np.random.default_rng(0).integers(0, 50, size=(2, 1100)).astype(float)
+    result, draws = run(score, known[:40]), np.random.default_rng(0).random(1100)
+    for position in (0, 1, 511, 512, 513, 1099):
+        before = np.r_[known[:40], score[:position]]
+        above, equal = (before > score[position]).sum(), (before == score[position]).sum()
+        expected = (above + draws[position] * (1 + equal)) / (len(before) + 1)
+        np.testing.assert_allclose(result.p_value[position], expected, rtol=1e-12)
+
+
 def test_p_values_of_exchangeable_clips_are_uniform():
     rng = np.random.default_rng(1)
     scores = rng.integers(0, 20, size=(40, 80)).astype(float)
