@@ -55,6 +55,25 @@ WAYS_OF_TWO = (
     "log-mels, near minus half of far",
     "residual",
 )
+SIZES = (100, 1000, 10_000, 100_000)
+OF_GROWTH = (
+    "TWFRDetector",
+    "StatisticsDetector",
+    "CalibratedDetector, leave one out",
+    "CalibratedDetector, split",
+    "suite",
+    "folder",
+)
+NEIGHBORS_OF_GROWTH = (
+    *(
+        f"{name}{way}"
+        for name in ("KNNScorer", "ScaledKNNScorer", "LocalDensityScorer")
+        for way in ("", ", approximate")
+    ),
+    "NearestNeighbors of scikit-learn",
+    "LocalOutlierFactor of scikit-learn",
+    "KNN of PyOD",
+)
 WAYS_OF_SUPPLEMENTAL = ("near", "noise clips", "clean clips", "clean clips alone", "more noisy clips")
 PARTS_OF_STATISTICS = (
     *(f"without {part}" for part in ("standardize", "dynamics", "modulation", "q0.25", "level")),
@@ -699,9 +718,52 @@ def lengths():
     return pd.DataFrame(rows)
 
 
+def _of_speed(name, *keys):
+    """Rows of a benchmark of speed, the last of each value of these keys."""
+    rows = _read(ROOT / "benchmarks" / "speed" / f"{name}.jsonl")
+    return list({tuple(row[key] for key in keys): row for row in rows}.values())
+
+
 def _exported():
     """Rows of the benchmark of exported files, the last of each detector."""
-    return list({row["what"]: row for row in _read(ROOT / "benchmarks" / "speed" / "onnx_export.jsonl")}.values())
+    return _of_speed("onnx_export", "what")
+
+
+def growth(subjects):
+    """A row for each subject and step: processor seconds by size, the exponent of the last decade, and memory."""
+    of_step = {}
+    for row in sorted(_of_speed("growth", "what", "step", "n"), key=lambda row: row["n"]):
+        of_step.setdefault((row["what"], row["step"]), {})[row["n"]] = row
+    table = []
+    for subject, (what, step) in product(subjects, of_step):
+        if what == subject:
+            rows = of_step[what, step]
+            seconds = {f"{n:,}".replace(",", " "): f"{rows[n]['processor_s']:.2g}" if n in rows else "" for n in SIZES}
+            largest = rows[max(rows)]
+            last = {
+                "exponent": f"{largest['exponent_of_time']:.1f}",
+                "memory, MB": f"{largest['peak_beyond_bytes'] / 1e6:.0f}",
+            }
+            table.append({"what": what, "step": step, **seconds, **last})
+    return pd.DataFrame(table)
+
+
+def speed_peers():
+    """Detectors beside peers that a user would pick: milliseconds of the processor for a clip, and their ratio."""
+    return pd.DataFrame(
+        [
+            {
+                "what": row["what"],
+                "skasd": row["ours"],
+                "peer": row["peer"],
+                "skasd, ms": f"{1e3 * row['ours_s']:.2f}",
+                "peer, ms": "" if row["peer_s"] is None else f"{1e3 * row['peer_s']:.2f}",
+                "ratio": "not run" if row["ratio"] is None else f"{row['ratio']:.1f}",
+            }
+            for row in _of_speed("peers", "what", "ours", "peer")
+            if "ours_s" in row
+        ]
+    )
 
 
 def onnx_scores():
@@ -822,6 +884,9 @@ TABLES = {
     "norm_warmup": (norm_warmup,),
     "onnx_scores": (onnx_scores,),
     "onnx_costs": (onnx_costs,),
+    "growth_detectors": (growth, OF_GROWTH),
+    "growth_neighbors": (growth, NEIGHBORS_OF_GROWTH),
+    "speed_peers": (speed_peers,),
     "channels": (channels, WAYS_OF_TWO),
     "channels_machines": (channels_machines,),
     "supplemental": (channels, WAYS_OF_SUPPLEMENTAL),

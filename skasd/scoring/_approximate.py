@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from sklearn.utils import gen_batches
 
 from skasd._parameters import check_option
 
@@ -77,9 +76,10 @@ class ApproximateNeighbors:
         """
         wanted = self.embedding if x is None else x
         parts = []
-        for part in gen_batches(len(wanted), _CLIPS_AT_A_TIME):
-            own = np.arange(part.start, part.stop) if x is None else None
-            parts.append(self._nearest(wanted[part], n_neighbors, own))
+        for start in range(0, len(wanted), _CLIPS_AT_A_TIME):
+            part = wanted[start : start + _CLIPS_AT_A_TIME]
+            own = start + np.arange(len(part)) if x is None else None
+            parts.append(self._nearest(part, n_neighbors, own))
         distance, position = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return distance, position
 
