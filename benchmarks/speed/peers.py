@@ -27,7 +27,7 @@ from measuring import in_process, write
 
 RATE, SECONDS = 16000, 10
 MEL = {"n_fft": 2048, "hop_length": 512, "n_mels": 128}
-N_CLIPS, N_PEER_CLIPS, BATCH = 1000, 250, 64
+N_CLIPS, N_PEER_CLIPS, BATCH = 1000, 100, 64
 ROUNDS = 3
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 COPIED, WIDTH = 2**26, 2048  # floats that are copied, rows and columns of matrices
