@@ -25,6 +25,7 @@ from skasd.cli._options import (
     Train,
     verbosity,
 )
+from skasd.cli._versions import versions
 from skasd.cli._watch_command import watch
 
 _BAD_INPUT, _INTERRUPTED = 2, 130  # exit codes; the second is 128 plus the number of the signal of Ctrl-C
@@ -387,6 +388,9 @@ def report(
     page = {"days": days, "title": title, "most": most, "audio": audio}
     verbose = verbosity(quiet)
     typer.echo(run_report(results, database=database, out=out, compare=compare, timeline=page, verbose=verbose))
+
+
+app.command()(versions)
 
 
 def main() -> None:

@@ -46,7 +46,8 @@ def near_copies(values: np.ndarray) -> np.ndarray:
     is_gap = (distance[:, :-1] < _GAP * distance[:, 1:]) & (distance[:, :-1] < _TYPICAL * typical)
     is_copy = np.logical_or.accumulate(is_gap[:, ::-1], axis=1)[:, ::-1]  # so are all that are closer than a copy
     clip, rank = np.nonzero(is_copy)
-    links = coo_array((np.ones(len(clip), dtype=np.int8), (clip, neighbor[clip, rank])), shape=(len(x), len(x)))
+    row, column = clip.astype(np.int32), neighbor[clip, rank].astype(np.int32)  # as SciPy 1.11.1 needs them
+    links = coo_array((np.ones(len(clip), dtype=np.int8), (row, column)), shape=(len(x), len(x)))
     return connected_components(links, directed=False)[1]
 
 
