@@ -1,8 +1,19 @@
-"""`skasd versions`: what a bug report should state."""
+"""`skasd --version` and `skasd versions`: the version of skasd, and what a bug report should state."""
+
+from typing import Annotated
 
 import typer
 
 from skasd._show_versions import versions_text
+from skasd._version import __version__
+
+
+def one_version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
 
 
 def versions() -> None:
