@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from filelock import FileLock
 
 from skasd.datasets import make_machine_clips
 
@@ -42,20 +43,30 @@ make_machine_clips("fan", n_train="many")
 skasd.save("model.skasd")
 """
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("distribution")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """Folder of both distributions, the wheel built from the source distribution, of a copy without old builds."""
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
+    """Folder of both distributions, which the processes of a test run share."""
+    folder = tmp_path_factory.getbasetemp()
+    out = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "distributions"
+    with FileLock(out.with_suffix(".lock")):
+        if not out.exists():
+            build(tmp_path_factory.mktemp("source"), out)
+    return out
+
+
+def build(source, out):
+    """Build both, the wheel from the source distribution, of a copy without old builds."""
     for name in ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"):
         shutil.copy(ROOT / name, source)
     for name in ("skasd", "tests"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    isolated = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    subprocess.run([sys.executable, "-m", "build", "--outdir", out, source], check=True, env=isolated, cwd=source)
-    return out
+    draft = source / "dist"
+    done = ran([sys.executable, "-m", "build", "--outdir", draft, source], source)
+    assert done.returncode == 0, done.stderr
+    draft.rename(out)
 
 
 @pytest.fixture(scope="module")
