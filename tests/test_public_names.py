@@ -90,6 +90,15 @@ def test_public_name_has_a_docstring_with_its_parameters(folder, name):
         assert re.search(rf"\b{re.escape(parameter)}\b", documentation), f"{name}: {parameter} is not documented"
 
 
+def test_public_functions_and_constructors_are_annotated():
+    """A call of one that is not is an error to `mypy --strict` in programs that use it."""
+    named = {f"{folder}.{name}": getattr(importlib.import_module(f"skasd.{folder}"), name) for folder, name in PUBLIC}
+    functions = {
+        name: vars(public).get("__init__") if inspect.isclass(public) else public for name, public in named.items()
+    }
+    assert [name for name, each in functions.items() if inspect.isfunction(each) and not each.__annotations__] == []
+
+
 def public_methods(folder, name):
     """Qualified names of the public methods and properties of a class, as far as they are ours."""
     public = getattr(importlib.import_module(f"skasd.{folder}"), name)

@@ -9,7 +9,6 @@ import typer
 import typer.core
 
 from skasd._interrupt import interrupts_end_fits
-from skasd._version import __version__
 from skasd.cli._options import (
     Alpha,
     Channel,
@@ -25,6 +24,7 @@ from skasd.cli._options import (
     Train,
     verbosity,
 )
+from skasd.cli._versions import one_version, versions
 from skasd.cli._watch_command import watch
 
 _BAD_INPUT, _INTERRUPTED = 2, 130  # exit codes; the second is 128 plus the number of the signal of Ctrl-C
@@ -53,11 +53,7 @@ app = typer.Typer(
 )
 
 
-@app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
-    if version:
-        typer.echo(__version__)
-        raise typer.Exit
+app.callback(invoke_without_command=True)(one_version)
 
 
 @app.command()
@@ -387,6 +383,9 @@ def report(
     page = {"days": days, "title": title, "most": most, "audio": audio}
     verbose = verbosity(quiet)
     typer.echo(run_report(results, database=database, out=out, compare=compare, timeline=page, verbose=verbose))
+
+
+app.command()(versions)
 
 
 def main() -> None:

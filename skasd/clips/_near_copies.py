@@ -47,7 +47,8 @@ def near_copies(values: np.ndarray) -> np.ndarray:
     is_gap = (distance[:, :-1] < _GAP * distance[:, 1:]) & (distance[:, :-1] < _TYPICAL * typical)
     is_copy = np.logical_or.accumulate(is_gap[:, ::-1], axis=1)[:, ::-1]  # so are all that are closer than a copy
     row, rank = np.nonzero(is_copy)
-    links = coo_array((np.ones(len(row), dtype=np.int8), (compared[row], neighbor[row, rank])), shape=(len(x), len(x)))
+    pairs = compared[row].astype(np.int32), neighbor[row, rank].astype(np.int32)  # as SciPy 1.11.1 needs them
+    links = coo_array((np.ones(len(row), dtype=np.int8), pairs), shape=(len(x), len(x)))
     return connected_components(links, directed=False)[1]
 
 

@@ -150,8 +150,9 @@ def _joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     _, one = np.unique(one, return_inverse=True)
     _, other = np.unique(other, return_inverse=True)
     item, size = np.arange(n), n + int(one.max()) + 1
+    row, column = np.r_[item, item].astype(np.int32), np.r_[n + one, size + other].astype(np.int32)
     links = coo_array(
-        (np.ones(2 * n, dtype=np.int8), (np.r_[item, item], np.r_[n + one, size + other])),
+        (np.ones(2 * n, dtype=np.int8), (row, column)),  # of 64 bits, SciPy 1.11.1 joins nothing and raises nothing
         shape=(size + n, size + n),
     )
     return connected_components(links, directed=False)[1][:n]

@@ -1,6 +1,6 @@
 """NormalOnlySplit: cross-validation with normal training clips and normal and anomalous test clips."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,14 @@ class NormalOnlySplit(BaseCrossValidator):
 
     __metadata_request__split = {"groups": True}
 
-    def __init__(self, n_splits=5, *, shuffle=True, random_state=None, stratify_by=("machine_type", "section")):
+    def __init__(
+        self,
+        n_splits: int = 5,
+        *,
+        shuffle: bool = True,
+        random_state: Any = None,
+        stratify_by: Sequence[str] = ("machine_type", "section"),
+    ) -> None:
         self.n_splits = n_splits
         self.shuffle = shuffle
         self.random_state = random_state

@@ -49,7 +49,9 @@ class ProxyAnomalySplit(BaseCrossValidator):
     [2, 2]
     """
 
-    def __init__(self, n_splits=3, *, random_state=None, stratify_by=("machine_type", "section")):
+    def __init__(
+        self, n_splits: int = 3, *, random_state: Any = None, stratify_by: Sequence[str] = ("machine_type", "section")
+    ) -> None:
         self.n_splits = n_splits
         self.random_state = random_state
         self.stratify_by = stratify_by

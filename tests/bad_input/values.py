@@ -114,6 +114,14 @@ def clips_like(X, folder):
     return general + _tables(X, folder)
 
 
+def _column(cells):
+    """Array of the cells as they are, which pandas would ask for their numbers."""
+    column = np.empty(len(cells), dtype=object)
+    for index, cell in enumerate(cells):
+        column[index] = cell
+    return column
+
+
 def _tables(X, folder):
     wave = [cell.astype(np.float64) for cell in X["waveform"]]
     cells = [
@@ -130,7 +138,7 @@ def _tables(X, folder):
         np.zeros(2000),
         torch.zeros(50, device="meta"),
     ]
-    one_bad = [X.assign(waveform=[cell, *wave[1:]]) for cell in cells]
+    one_bad = [X.assign(waveform=_column([cell, *wave[1:]])) for cell in cells]
     files = [folder / name for name in ("missing.wav", "text.wav", "empty.wav", ".")]
     paths = [X.drop(columns="waveform").assign(path=[str(file)] * len(X)) for file in files]
     columns = ("machine_type", "section", "domain", "attributes")

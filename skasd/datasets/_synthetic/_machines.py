@@ -1,7 +1,8 @@
 """Make clips of synthetic machines with known faults, without a download."""
 
+from collections.abc import Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -50,27 +51,27 @@ class _Group(NamedTuple):
 
 
 def make_machine_clips(
-    machine_types=("fan", "pump", "slider", "valve", "gearbox"),
+    machine_types: str | Sequence[str] = ("fan", "pump", "slider", "valve", "gearbox"),
     *,
-    n_sections=1,
-    n_train=20,
-    n_test_normal=10,
-    n_test_anomaly=10,
-    duration=2.0,
-    sample_rate=16000,
-    target_share=0.2,
-    anomalies="all",
-    severity=1.0,
-    duty_cycle=None,
-    snr_db=6.0,
-    event_db=None,
-    far_db=None,
-    n_noise=0,
-    n_clean=0,
-    return_masks=False,
-    return_X_y=False,
-    random_state=None,
-):
+    n_sections: int = 1,
+    n_train: int = 20,
+    n_test_normal: int = 10,
+    n_test_anomaly: int = 10,
+    duration: float = 2.0,
+    sample_rate: int = 16000,
+    target_share: float | tuple[float, float] = 0.2,
+    anomalies: str | Sequence[str] = "all",
+    severity: float = 1.0,
+    duty_cycle: float | None = None,
+    snr_db: float | tuple[float, float] = 6.0,
+    event_db: float | None = None,
+    far_db: float | None = None,
+    n_noise: int = 0,
+    n_clean: int = 0,
+    return_masks: bool = False,
+    return_X_y: bool = False,
+    random_state: Any = None,
+) -> Any:
     r"""Make normal and anomalous clips of synthetic machines.
 
     The machines are fans, pumps, sliders, valves, gearboxes and compressors like those of [1]_ and [2]_: each is a source
