@@ -46,6 +46,7 @@ def file(fitted, tmp_path):
     return tmp_path / "model.skasd"
 
 
+@pytest.mark.filterwarnings("ignore:.* was written with scikit-learn")  # a newer one than the oldest
 def test_older_formats_are_read(fixtures):
     time = np.arange(4000) / 16000
     hums = [0.1 * np.sin(2 * np.pi * (300 + 10 * k) * time) for k in range(12)]
