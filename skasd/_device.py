@@ -66,8 +66,10 @@ def dtype_on(device: Any, dtype: Any) -> Any:
 def _has_float64(kind: str) -> bool:
     import torch
 
+    if kind in ("cpu", "cuda"):
+        return True
     try:
         torch.empty(0, dtype=torch.float64, device=kind)
-    except (TypeError, RuntimeError):
+    except TypeError:  # as torch says it of "mps"
         return False
     return True

@@ -43,10 +43,12 @@ def complexity(detector: Any, score: Score, clip: pd.DataFrame) -> dict[str, int
     normalisation, recurrent layers, Fourier transforms, nor what is computed outside of torch, such as log-mels on a CPU,
     mixtures and distances to neighbours.
     """
-    sizes = None if "torch" not in sys.modules else _sizes(detector)
-    if not sizes:
-        return {"n_parameters": None, "macs_per_clip": None}
-    return {"n_parameters": sum(sizes.values()), "macs_per_clip": _macs(detector, score, clip)}
+    try:
+        sizes = None if "torch" not in sys.modules else _sizes(detector)
+        counts = (sum(sizes.values()), _macs(detector, score, clip)) if sizes else (None, None)
+    except Exception:  # of an estimator from elsewhere, whose result is not to be lost
+        counts = (None, None)
+    return dict(zip(("n_parameters", "macs_per_clip"), counts, strict=True))
 
 
 def _sizes(detector: Any) -> dict[int, int] | None:
@@ -82,7 +84,8 @@ def _parts(whole: Any) -> Iterator[Any]:
 
 def _given(whole: Any) -> set[str]:
     """Names of parameters, of which a fit keeps copies; only a pipeline fits its own steps."""
-    return set() if hasattr(whole, "steps") or not hasattr(whole, "get_params") else {*whole.get_params(deep=False)}
+    holds_fitted = hasattr(whole, "steps") or type(whole).__name__ == "FrozenEstimator"
+    return set() if holds_fitted or not hasattr(whole, "get_params") else {*whole.get_params(deep=False)}
 
 
 def _macs(detector: Any, score: Score, clip: pd.DataFrame) -> int | None:

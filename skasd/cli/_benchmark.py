@@ -1,5 +1,6 @@
 """`skasd benchmark`: run a suite and report its results."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import typer
@@ -25,6 +26,7 @@ def run_benchmark(
         table = run_suite(suite, out, n_jobs=n_jobs, n_threads=n_threads, scheduler=scheduler, verbose=verbose)
     except RuntimeError:
         if (out / "results.jsonl").exists():
-            typer.echo(report(out, out=out))
+            with suppress(ValueError):  # results of other data in the folder; which tasks failed is more important
+                typer.echo(report(out, out=out))
         raise
     return report(out, out=out, keys=set(table["key"]))

@@ -166,6 +166,15 @@ def map_module(step: Any) -> nn.Module:
     return _MAPS[type(step)](step)
 
 
+def _refuse_approximate(scorer: Any) -> None:
+    """Raise for a back end that compares with some training clips: the graph compares with all of them."""
+    if getattr(scorer, "neighbors", "exact") != "exact":
+        raise ValueError(
+            f"{type(scorer).__name__} with neighbors={scorer.neighbors!r} cannot be exported, since an ONNX file compares "
+            "with all training clips; fit it with neighbors='exact'."
+        )
+
+
 def scorer_module(scorer: Any) -> nn.Module:
     """Module from embeddings (B, D) to anomaly scores (B,), high = anomalous.
 
@@ -177,11 +186,12 @@ def scorer_module(scorer: Any) -> nn.Module:
     Raises
     ------
     ValueError
-        If there is no module for scorers of its class.
+        If there is no module for scorers of its class, or if it compares with some of the training clips only.
     """
     scorer = scorer.model if isinstance(scorer, BackEnd) else scorer
     if type(scorer) not in _SCORERS:
         raise refused(f"the parameter scorer={scorer!r}", f"fit with one of {_names(_SCORERS)}")
+    _refuse_approximate(scorer)
     return _SCORERS[type(scorer)](scorer)
 
 

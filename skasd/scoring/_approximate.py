@@ -86,7 +86,7 @@ class ApproximateNeighbors:
     def _nearest(self, x: np.ndarray, n_neighbors: int, own: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         n_found = n_neighbors + (own is not None)
         cells, few = self._made(), _faiss().SearchParametersIVF(nprobe=_SEARCHED)
-        _, position = cells.search(np.ascontiguousarray(x, dtype=np.float32), n_found, params=few)
+        _, position = cells.search(self._near_zero(x), n_found, params=few)
         found = np.linalg.norm(self.embedding[position] - x[:, None], axis=2)
         for clip in np.flatnonzero((position < 0).any(axis=1)):  # the cells hold too few
             to_all = np.linalg.norm(self.embedding - x[clip], axis=1)
@@ -97,13 +97,17 @@ class ApproximateNeighbors:
         order = np.argsort(found, axis=1, kind="stable")[:, :n_neighbors]
         return np.take_along_axis(found, order, axis=1), np.take_along_axis(position, order, axis=1)
 
+    def _near_zero(self, x: np.ndarray) -> np.ndarray:
+        """Embeddings in float32, relative to the mean of the known ones, so that a common offset costs no digits."""
+        return np.ascontiguousarray(x - self.embedding.mean(axis=0), dtype=np.float32)
+
     def _made(self) -> Any:
         """The cells, made by k-means when they are first needed."""
         if self._cells is None:
             faiss = _faiss()
             n_known, n_features = self.embedding.shape
             n_cells = max(1, int(_CELLS * n_known**0.5))
-            known = np.ascontiguousarray(self.embedding, dtype=np.float32)
+            known = self._near_zero(self.embedding)
             with _one_thread(faiss):
                 cells = faiss.IndexIVFFlat(faiss.IndexFlatL2(n_features), n_features, min(n_cells, n_known))
                 cells.cp.min_points_per_centroid = 1

@@ -70,6 +70,8 @@ class KNNScorer(BaseScorer):
     array([-0.000609])
     """
 
+    neighbors: str = "exact"  # of pickles and model files that are older than the parameter
+
     def __init__(
         self,
         n_neighbors: int = 1,

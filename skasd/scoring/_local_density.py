@@ -87,6 +87,7 @@ class LocalDensityScorer(BaseScorer):
     array([-0.2001, -0.1888])
     """
 
+    neighbors: str = "exact"  # of pickles and model files that are older than the parameter
     _layers: DensityLayers | None = None
 
     def __init__(

@@ -78,6 +78,8 @@ class ScaledKNNScorer(BaseScorer):
     array([ 1, -1])
     """
 
+    neighbors: str = "exact"  # of pickles and model files that are older than the parameter
+
     def __init__(
         self,
         scaling: str = "whiten",

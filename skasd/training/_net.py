@@ -164,4 +164,5 @@ class TrainingNet(NeuralNet):
         self._set_training(False)
         inputs, label = batch
         with torch.no_grad(), autocast(torch.device(self.device), self.autocast_dtype):
-            return {"loss": self.module_.result.validation_loss(inputs, label), "y_pred": None}
+            loss = self.module_.result.validation_loss(inputs, label)
+        return {"loss": loss if self.processes is None else self.processes.of_first(loss), "y_pred": None}

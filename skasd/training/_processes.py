@@ -20,8 +20,6 @@ class Processes:
     ----------
     on_cpu : bool
         Whether the processes compute on the CPU even if there are accelerators.
-    seed : int
-        Seed of the training.
 
     Attributes
     ----------
@@ -35,25 +33,47 @@ class Processes:
     ImportError
         If Accelerate is not installed.
     ValueError
-        If the processes have different seeds, and so different weights to begin with.
+        If Accelerate was set up in another way before.
     """
 
-    def __init__(self, *, on_cpu: bool, seed: int) -> None:
+    def __init__(self, *, on_cpu: bool) -> None:
         try:
             from accelerate import Accelerator
         except ImportError as error:
             raise ImportError(
                 "accelerate=True needs Hugging Face Accelerate; install it with pip install 'skasd[accelerate]'."
             ) from error
-        self._accelerator: Any = Accelerator(cpu=on_cpu, mixed_precision="no")
+        try:
+            self._accelerator: Any = Accelerator(cpu=on_cpu, mixed_precision="no")
+        except ValueError as error:
+            raise ValueError(
+                "accelerate=True needs an Accelerate that computes on one kind of device and leaves the precision to skasd, "
+                f"but this program has set it up in another way ({error}); fit in a program of its own."
+            ) from error
         self.rank, self.n = self._accelerator.process_index, self._accelerator.num_processes
         self.device: torch.device = self._accelerator.device
-        seeds = self._accelerator.gather(torch.tensor([seed], device=self.device))
-        if len(seeds.unique()) > 1:
+
+    def check_equal(self, **figures: int) -> None:
+        """Raise unless these figures are the same in all processes, which would else wait for each other for ever.
+
+        Parameters
+        ----------
+        **figures : int
+            Figures by their names, such as seeds and numbers of clips.
+        """
+        mine = torch.tensor([list(figures.values())], dtype=torch.int64, device=self.device)
+        differs = (self._accelerator.gather(mine) != mine).any(dim=0).tolist()
+        names = [name.replace("_", " ") for name, is_other in zip(figures, differs, strict=True) if is_other]
+        if names:
             raise ValueError(
-                f"The {self.n} processes that train together have different seeds; give random_state a number, so that all "
-                "begin with the same weights."
+                f"The {self.n} processes that train together have different {' and '.join(names)}; give random_state a "
+                "number, and all clips to every process."
             )
+
+    def of_first(self, value: Tensor) -> Tensor:
+        """The value of the first process, so that all decide alike."""
+        mine = value.reshape(1) if self.rank == 0 else torch.zeros_like(value.reshape(1))
+        return value if self.n == 1 else self._accelerator.reduce(mine, reduction="sum").view_as(value)
 
     def generator(self, own: torch.Generator, seed: int) -> torch.Generator:
         """Random generator of this process: the given one in the first process, another in each of the others."""
@@ -80,11 +100,15 @@ class Processes:
         loss : Tensor of shape ()
             Mean loss of the whole batch.
         """
-        gradients = [weight.grad for weight in learner.student.parameters() if weight.grad is not None]
+        if self.n == 1:
+            return loss
+        weights = [weight for weight in learner.student.parameters() if weight.requires_grad]
+        gradients = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in weights]
         buffers = learner.shared_buffers()
         values = [loss, *gradients]
         parts = [value.flatten().to(loss.dtype) * n_rows for value in values]
-        parts += [buffer.flatten().to(loss.dtype) * (self.rank == 0) for buffer in buffers]
+        sent = buffers if self.rank == 0 else map(torch.zeros_like, buffers)
+        parts += [buffer.flatten().to(loss.dtype) for buffer in sent]
         count = torch.full((1,), n_rows, dtype=loss.dtype, device=loss.device)
         total = self._accelerator.reduce(torch.cat([count, *parts]), reduction="sum")
         received = total[1:].split([part.numel() for part in parts])

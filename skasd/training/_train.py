@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -121,7 +122,7 @@ def train(
     ------
     ValueError
         If the loss becomes NaN or infinite, if there are fewer than two clips or patches to train on, if a checkpoint
-        does not fit, or if processes that train together have different seeds.
+        does not fit, or if processes that train together have different seeds or clips.
     KeyboardInterrupt
         If the training is interrupted before the end of the first epoch; later interrupts only warn, except in suites and
         commands.
@@ -140,20 +141,22 @@ def _trained(
     order: Order | None,
     generator: torch.Generator,
 ) -> Training:
-    processes = Processes(on_cpu=plan.device == "cpu", seed=seed) if plan.accelerate else None
-    device = torch_device(plan.device) if processes is None else processes.device
+    device, processes = torch_device(plan.device), None
+    if plan.accelerate:
+        processes = Processes(on_cpu=plan.device == "cpu")
+        device = _own_device(plan.device, device, processes.device)
     dtype = dtype_on(device, next(objective.parameters()).dtype)
     held_out = held_out_clips(label, plan, store.recordings, seed)
     learnt, is_validated = np.setdiff1d(np.arange(len(label)), held_out), plan.validation_fraction > 0
     rows = store.rows_of(learnt)
-    if processes is not None and len(rows) < 2 * processes.n:
-        raise ValueError(f"{len(rows)} clips or patches are too few for {processes.n} processes, which need two each.")
     if len(rows) < 2:
         what = "patch" if isinstance(store, PatchStore) else "clip"
         raise ValueError(
             f"There is only 1 {what} to train on, of class {label[learnt[0]]}; batch normalisation needs at least two. "
             "Give more or longer clips, or hold out fewer."
         )
+    if processes is not None:
+        _refuse_unequal(processes, objective, rows, label[learnt], seed)
     clips = store.on(device, dtype, label)
     if any(parameter.dtype != dtype for parameter in objective.parameters()):
         objective.to(dtype)  # which leaves integers as they are
@@ -178,6 +181,30 @@ def _trained(
     _tell_of_interrupt(net)
     result = (learner.best or learner.result).to("cpu").requires_grad_(True).eval()
     return Training(result, _epochs(net), held_out, net.is_interrupted)
+
+
+def _own_device(name: str, asked: torch.device, given: torch.device) -> torch.device:
+    """Device that Accelerate gave this process; raise if another one was asked for."""
+    index = None if name == "auto" else torch.device(name).index
+    if asked.type != given.type or index not in (None, given.index):
+        raise ValueError(
+            f"device={name!r} is not the device of this process, {given}, which Accelerate has chosen; use device='auto', "
+            "or 'cpu' in a program that has not trained on another device."
+        )
+    return given
+
+
+def _refuse_unequal(processes: Processes, objective: nn.Module, rows: np.ndarray, label: np.ndarray, seed: int) -> None:
+    """Raise if the processes do not train the same network on the same clips, or if the clips are too few for them."""
+    n_weights = sum(parameter.numel() for parameter in objective.parameters())
+    processes.check_equal(
+        seeds=seed, numbers_of_clips=len(rows), labels=crc32(label.tobytes()), sizes_of_networks=n_weights
+    )
+    if processes.n > 1 and len(rows) < 2 * processes.n:
+        raise ValueError(
+            f"accelerate=True: {len(rows)} clips or patches are too few for {processes.n} processes, which need two "
+            "each; start fewer processes, or give more clips."
+        )
 
 
 @contextmanager
@@ -246,6 +273,8 @@ def _tell_of_interrupt(net: TrainingNet) -> None:
     n_epochs = int(net.module_.n_epochs)
     if n_epochs == 0:
         raise KeyboardInterrupt("The training was interrupted before the end of the first epoch; nothing was fitted.")
+    if net.share[1] > 1:
+        raise KeyboardInterrupt("The training of several processes was interrupted; nothing was fitted.")
     message = (
         f"The training was interrupted in epoch {n_epochs + 1} of {net.max_epochs}; the weights are those of the last "
         f"complete epoch, {n_epochs}."

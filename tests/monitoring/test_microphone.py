@@ -26,8 +26,8 @@ def stopping(samples, stop, after):
 def test_files_have_every_sample_once_and_are_as_long_as_asked(tmp_path):
     stop = threading.Event()
     record(stopping(blocks(), stop, 25), tmp_path, sample_rate=RATE, seconds=1, stop=stop)
-    files = sorted(tmp_path.iterdir())
-    heard = [soundfile.read(file, dtype="int16")[0] for file in files]
+    files = list(tmp_path.iterdir())
+    heard = sorted((soundfile.read(file, dtype="int16")[0] for file in files), key=lambda samples: samples[0])
     assert [len(samples) for samples in heard][:2] == [RATE, RATE]
     assert np.concatenate(heard)[:: RATE // 10].tolist() == list(range(len(np.concatenate(heard)) // (RATE // 10)))
     assert len(np.concatenate(heard)) >= 25 * RATE // 10

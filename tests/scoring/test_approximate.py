@@ -157,3 +157,24 @@ def test_without_the_library_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(ImportError, match=r'pip install "skasd\[approximate\]"'):
         KNNScorer(neighbors="approximate").fit(np.eye(3))
+
+
+@pytest.mark.parametrize("kind", [KNNScorer, ScaledKNNScorer, LocalDensityScorer])
+def test_what_is_older_than_the_parameter_is_exact(kind, tmp_path):
+    embedding = np.random.default_rng(0).normal(size=(30, 8))
+    scorer = kind().fit(embedding)
+    expected = scorer.score_samples(embedding)
+    del scorer.__dict__["neighbors"]
+    assert clone(scorer).neighbors == "exact"
+    skasd.save(scorer, tmp_path / "old.skasd")
+    np.testing.assert_array_equal(skasd.load(tmp_path / "old.skasd").score_samples(embedding), expected)
+
+
+@pytest.mark.parametrize("kind", [KNNScorer, LocalDensityScorer])
+def test_a_common_offset_costs_no_digits(kind):
+    embedding = 1e3 + np.random.default_rng(0).normal(scale=0.01, size=(1500, 8))
+    new = embedding[:50] + 0.003
+    exact, near = (
+        kind(metric="euclidean", neighbors=name).fit(embedding).score_samples(new) for name in ("exact", "approximate")
+    )
+    assert np.mean(np.isclose(exact, near, rtol=1e-3)) > 0.9

@@ -44,8 +44,21 @@ def test_weights_of_two_processes_stay_the_same(both):
 
 
 @pytest.mark.slow
-def test_processes_with_different_seeds_are_refused(both):
-    assert all("give random_state a number" in of_one["refusal"] for of_one in both)
+def test_processes_with_different_seeds_or_clips_are_refused(both):
+    for of_one in both:
+        seeds, clips = of_one["refusals"]
+        assert "different seeds; give random_state a number" in seeds
+        assert "different numbers of clips and labels; give" in clips
+
+
+def test_another_device_than_that_of_accelerate_is_refused():
+    with pytest.raises(ValueError, match="device='meta' is not the device of this process, cpu"):
+        fit(accelerate=True, device="meta")
+
+
+def test_clips_that_are_too_few_are_told_as_without_accelerate():
+    with pytest.raises(ValueError, match="only 1 clip to train on"):
+        fit(accelerate=True, n_clips=1)
 
 
 def test_one_process_alone_learns_the_same_with_accelerate():

@@ -52,16 +52,20 @@ def main(folder):
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     alone = plain(batch_size=4, accelerate=True, validation_fraction=0.2)
-    whole = detector(accelerate=True)
+    whole, refusals = detector(accelerate=True), []
     try:
         fit(accelerate=True, seed=int(os.environ["RANK"]))
     except ValueError as error:
-        refusal = str(error)
+        refusals.append(str(error))
+    try:
+        fit(accelerate=True, n_clips=12 + int(os.environ["RANK"]))
+    except ValueError as error:
+        refusals.append(str(error))
     found = {
         "plain": alone.objective.state_dict(),
         "losses": [(epoch["train_loss"], epoch["valid_loss"]) for epoch in alone.history],
         "detector": whole.network_.state_dict(),
-        "refusal": refusal,
+        "refusals": refusals,
         "n_epochs": len(whole.history_),
     }
     torch.save(found, Path(folder) / f"{os.environ['RANK']}.pt")
