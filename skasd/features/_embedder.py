@@ -238,7 +238,7 @@ def _encoded(encoder: Encoder, windows: np.ndarray, names: list[str], batch_size
         if any(len(one) != len(batch) for one in frames):
             shapes = [tuple(one.shape) for one in frames]
             raise ValueError(f"{names[batch[0]]}: the encoder returns {shapes} for a batch of {len(batch)} windows.")
-        outputs.append([one[:, None] if one.ndim == 2 else one for one in frames])
+        outputs.append([(one[:, None] if one.ndim == 2 else one).cpu() for one in frames])
     return [torch.cat(of_layer).numpy() for of_layer in zip(*outputs, strict=True)]
 
 

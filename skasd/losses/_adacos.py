@@ -136,7 +136,9 @@ def adapted_scale(
         logits = logits.scatter(1, own[:, None, None], -torch.inf)
     largest = logits.max()
     mean_sum = (logits - largest).exp().sum(dim=(1, 2)).mean()
-    return (largest + mean_sum.log()) / angle.quantile(0.5).clamp(max=_LARGEST_ANGLE).cos()
+    ordered = angle.sort().values  # torch's quantile makes numbers in float64, which not every device has
+    median = ordered[(len(own) - 1) // 2].lerp(ordered[len(own) // 2], 0.5)
+    return (largest + mean_sum.log()) / median.clamp(max=_LARGEST_ANGLE).cos()
 
 
 _LEAST_SCALE = adacos_scale(3)

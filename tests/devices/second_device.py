@@ -100,6 +100,13 @@ class _Module(backend_registration._DummyBackendModule):
         """Data types of automatic mixed precision."""
         return [torch.bfloat16]
 
+    def get_rng_state(self, device: Any = None) -> torch.Tensor:
+        """State of the generator, of which the device has none."""
+        return torch.empty(0, dtype=torch.uint8)
+
+    def set_rng_state(self, state: torch.Tensor, device: Any = None) -> None:
+        """Nothing."""
+
 
 def register(*, has_float64: bool = True) -> None:
     """Make torch know the device, once in a process."""

@@ -153,7 +153,8 @@ def scores(name: str, device: str, train: pd.DataFrame, test: pd.DataFrame) -> n
     """Scores of new clips, or their features."""
     if name in DETECTORS:
         return DETECTORS[name].set_params(device=device).fit(train).score_samples(test)
-    return np.stack(list(TRANSFORMERS[name].set_params(device=device).fit(train).transform(test)))
+    made = TRANSFORMERS[name].set_params(device=device).fit(train).transform(test)
+    return np.stack(list(made.iloc[:, -1] if isinstance(made, pd.DataFrame) else made))
 
 
 def main() -> None:

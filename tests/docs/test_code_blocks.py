@@ -33,6 +33,7 @@ NOT_RUN = {
     "from skasd.datasets import fetch_dcase": "a download of gigabytes",
     "dask ": "processes that run until they are stopped; tests/cli/test_scheduler.py scores on a cluster",
     "spark-submit": "needs Spark",
+    "accelerate launch": "processes that train together; tests/training/test_processes.py starts some",
     "cc score_wav.c": "needs the headers of ONNX Runtime; tests/export runs the same file in Python",
     "./score_wav": "of the compiled program",
     "python -m sounddevice": "needs a sound card",
