@@ -15,38 +15,23 @@ ROOT = Path(__file__).resolve().parents[2]
 TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tests.training.together")
 
 
-@pytest.fixture(scope="module")
-def both(tmp_path_factory):
-    """What the two processes have learnt."""
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns_with_twice_the_batch(tmp_path):
     pytest.importorskip("accelerate")
-    folder = tmp_path_factory.mktemp("together")
     run = subprocess.run(
-        [sys.executable, *TWO, str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+        [sys.executable, *TWO, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
     )
     assert run.returncode == 0, run.stderr[-3000:]
-    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
-
-
-@pytest.mark.slow
-def test_two_processes_learn_what_one_learns_with_twice_the_batch(both):
+    one, other = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
     alone = plain(batch_size=8, validation_fraction=0.2)
     for name, weight in alone.objective.state_dict().items():
-        torch.testing.assert_close(both[0]["plain"][name], weight, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(one["plain"][name], weight, rtol=1e-5, atol=1e-6)
     losses = [(epoch["train_loss"], epoch["valid_loss"]) for epoch in alone.history]
-    torch.testing.assert_close(torch.tensor(both[0]["losses"]), torch.tensor(losses), rtol=0.02, atol=0)
-
-
-@pytest.mark.slow
-def test_weights_of_two_processes_stay_the_same(both):
+    torch.testing.assert_close(torch.tensor(one["losses"]), torch.tensor(losses), rtol=0.02, atol=0)
     for of in ("plain", "detector"):
-        assert_same_state(both[0][of], both[1][of])
-    assert both[0]["n_epochs"] == both[1]["n_epochs"]
-
-
-@pytest.mark.slow
-def test_processes_with_different_seeds_or_clips_are_refused(both):
-    for of_one in both:
-        seeds, clips = of_one["refusals"]
+        assert_same_state(one[of], other[of])
+    assert one["n_epochs"] == other["n_epochs"]
+    for seeds, clips in (one["refusals"], other["refusals"]):
         assert "different seeds; give random_state a number" in seeds
         assert "different numbers of clips and labels; give" in clips
 
