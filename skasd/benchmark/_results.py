@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 
+from skasd._lines import end_of_lines
 from skasd.benchmark._result_row import why_damaged
 
 _LINES, _ERRORS = "results.jsonl", "errors.jsonl"
-_PIECE = 1 << 16  # bytes
 
 
 class Results:
@@ -90,25 +90,11 @@ class Results:
     def _append(self, name: str, line: bytes) -> None:
         """Append a whole line, after removing what an interrupted process may have left of another one."""
         file = self.folder / name
-        with FileLock(self.folder / ".lock"), file.open("ab") as stream:
-            stream.truncate(_end_of_lines(file))
+        with FileLock(self.folder / ".lock"), file.open("a+b") as stream:
+            stream.truncate(end_of_lines(stream))
             stream.write(line)
             stream.flush()
             os.fsync(stream.fileno())
-
-
-def _end_of_lines(file: Path) -> int:
-    """Size of a file up to the end of its last whole line; only its end is read, as a suite appends thousands of lines."""
-    with file.open("rb") as stream:
-        end = stream.seek(0, os.SEEK_END)
-        while end > 0:
-            start = max(0, end - _PIECE)
-            stream.seek(start)
-            last = stream.read(end - start).rfind(b"\n")
-            if last >= 0:
-                return start + last + 1
-            end = start
-    return 0
 
 
 def _decoded(line: bytes, where: str) -> Any:

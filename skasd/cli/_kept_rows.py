@@ -9,6 +9,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from skasd._lines import end_of_lines
 from skasd.cli._score_table import Row
 from skasd.clips._files import readable_name
 
@@ -114,7 +115,7 @@ class KeptRows:
     def _begin(self) -> None:
         """Write the first line, or check it, and remove what an interrupted process left of the last one."""
         with self.path.open("a+b") as stream:
-            end = _end_of_lines(stream)
+            end = end_of_lines(stream)
             stream.seek(0)
             first = stream.readline()
             stream.truncate(end)
@@ -148,19 +149,6 @@ def stamp_of(file: str) -> Stamp | None:
 
 def _cells(row: Row) -> dict[str, Any]:
     return {name: getattr(row, name) for name in _COLUMNS[4:]} | {"file": row.file}
-
-
-def _end_of_lines(stream: Any) -> int:
-    """Number of bytes up to the end of the last whole line."""
-    end = stream.seek(0, os.SEEK_END)
-    while end:
-        start = max(0, end - 2**16)
-        stream.seek(start)
-        found = stream.read(end - start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-        end = start
-    return 0
 
 
 def _decoded(line: bytes, where: str) -> Any:

@@ -75,7 +75,7 @@ def computed(func: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     def moved(leaf: Any) -> Any:
         if not isinstance(leaf, torch.Tensor) or not is_second:
             return leaf
-        return known.get(id(leaf)) if id(leaf) in known else SecondTensor(leaf)
+        return known[id(leaf)] if id(leaf) in known else SecondTensor(leaf)
 
     return tree_map(moved, result)
 
