@@ -2,6 +2,8 @@
 
 import numpy as np
 
+_CACHED_BYTES = 2**19  # of the matrix at a time: each row reads it anew
+
 
 def row_products(X: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Product of each row of X with a matrix.
@@ -21,4 +23,8 @@ def row_products(X: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     products : ndarray of shape (n, k)
         ``X @ matrix``.
     """
-    return (X[:, None] @ matrix)[:, 0]
+    n_columns = max(1, _CACHED_BYTES // max(1, matrix.itemsize * len(matrix)))
+    parts = [matrix[:, start : start + n_columns] for start in range(0, matrix.shape[1], n_columns)]
+    if len(parts) <= 1:
+        return (X[:, None] @ matrix)[:, 0]
+    return np.concatenate([(X[:, None] @ part)[:, 0] for part in parts], axis=1)

@@ -45,16 +45,16 @@ EXPERTS: dict[str, tuple[Expert, ...]] = {
 class _Distance:
     """Squared Mahalanobis distance from the mean."""
 
-    def __init__(self, X: np.ndarray) -> None:
+    def __init__(self, X: np.ndarray, _: str) -> None:
         self.scaling = Scaling.of(X, "whiten")
 
     def score(self, X: np.ndarray) -> np.ndarray:
         return np.square(self.scaling(X)).sum(axis=1)
 
 
-BACK_ENDS: dict[str, Callable[[np.ndarray], Any]] = {
-    "whiten": lambda X: ScaledNeighbors.of(X, "whiten"),
-    "standardize": lambda X: ScaledNeighbors.of(X, "standardize"),
+BACK_ENDS: dict[str, Callable[[np.ndarray, str], Any]] = {  # of clips, and of how neighbours are found
+    "whiten": lambda X, neighbors: ScaledNeighbors.of(X, "whiten", neighbors=neighbors),
+    "standardize": lambda X, neighbors: ScaledNeighbors.of(X, "standardize", neighbors=neighbors),
     "distance": _Distance,
 }
 
@@ -127,10 +127,12 @@ class FittedExperts:
         Statistics and back ends of each.
     with_level : bool
         Whether the level of the clip is one more expert, of small weight.
+    neighbors : {"exact", "approximate"}, default="exact"
+        How the nearest clips are found.
     """
 
-    def __init__(self, experts: tuple[Expert, ...], *, with_level: bool) -> None:
-        self.experts, self.with_level = experts, with_level
+    def __init__(self, experts: tuple[Expert, ...], *, with_level: bool, neighbors: str = "exact") -> None:
+        self.experts, self.with_level, self._neighbors = experts, with_level, neighbors
         self._back_ends: dict[Member, Any] = {}
         self._normal: dict[Any, Normal] = {}  # by member, and by expert
 
@@ -164,7 +166,8 @@ class FittedExperts:
         folds = list(_folds(recording, random_state))
         members = dict.fromkeys(member for expert in self.every for member in expert)
         fits = Parallel(n_jobs, prefer="threads", require="sharedmem")(
-            delayed(_fitted)(back_end, values[statistic], folds) for statistic, back_end in members
+            delayed(_fitted)(BACK_ENDS[back_end], values[statistic], folds, self._neighbors)
+            for statistic, back_end in members
         )
         held_out = {}
         for member, (back_end, scores) in zip(members, fits, strict=True):
@@ -188,12 +191,17 @@ class FittedExperts:
         return np.logaddexp.reduce(parts + weights[:, None], axis=0) - np.logaddexp.reduce(weights)
 
 
-def _fitted(back_end: str, X: np.ndarray, folds: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[Any, np.ndarray]:
+def _fitted(
+    back_end: Callable[[np.ndarray, str], Any],
+    X: np.ndarray,
+    folds: Iterable[tuple[np.ndarray, np.ndarray]],
+    neighbors: str,
+) -> tuple[Any, np.ndarray]:
     """A back end fitted to normal clips (n, d), and the score (n,) of each by one fitted to the other folds."""
     scores = np.empty(len(X))
     for rest, fold in folds:
-        scores[fold] = BACK_ENDS[back_end](X[rest]).score(X[fold])
-    return BACK_ENDS[back_end](X), scores
+        scores[fold] = back_end(X[rest], neighbors).score(X[fold])
+    return back_end(X, neighbors), scores
 
 
 def _folds(recording: np.ndarray, random_state: np.random.RandomState) -> Iterable[tuple[np.ndarray, np.ndarray]]:

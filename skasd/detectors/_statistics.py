@@ -16,6 +16,7 @@ from skasd.detectors._experts import EXPERTS, LEVEL, Expert, FittedExperts, chec
 from skasd.detectors._regime import NEEDED, regime, spread_and_peak
 from skasd.detectors._statistics_scores import StatisticsScores
 from skasd.features._frontend import frontend_of, twfr_frontend
+from skasd.scoring._approximate import check_neighbors
 
 
 class StatisticsDetector(StatisticsScores, BaseDetector):
@@ -38,6 +39,10 @@ class StatisticsDetector(StatisticsScores, BaseDetector):
         microphone or the gain differs between recordings.
     group_columns : sequence of str, default=("machine_type", "section")
         Columns of the clip table that define a machine. The table may lack these two, or have them empty.
+    neighbors : {"exact", "approximate"}, default="exact"
+        How each clip finds its nearest normal clips: among all of them, or in the nearest cells of an index, see
+        :class:`skasd.scoring.ScaledKNNScorer`. ``"approximate"`` is for machines with more than some 20 000 clips, and
+        needs ``pip install "skasd[approximate]"``.
     frontend : LogMelTransformer, NoiseReducedLogMel, torch.nn.Module, callable or None, default=None
         Front end that computes spectrograms of waveforms and files, see :ref:`features_frontend`; features are used as they
         are. None uses that of :class:`TWFRDetector`: 128 HTK bands without norm, window 1024 and hop 512 samples.
@@ -120,6 +125,7 @@ class StatisticsDetector(StatisticsScores, BaseDetector):
     array([-1])
     """
 
+    neighbors: str = "exact"  # of pickles and model files that are older than the parameter
     _default_frontend = staticmethod(twfr_frontend)
     _leaves_out = "cross"
 
@@ -129,6 +135,7 @@ class StatisticsDetector(StatisticsScores, BaseDetector):
         *,
         level: bool = True,
         group_columns: Sequence[str] = ("machine_type", "section"),
+        neighbors: str = "exact",
         frontend: Any = None,
         feature: str = "auto",
         contamination: float | str = "auto",
@@ -140,6 +147,7 @@ class StatisticsDetector(StatisticsScores, BaseDetector):
         self.experts = experts
         self.level = level
         self.group_columns = group_columns
+        self.neighbors = neighbors
         self.frontend = frontend
         self.feature = feature
         self.contamination = contamination
@@ -168,7 +176,9 @@ class StatisticsDetector(StatisticsScores, BaseDetector):
                 group = names == name
                 own = {statistic: column[group] for statistic, column in values.items()}
                 experts = self.experts_[name] = given or self._chosen(name, own)
-                machine = self._machines[name] = FittedExperts(experts, with_level=self._with_level)
+                machine = self._machines[name] = FittedExperts(
+                    experts, with_level=self._with_level, neighbors=self.neighbors
+                )
                 held_out[group] = machine.fit(own, recordings.number[group], random_state, self.n_jobs)
         return _normal_scores(held_out, recordings)
 
@@ -182,6 +192,7 @@ class StatisticsDetector(StatisticsScores, BaseDetector):
         """Check all parameters, and return the experts, or None if they are chosen for each machine."""
         check_flag("level", self.level)
         check_columns("group_columns", self.group_columns)
+        check_neighbors(self.neighbors)
         check_n_jobs(self.n_jobs)
         check_integer("verbose", self.verbose, low=0)
         if isinstance(self.experts, str):

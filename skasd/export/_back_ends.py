@@ -166,8 +166,8 @@ def map_module(step: Any) -> nn.Module:
     return _MAPS[type(step)](step)
 
 
-def _refuse_approximate(scorer: Any) -> None:
-    """Raise for a back end that compares with some training clips: the graph compares with all of them."""
+def refuse_approximate(scorer: Any) -> None:
+    """Raise for a back end or detector that compares with some training clips: the graph compares with all of them."""
     if getattr(scorer, "neighbors", "exact") != "exact":
         raise ValueError(
             f"{type(scorer).__name__} with neighbors={scorer.neighbors!r} cannot be exported, since an ONNX file compares "
@@ -191,7 +191,7 @@ def scorer_module(scorer: Any) -> nn.Module:
     scorer = scorer.model if isinstance(scorer, BackEnd) else scorer
     if type(scorer) not in _SCORERS:
         raise refused(f"the parameter scorer={scorer!r}", f"fit with one of {_names(_SCORERS)}")
-    _refuse_approximate(scorer)
+    refuse_approximate(scorer)
     return _SCORERS[type(scorer)](scorer)
 
 

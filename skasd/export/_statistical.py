@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from skasd.detectors import StatisticsDetector, TWFRDetector
 from skasd.detectors._experts import LEVEL, LEVEL_WEIGHT, FittedExperts, Normal
 from skasd.detectors._spectrum_models import Mixtures
-from skasd.export._back_ends import Mixture, buffer, scorer_module
+from skasd.export._back_ends import Mixture, buffer, refuse_approximate, scorer_module
 from skasd.export._neighbors import Scaled, ScaledNearest
 from skasd.export._setting import Setting
 from skasd.export._sorting import rank_weighted
@@ -133,6 +133,7 @@ def _expert_module(back_end: Any) -> nn.Module:
 
 def statistics_module(detector: StatisticsDetector, setting: Setting) -> nn.Module:
     """Module from clips to the scores of a StatisticsDetector."""
+    refuse_approximate(detector)
     experts = detector._machines[setting.machine.name(detector._group_columns)]
     names = tuple(dict.fromkeys(statistic for statistic, _ in experts._back_ends))
     n_bands, most_frames = setting.size(detector._frontend)

@@ -116,10 +116,10 @@ class ScaledNeighbors:
             index = ApproximateNeighbors(known)
             nearest, _ = index.kneighbors(n_neighbors=min(n_density, len(known) - 1))
         else:
-            nearest, _ = _nearest_others(known, n_density)
+            nearest = _to_nearest_others(known, n_density)
             if is_near_copy(nearest[:, :1], known).any():
                 known = without_near_copies(known)
-                nearest, _ = _nearest_others(known, n_density)
+                nearest = _to_nearest_others(known, n_density)
         density = nearest.mean(axis=1) if len(known) > 1 else np.ones(1)
         density = np.maximum(density, _LEAST_DENSITY_SHARE * np.median(density)) + _SMALLEST
         return cls(scaled, known, np.square(known).sum(axis=1), density, n_neighbors, index)
@@ -139,36 +139,42 @@ class ScaledNeighbors:
         return np.take_along_axis(relative, taken, axis=1).mean(axis=1)
 
 
-def _nearest_others(known: np.ndarray, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
-    """Distances (n, k) of each of n clips to its nearest others, ascending, and their positions."""
-    found, which = _nearest(known, known, np.square(known).sum(axis=1), n_neighbors + 1, leave_out=True)
-    return found[:, :-1], which[:, :-1]
+def _to_nearest_others(known: np.ndarray, n_neighbors: int) -> np.ndarray:
+    """Distances (n, k) of each of n clips to its nearest others, ascending; k is at most the number of others."""
+    n_neighbors = min(n_neighbors, len(known) - 1)
+    if n_neighbors == 0:
+        return np.empty((len(known), 0))
+    from sklearn.neighbors import NearestNeighbors
+
+    found, _ = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(known).kneighbors()
+    return found
 
 
-def _nearest(
-    x: np.ndarray, known: np.ndarray, lengths: np.ndarray, n_neighbors: int, *, leave_out: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
+def _nearest(x: np.ndarray, known: np.ndarray, lengths: np.ndarray, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
     """Distances (n, k) to the nearest known clips, ascending, and their positions; k is at most the number of known clips.
 
-    Distances follow from inner products, a block of clips at a time. With `leave_out`, x are the known clips, and each is
-    last among its own neighbours.
+    Distances follow from inner products, a block of clips at a time; those of a clip do not depend on the others.
     """
     step = max(1, _DISTANCES_AT_A_TIME // len(known))
     parts = []
     for start in range(0, len(x), step):
         block = x[start : start + step]
-        products = block @ known.T if leave_out else row_products(block, known.T)
-        squared = np.square(block).sum(axis=1)[:, None] + lengths - 2 * products
-        if leave_out:
-            squared[np.arange(len(block)), np.arange(start, start + len(block))] = np.inf
+        squared = np.square(block).sum(axis=1)[:, None] + lengths
+        squared -= row_products(2 * block, known.T)
         parts.append(_smallest(squared, min(n_neighbors, len(known))))
     squared, which = parts[0] if len(parts) == 1 else (np.concatenate(part) for part in zip(*parts, strict=True))
     return np.sqrt(np.maximum(squared, 0)), which
 
 
 def _smallest(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k smallest values (n, k) of each row, ascending, and their positions."""
-    rows = np.arange(len(values))[:, None]
-    which = np.argpartition(values, k - 1, axis=1)[:, :k]
-    which = which[rows, np.argsort(values[rows, which], axis=1, kind="stable")]
-    return values[rows, which], which
+    """The k smallest values (n, k) of each row, ascending, and their positions, the first of equal ones; k is small.
+
+    The values found are overwritten.
+    """
+    rows, which = np.arange(len(values)), np.empty((len(values), k), dtype=np.intp)
+    found = np.empty((len(values), k))
+    for rank in range(k):
+        which[:, rank] = values.argmin(axis=1)
+        found[:, rank] = values[rows, which[:, rank]]
+        values[rows, which[:, rank]] = np.inf
+    return found, which

@@ -11,10 +11,10 @@ from sklearn.preprocessing import FunctionTransformer, RobustScaler
 from sklearn.svm import OneClassSVM
 
 from skasd.base import BaseDetector
-from skasd.detectors import EnsembleDetector, OSSCLDetector, TWFRDetector
+from skasd.detectors import EnsembleDetector, OSSCLDetector, StatisticsDetector, TWFRDetector
 from skasd.export import to_onnx
 from skasd.features import LogMelTransformer, MedianFilter, TWFRTransformer
-from skasd.scoring import KNNScorer
+from skasd.scoring import KNNScorer, ScaledKNNScorer
 from tests.detectors.cases import SMALL
 from tests.export.files import FAN, TRAIN
 
@@ -67,6 +67,18 @@ def test_detectors_and_front_ends_of_users(tmp_path):
 def test_back_ends_of_scikit_learn(tmp_path):
     detector = TWFRDetector(scorer=OneClassSVM(), frontend=SHORT).fit(FAN_TRAIN)
     refuse(detector, ValueError, r"parameter scorer=OneClassSVM\(\); fit with one of", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "detector",
+    [StatisticsDetector(neighbors="approximate"), TWFRDetector(scorer=ScaledKNNScorer(neighbors="approximate"))],
+)
+def test_a_search_in_some_cells(detector, tmp_path):
+    pytest.importorskip("faiss")
+    fitted = detector.set_params(frontend=SHORT).fit(FAN_TRAIN)
+    refuse(
+        fitted, ValueError, "with neighbors='approximate' cannot be exported.*fit it with neighbors='exact'", tmp_path
+    )
 
 
 @pytest.mark.parametrize("channel", ["mean", "residual"])

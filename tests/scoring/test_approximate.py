@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
 import skasd
-from skasd.detectors import TWFRDetector
+from skasd.detectors import StatisticsDetector, TWFRDetector
 from skasd.scoring import KNNScorer, LocalDensityScorer, ScaledKNNScorer
 from skasd.scoring._approximate import ApproximateNeighbors, DensityLayers
 from skasd.scoring._distance import without_near_copies
@@ -148,9 +148,24 @@ def test_it_works_inside_a_detector():
     np.testing.assert_allclose(*scores, rtol=1e-6)
 
 
-def test_an_unknown_way_is_refused():
+def test_the_statistics_detector_scores_as_by_an_exact_search(tmp_path):
+    generator = np.random.default_rng(0)
+    clips, new = generator.normal(-40, 3, (1500, 16, 12)), generator.normal(-39, 3, (50, 16, 12))
+    fitted, reference = (
+        StatisticsDetector(neighbors=neighbors, n_jobs=1).fit(clips) for neighbors in ("approximate", "exact")
+    )
+    scores, expected = fitted.score_samples(new), reference.score_samples(new)
+    np.testing.assert_allclose(scores, expected, atol=0.05 * expected.std())
+    assert (scores != expected).any()
+    assert fitted.offset_ == pytest.approx(reference.offset_, abs=0.05)
+    skasd.save(fitted, tmp_path / "model.skasd")
+    np.testing.assert_array_equal(skasd.load(tmp_path / "model.skasd").score_samples(new), scores)
+
+
+@pytest.mark.parametrize("estimator", [KNNScorer(neighbors="fast"), StatisticsDetector(neighbors="fast")])
+def test_an_unknown_way_is_refused(estimator):
     with pytest.raises(ValueError, match="neighbors='fast' is unknown; expected one of 'exact', 'approximate'"):
-        KNNScorer(neighbors="fast").fit(np.eye(3))
+        estimator.fit(np.eye(3))
 
 
 def test_without_the_library_it_says_what_to_install(monkeypatch):

@@ -3,7 +3,7 @@ import pytest
 from sklearn.covariance import ledoit_wolf
 
 from skasd.scoring import ScaledKNNScorer
-from skasd.scoring._scaled_neighbors import Scaling
+from skasd.scoring._scaled_neighbors import ScaledNeighbors, Scaling, _smallest
 
 GENERATOR = np.random.default_rng(0)
 
@@ -104,3 +104,20 @@ def test_blocks_change_nothing(monkeypatch):
 def test_bad_parameters_are_refused(parameters, message):
     with pytest.raises(ValueError, match=message):
         ScaledKNNScorer(**parameters).fit(correlated(10, 6))
+
+
+@pytest.mark.parametrize("n_known", [2, 9, 300])
+def test_the_smallest_values_of_each_row_are_found_with_their_positions(n_known):
+    values = np.random.default_rng(0).integers(0, 50, (40, n_known)).astype(float)
+    order = np.argsort(values, axis=1, kind="stable")[:, :2]
+    found, which = _smallest(values.copy(), 2)
+    np.testing.assert_array_equal(which, order)
+    np.testing.assert_array_equal(found, np.take_along_axis(values, order, axis=1))
+
+
+def test_density_is_the_mean_distance_to_the_nearest_others():
+    known = np.random.default_rng(0).normal(size=(40, 3))
+    fitted = ScaledNeighbors.of(known, "standardize", n_density=4)
+    scaled = (known - known.mean(axis=0)) / known.std(axis=0)
+    distances = np.sort(np.linalg.norm(scaled[:, None] - scaled, axis=2), axis=1)
+    np.testing.assert_allclose(fitted.density, distances[:, 1:5].mean(axis=1), rtol=1e-9)
