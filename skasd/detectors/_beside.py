@@ -16,6 +16,35 @@ WEIGHT = -2.0  # natural logarithm of the weight of a network beside the statist
 
 
 @dataclass
+class FewScores:
+    """Mean and spread of scores of a few new normal clips, and their number, which says how far the two can be trusted.
+
+    The scores are relative to those of learnt clips, so that a spread below 1 is chance: new clips are no more alike.
+    """
+
+    mean: float
+    spread: float
+    n_clips: int
+
+    @classmethod
+    def of(cls, score: np.ndarray) -> "FewScores":
+        spread = float(score.std(ddof=1)) if len(score) > 1 else 1.0
+        return cls(float(score.mean()), max(spread, 1.0), len(score))
+
+    @property
+    def student(self) -> tuple[float, float, float]:
+        """Spread of the next score, degrees of freedom, and factor of Wallace's approximation."""
+        freedom = max(self.n_clips - 1, 1)
+        return self.spread * (1 + 1 / self.n_clips) ** 0.5, freedom, (8 * freedom + 1) / (8 * freedom + 3)
+
+    def __call__(self, score: np.ndarray) -> np.ndarray:
+        """The standard normal quantile that is as rare as these scores (n,) under Student's t distribution, nearly."""
+        spread, freedom, factor = self.student
+        t = (score - self.mean) / spread
+        return factor * np.sign(t) * np.sqrt(freedom * np.log1p(np.square(t) / freedom))
+
+
+@dataclass
 class StatisticsBeside:
     """The scores of statistics, and the scale on which a network stands beside them.
 
@@ -30,7 +59,7 @@ class StatisticsBeside:
     detector: StatisticsDetector
     held_out: np.ndarray
     _learnt: dict[str, Normal] = field(default_factory=dict)  # scores of the network, by machine
-    _held_out: dict[str, Normal] = field(default_factory=dict)  # relative to those, by machine and of all ("")
+    _held_out: dict[str, FewScores] = field(default_factory=dict)  # relative to those, by machine and of all ("")
 
     @classmethod
     def fitted(cls, clips: Clips, columns: Sequence[str], **params: Any) -> "StatisticsBeside | None":
@@ -76,10 +105,10 @@ class StatisticsBeside:
         }
         self._held_out = {}
         relative, machines = self._relative(network_score[held_out], machines[held_out]), machines[held_out]
-        self._held_out = {"": Normal.of(relative)}
+        self._held_out = {"": FewScores.of(relative)}
         for name, count in zip(*np.unique(machines, return_counts=True), strict=True):
             if count >= FEWEST_HELD_OUT:
-                self._held_out[str(name)] = Normal.of(relative[machines == name])
+                self._held_out[str(name)] = FewScores.of(relative[machines == name])
 
     def _relative(self, network_score: np.ndarray, machines: np.ndarray) -> np.ndarray:
         """Scores (n,) of the network relative to its usual ones of these machines (n,)."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from skasd.detectors import JointAECNNDetector, OSSCLDetector
-from skasd.detectors._beside import WEIGHT, StatisticsBeside
+from skasd.detectors._beside import WEIGHT, FewScores, StatisticsBeside
 from skasd.detectors._embedding import EmbeddingDetector
 from skasd.detectors._experts import Normal
 from skasd.export._back_ends import scorer_module
@@ -137,21 +137,30 @@ class WithStatistics(nn.Module):
     ----------
     network, statistics : nn.Module
         From clips to anomaly scores (B,).
-    scales : sequence of Normal
+    scales : sequence of Normal and FewScores
         What the score of the network is normalised by, one after another.
     """
 
-    def __init__(self, network: nn.Module, statistics: nn.Module, scales: Sequence[Normal]) -> None:
+    def __init__(self, network: nn.Module, statistics: nn.Module, scales: Sequence[Normal | FewScores]) -> None:
         super().__init__()
         self.network, self.statistics, self.scales = network, statistics, tuple(scales)
 
     def forward(self, clip: Tensor) -> Tensor:
         """Anomaly score (B,) of clips."""
         relative = self.network(clip)
-        for normal in self.scales:
-            relative = (relative - normal.mean) / normal.spread
+        for scale in self.scales:
+            relative = _relative(relative, scale)
         both = torch.stack([self.statistics(clip), relative + WEIGHT])
         return both.logsumexp(dim=0) - float(np.logaddexp(0, WEIGHT))
+
+
+def _relative(score: Tensor, scale: Normal | FewScores) -> Tensor:
+    """Scores (B,) on this scale, as calling it computes them."""
+    if isinstance(scale, Normal):
+        return (score - scale.mean) / scale.spread
+    spread, freedom, factor = scale.student
+    t = (score - scale.mean) / spread
+    return factor * t.sign() * (freedom * (1 + t.square() / freedom).log()).sqrt()
 
 
 def embedding_module(detector: EmbeddingDetector, setting: Setting) -> nn.Module:
@@ -165,7 +174,7 @@ def embedding_module(detector: EmbeddingDetector, setting: Setting) -> nn.Module
     beside: StatisticsBeside | None = detector._statistics if detector.score_with == "auto" else None
     if beside is None or str(names[0]) not in detector._scores.machines:
         return network
-    scales = [beside._learnt[name] for name in names if name in beside._learnt]
+    scales: list[Normal | FewScores] = [beside._learnt[name] for name in names if name in beside._learnt]
     if beside._held_out:
         scales.append(beside._held_out.get(str(names[0]), beside._held_out[""]))
     return WithStatistics(network, statistics_module(beside.detector, setting), scales)

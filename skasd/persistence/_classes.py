@@ -26,7 +26,7 @@ _CLASSES = {
     "skasd.decisions._groups": "Group",
     "skasd.decisions._more": "KnownClips",
     "skasd.detectors._autoencoder": "AutoencoderDetector _Machine",
-    "skasd.detectors._beside": "StatisticsBeside",
+    "skasd.detectors._beside": "FewScores StatisticsBeside",
     "skasd.detectors._contrastive_spectrum": "ContrastiveSpectrumDetector",
     "skasd.detectors._ensemble": "EnsembleDetector",
     "skasd.detectors._experts": "_Distance Normal FittedExperts",

@@ -3,12 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import ndtri_exp
+from scipy.stats import t as student_t
 from sklearn.metrics import roc_auc_score
 
 from skasd.clips import as_clips
 from skasd.datasets import make_machine_clips
 from skasd.detectors import OSSCLDetector, StatClusterDetector, StatisticsDetector
-from skasd.detectors._beside import StatisticsBeside
+from skasd.detectors._beside import FewScores, StatisticsBeside
 from skasd.features import LogMelTransformer
 from skasd.objectives import MobileFaceNetOptions
 
@@ -20,6 +22,13 @@ SMALL = {
     "device": "cpu",
     "frontend": LogMelTransformer(n_fft=512, hop_length=256, n_mels=32),
 }
+
+
+def quantile_of_student(score, held_out):
+    """The standard normal quantile that is as rare as a next score, given these; their spread is at least 1."""
+    n_clips, spread = len(held_out), max(held_out.std(ddof=1), 1)
+    rarity = student_t.logsf((score - held_out.mean()) / (spread * np.sqrt(1 + 1 / n_clips)), n_clips - 1)
+    return -ndtri_exp(rarity)
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +65,9 @@ def test_score_is_that_of_the_formula(train, test, fitted):
             own = np.setdiff1d(np.flatnonzero(train["machine_type"] == machine), held_out)
             rows = (table["machine_type"] == machine).to_numpy()
             values[rows] = (score[rows] - every[own].mean()) / every[own].std()
-    relative = (usual[0] - usual[1][held_out].mean()) / usual[1][held_out].std()
+    relative = quantile_of_student(usual[0], usual[1][held_out])
     expected = np.log((np.exp(statistics) + np.exp(relative - 2)) / (1 + np.exp(-2)))
-    np.testing.assert_allclose(both, expected, rtol=1e-4)
+    np.testing.assert_allclose(both, expected, atol=0.02)
 
 
 def test_threshold_follows_the_way_to_score(fitted):
@@ -98,18 +107,30 @@ def test_machines_of_many_held_out_clips_have_a_scale_of_their_own():
     clips = as_clips(np.random.default_rng(0).normal(size=(20, 400)).astype(np.float32))
     beside = StatisticsBeside.fitted(clips, ())
     machines, held_out = np.repeat(["a", "b"], [20, 12]), np.r_[10:20, 30:32]
-    score = np.r_[np.arange(10.0), np.arange(10.0) + 50, 100 * np.arange(10.0), 5.0, 6.0]
+    score = np.r_[np.arange(10.0), 2 * np.arange(10.0) + 50, 100 * np.arange(10.0), 5.0, 6.0]
     beside.learn_scale(score, machines, held_out)
+    as_learnt = (score[10:20] - 4.5) / np.arange(10.0).std()
     for name, rows in (("a", slice(10, 20)), ("b", slice(30, 32))):
         combined = beside.combined(score[rows], machines[rows], np.full(len(score[rows]), -np.inf))
         relative = combined + 2 + np.log1p(np.exp(-2))
         if name == "a":
-            np.testing.assert_allclose(relative, (np.arange(10) - 4.5) / np.arange(10).std())
+            np.testing.assert_allclose(relative, quantile_of_student(as_learnt, as_learnt), atol=0.02)
         else:  # two clips are held out, so the scale is that of both machines
-            spread, place = 100 * np.arange(10.0).std(), 450.0
-            of_a = (score[10:20] - 4.5) / np.arange(10.0).std()
-            together = np.r_[of_a, (score[30:] - place) / spread]
-            np.testing.assert_allclose(relative, (together[10:] - together.mean()) / together.std())
+            together = np.r_[as_learnt, (score[30:] - 450) / (100 * np.arange(10.0).std())]
+            np.testing.assert_allclose(relative, quantile_of_student(together, together)[10:], atol=0.02)
+
+
+@pytest.mark.parametrize("n_clips", [8, 12, 200])
+def test_scores_of_few_clips_are_put_on_the_scale_of_a_normal_distribution(n_clips):
+    held_out = 3 * np.random.default_rng(0).standard_normal(n_clips)
+    t = np.linspace(-10, 30, 81)
+    found, expected = FewScores.of(held_out)(t), quantile_of_student(t, held_out)
+    np.testing.assert_allclose(found, expected, rtol=0.015, atol=0.01)
+    assert (np.diff(found) > 0).all()
+
+
+def test_few_clips_that_are_alike_by_chance_do_not_make_others_look_odd():
+    assert FewScores.of(np.zeros(12))(np.array([1.0])) < 1
 
 
 def test_a_machine_of_one_clip_leaves_the_network_alone(train):
