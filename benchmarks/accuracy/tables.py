@@ -97,13 +97,13 @@ def _read(file):
 
 
 def results_of(suite):
-    """Results of a suite, the last of each task; tags become columns."""
-    by_key = {}
+    """Results of a suite, the last of each data set, detector and seed; tags become columns."""
+    last = {}
     for row in _read(HERE / "results" / suite / "results.jsonl"):
         way = row["score_with"] or ""
         names = {"variant": row["detector"].removesuffix(f", {way}"), "score": way}
-        by_key[row["data"], row["detector"], row["key"]] = {**row, **names, **row["tags"]}
-    return list(by_key.values())
+        last[row["data"], row["detector"], row["seed"]] = {**row, **names, **row["tags"]}
+    return list(last.values())
 
 
 def rows_of(suite):
@@ -766,6 +766,39 @@ def speed_peers():
     )
 
 
+def joint_settings():
+    """Training of the joint model with one setting changed: clips per second, ratio to the published loop, seconds before."""
+    return pd.DataFrame(
+        [
+            {
+                "setting": row["name"],
+                "clips/s": f"{row['ours']:.1f}",
+                "ratio to the published loop": f"{row['ratio']:.1f}",
+                "first epoch, s longer": f"{max(row['longer_first'], 0):.1f}",
+            }
+            for row in _of_speed("joint_ae_cnn_limits", "what", "name")
+            if row["what"] == "setting"
+        ]
+    )
+
+
+def joint_limits():
+    """Seconds of a step of the joint model, and those that its operations and its bytes take at least, by number format."""
+    return pd.DataFrame(
+        [
+            {
+                "format": row["name"],
+                "step, ms": f"{1e3 * row['seconds']:.0f}",
+                "operations, ms": f"{1e3 * row['seconds_of_flops']:.0f}",
+                "memory, ms": f"{1e3 * row['seconds_of_bytes']:.0f}",
+                "share of the limit": f"{row['share']:.0%}",
+            }
+            for row in _of_speed("joint_ae_cnn_limits", "what", "name")
+            if row["what"] == "limit"
+        ]
+    )
+
+
 def onnx_scores():
     """Agreement of exported files with their detectors: largest difference of scores, and decisions that differ."""
     return pd.DataFrame(
@@ -887,6 +920,8 @@ TABLES = {
     "growth_detectors": (growth, OF_GROWTH),
     "growth_neighbors": (growth, NEIGHBORS_OF_GROWTH),
     "speed_peers": (speed_peers,),
+    "joint_ae_cnn_settings": (joint_settings,),
+    "joint_ae_cnn_limits": (joint_limits,),
     "channels": (channels, WAYS_OF_TWO),
     "channels_machines": (channels_machines,),
     "supplemental": (channels, WAYS_OF_SUPPLEMENTAL),
