@@ -20,6 +20,9 @@ class FewScores:
     """Mean and spread of scores of a few new normal clips, and their number, which says how far the two can be trusted.
 
     The scores are relative to those of learnt clips, so that a spread below 1 is chance: new clips are no more alike.
+
+    D. L. Wallace, "Bounds on normal approximations to Student's and the chi-square distributions", Annals of Mathematical
+    Statistics 30, 1959.
     """
 
     mean: float
@@ -131,6 +134,7 @@ class StatisticsBeside:
         .. math:: A = \ln \frac{e^{A_s} + w e^{z_n}}{1 + w}, \quad w = e^{-2}
 
         A network that tells nothing changes the order of the clips little; one that is certain of a fault raises the score.
+        The score :math:`z_n` of the network is normalised, see `FewScores`.
         """
         relative = self._relative(network_score, machines)
         return np.logaddexp(statistics_score, relative + WEIGHT) - np.logaddexp(0, WEIGHT)
