@@ -70,6 +70,7 @@ def test_copies_of_checked_networks_give_the_same(copied, network, inputs):
     assert torch.equal(copied(network)(inputs), network(inputs))
 
 
+@pytest.mark.skipif(torch.__version__ < "2.7", reason="the compiler of torch 2.6 cannot trace checks of shapes")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")  # torch's compiler uses what torch deprecates
 def test_checked_networks_can_be_compiled(inputs):
     network = TgramNet((16, 12), hop_length=32).eval()
