@@ -29,6 +29,7 @@ from skasd.scoring import check_scorer
 from skasd.training import ClipStore, Training, TrainingOptions
 
 _AMOUNT = TrainingAmount(batch_size=64, max_epochs=8, least_steps=128)
+_COSINES_AT_A_TIME = 2**22  # 32 MiB, compared with all machines at once
 
 
 class OSSCLDetector(EmbeddingDetector):
@@ -335,15 +336,17 @@ class OSSCLDetector(EmbeddingDetector):
         embedding = embeddings_of(self._evaluator, inputs, self._network_fit.names, self.device)
         with torch.inference_mode():
             cosine = self._head.cosine(torch.from_numpy(embedding)).numpy().astype(np.float64)
-        machines = np.unique(self._machine_of_class)
-        surprise = [self._cross_entropy(cosine, self._machine_of_class == machine) for machine in machines]
-        return ClipOutputs(embedding, np.stack(surprise, axis=1))
+        own = np.unique(self._machine_of_class)[:, None] == self._machine_of_class  # (machines, classes)
+        n_clips = max(1, _COSINES_AT_A_TIME // own.size)
+        parts = [self._cross_entropy(cosine[start : start + n_clips], own) for start in range(0, len(cosine), n_clips)]
+        return ClipOutputs(embedding, np.concatenate(parts))
 
-    def _cross_entropy(self, cosine: np.ndarray, is_own: np.ndarray) -> np.ndarray:
-        """Cross-entropy (n_clips,) of that class in `is_own` with the largest cosine, with the margin on it."""
-        target = torch.from_numpy(np.where(is_own, cosine, -np.inf).argmax(axis=1))
-        logits = arcface_logits(torch.from_numpy(cosine), target, margin=self._score_margin, scale=self._head.scale)
-        return functional.cross_entropy(logits, target, reduction="none").numpy()
+    def _cross_entropy(self, cosine: np.ndarray, own: np.ndarray) -> np.ndarray:
+        """Cross-entropy (n_clips, n_machines) of the class of each machine with the largest cosine, margin included."""
+        target = torch.from_numpy(np.where(own, cosine[:, None], -np.inf).argmax(axis=2).ravel())
+        repeated = torch.from_numpy(cosine).repeat_interleave(len(own), dim=0)
+        logits = arcface_logits(repeated, target, margin=self._score_margin, scale=self._head.scale)
+        return functional.cross_entropy(logits, target, reduction="none").numpy().reshape(-1, len(own))
 
     def _checked_options(self) -> OSSCLOptions:
         check_class_parameters(self.label_columns, self.n_clusters)
