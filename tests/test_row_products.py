@@ -15,7 +15,7 @@ def test_it_is_the_product_and_a_row_does_not_depend_on_the_others(shape):
         np.testing.assert_array_equal(row_products(X[row : row + 1], matrix)[0], products[row])
 
 
-def test_a_long_row_is_taken_in_whole(monkeypatch):
+def test_a_column_too_long_for_the_cache_is_taken_alone(monkeypatch):
     monkeypatch.setattr(_row_products, "_CACHED_BYTES", 64)
     X, matrix = np.random.default_rng(0).normal(size=(2, 4, 100))
     np.testing.assert_allclose(row_products(X, matrix.T), X @ matrix.T)

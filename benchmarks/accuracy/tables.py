@@ -767,13 +767,14 @@ def speed_peers():
 
 
 def joint_settings():
-    """Training of the joint model with one setting changed: clips per second, ratio to the published loop, seconds before."""
+    """Training of the joint model with one thing changed: clips per second, ratios to the published loop, seconds before."""
     return pd.DataFrame(
         [
             {
                 "setting": row["name"],
                 "clips/s": f"{row['ours']:.1f}",
                 "ratio to the published loop": f"{row['ratio']:.1f}",
+                "with our allocator": f"{row['ratio_same_allocator']:.1f}",
                 "first epoch, s longer": f"{max(row['longer_first'], 0):.1f}",
             }
             for row in _of_speed("joint_ae_cnn_limits", "what", "name")

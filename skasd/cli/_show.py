@@ -21,7 +21,7 @@ def _text(path: Path, about: dict[str, Any]) -> str:
     if machines is None:
         lines = [f"{path}: {about['estimator']}", *_lines(about), *_ends(about)]
     else:
-        lines = [f"{path}: {len(machines)} detectors by machine"]
+        lines = [f"{path}: {len(machines)} detector{'s' if len(machines) > 1 else ''} by machine"]
         for name, part in machines.items():
             lines += ["", f"{name}: {part['estimator']}", *_lines(part)]
         lines += ["", *_ends(about)]

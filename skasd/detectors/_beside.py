@@ -25,19 +25,27 @@ class FewScores:
     Statistics 30, 1959.
     """
 
-    mean: float
-    spread: float
+    mean: Any  # a number, or one for each score
+    spread: Any
     n_clips: int
 
     @classmethod
     def of(cls, score: np.ndarray) -> "FewScores":
-        spread = float(score.std(ddof=1)) if len(score) > 1 else 1.0
-        return cls(float(score.mean()), max(spread, 1.0), len(score))
+        """What is known of the next score from these (n,), at least two."""
+        return cls(float(score.mean()), max(float(score.std(ddof=1)), 1.0), len(score))
+
+    @classmethod
+    def of_others(cls, score: np.ndarray) -> "FewScores":
+        """What is known of each of these scores (n,) from the others, at least two."""
+        n_others, from_mean = len(score) - 1, score - score.mean()
+        squares = np.square(from_mean).sum() - np.square(from_mean) * (n_others + 1) / n_others
+        spread = np.sqrt(np.maximum(squares / (n_others - 1), 1.0))
+        return cls(score.mean() - from_mean / n_others, spread, n_others)
 
     @property
-    def student(self) -> tuple[float, float, float]:
+    def student(self) -> tuple[Any, int, float]:
         """Spread of the next score, degrees of freedom, and factor of Wallace's approximation."""
-        freedom = max(self.n_clips - 1, 1)
+        freedom = self.n_clips - 1
         return self.spread * (1 + 1 / self.n_clips) ** 0.5, freedom, (8 * freedom + 1) / (8 * freedom + 3)
 
     def __call__(self, score: np.ndarray) -> np.ndarray:
@@ -85,7 +93,7 @@ class StatisticsBeside:
             scores = detector._fit(clips)
         return cls(detector, scores.held_out)
 
-    def learn_scale(self, network_score: np.ndarray, machines: np.ndarray, held_out: np.ndarray) -> None:
+    def learn_scale(self, network_score: np.ndarray, machines: np.ndarray, held_out: np.ndarray) -> np.ndarray:
         """Learn what usual scores of the network are.
 
         Scores of clips that it was trained on tell the machines apart, of which few clips are held out; scores of those tell
@@ -99,6 +107,11 @@ class StatisticsBeside:
             Machine of each clip.
         held_out : ndarray of shape (n_held_out,), int
             Positions of the clips that it was not trained on.
+
+        Returns
+        -------
+        relative : ndarray of shape (n_held_out,)
+            Normalised scores of the clips that were held out, each by what the others are like.
         """
         is_learnt = np.ones(len(machines), dtype=bool)
         is_learnt[held_out] = False
@@ -106,22 +119,30 @@ class StatisticsBeside:
             str(name): Normal.of(network_score[is_learnt & (machines == name)])
             for name in np.unique(machines[is_learnt])
         }
-        self._held_out = {}
-        relative, machines = self._relative(network_score[held_out], machines[held_out]), machines[held_out]
+        relative, machines = self._beside_learnt(network_score[held_out], machines[held_out]), machines[held_out]
         self._held_out = {"": FewScores.of(relative)}
+        by_others = FewScores.of_others(relative)(relative)
         for name, count in zip(*np.unique(machines, return_counts=True), strict=True):
             if count >= FEWEST_HELD_OUT:
-                self._held_out[str(name)] = FewScores.of(relative[machines == name])
+                own = machines == name
+                self._held_out[str(name)] = FewScores.of(relative[own])
+                by_others[own] = FewScores.of_others(relative[own])(relative[own])
+        return by_others
 
-    def _relative(self, network_score: np.ndarray, machines: np.ndarray) -> np.ndarray:
-        """Scores (n,) of the network relative to its usual ones of these machines (n,)."""
+    def _beside_learnt(self, network_score: np.ndarray, machines: np.ndarray) -> np.ndarray:
+        """Scores (n,) of the network relative to those of learnt clips of these machines (n,)."""
         relative = np.array(network_score, dtype=np.float64)
         for name in np.unique(machines):
-            rows = machines == name
             if name in self._learnt:
-                relative[rows] = self._learnt[name](relative[rows])
-            if self._held_out:
-                relative[rows] = self._held_out.get(name, self._held_out[""])(relative[rows])
+                relative[machines == name] = self._learnt[name](relative[machines == name])
+        return relative
+
+    def _relative(self, network_score: np.ndarray, machines: np.ndarray) -> np.ndarray:
+        """Normalised scores (n,) of the network for clips of these machines (n,)."""
+        relative = self._beside_learnt(network_score, machines)
+        for name in np.unique(machines):
+            rows = machines == name
+            relative[rows] = self._held_out.get(name, self._held_out[""])(relative[rows])
         return relative
 
     def of_clips(self, clips: Clips) -> np.ndarray:
@@ -129,12 +150,22 @@ class StatisticsBeside:
         return self.detector._anomaly_score(clips)
 
     def combined(self, network_score: np.ndarray, machines: np.ndarray, statistics_score: np.ndarray) -> np.ndarray:
-        r"""Anomaly score (n,) of clips by both.
+        """Anomaly score (n,) of clips of these machines (n,) by both."""
+        return both(self._relative(network_score, machines), statistics_score)
 
-        .. math:: A = \ln \frac{e^{A_s} + w e^{z_n}}{1 + w}, \quad w = e^{-2}
 
-        A network that tells nothing changes the order of the clips little; one that is certain of a fault raises the score.
-        The score :math:`z_n` of the network is normalised, see `FewScores`.
-        """
-        relative = self._relative(network_score, machines)
-        return np.logaddexp(statistics_score, relative + WEIGHT) - np.logaddexp(0, WEIGHT)
+def both(relative: np.ndarray, statistics_score: np.ndarray) -> np.ndarray:
+    r"""Anomaly score (n,) by a network and statistics.
+
+    .. math:: A = \ln \frac{e^{A_s} + w e^{z_n}}{1 + w}, \quad w = e^{-2}
+
+    A network that tells nothing changes the order of the clips little; one that is certain of a fault raises the score.
+
+    Parameters
+    ----------
+    relative : ndarray of shape (n,)
+        Normalised score :math:`z_n` of the network, see :class:`FewScores`.
+    statistics_score : ndarray of shape (n,)
+        Score :math:`A_s` of the statistics.
+    """
+    return np.logaddexp(statistics_score, relative + WEIGHT) - np.logaddexp(0, WEIGHT)

@@ -17,7 +17,7 @@ from skasd._torch_state import own_torch_state
 from skasd.base import BaseDetector, NormalScores
 from skasd.clips import Clips, check_clips
 from skasd.clips._usable import UsablePart, skips
-from skasd.detectors._beside import FEWEST_HELD_OUT, StatisticsBeside
+from skasd.detectors._beside import FEWEST_HELD_OUT, StatisticsBeside, both
 from skasd.detectors._machine_scores import ClipOutputs, MachineScores, warn_of_threshold
 from skasd.inputs._network_fit import stacked_batches
 from skasd.scoring import BackEnd
@@ -153,9 +153,8 @@ class EmbeddingDetector(_Transformer, NetworkDetector):
         self.score_with_ += _AND_STATISTICS
         learnt, mode = self._scores.clips, self._scores.mode_of_offset(self.score_with)
         every, judged = self._scores.score(learnt.outputs, learnt.machines, mode), learnt.judged
-        self._statistics.learn_scale(every, learnt.machines, judged)
-        both = self._statistics.combined(every[judged], learnt.machines[judged], self._statistics.held_out[judged])
-        return replace(scores, held_out=both)
+        relative = self._statistics.learn_scale(every, learnt.machines, judged)
+        return replace(scores, held_out=both(relative, self._statistics.held_out[judged]))
 
     @final
     def _anomaly_score(self, clips: Clips) -> np.ndarray:

@@ -159,8 +159,8 @@ def _relative(score: Tensor, scale: Normal | FewScores) -> Tensor:
     if isinstance(scale, Normal):
         return (score - scale.mean) / scale.spread
     spread, freedom, factor = scale.student
-    t = (score - scale.mean) / spread
-    return factor * t.sign() * (freedom * (1 + t.square() / freedom).log()).sqrt()
+    t = (score.double() - scale.mean) / spread  # in float32, 1 + a small square is 1
+    return (factor * t.sign() * (freedom * (1 + t.square() / freedom).log()).sqrt()).to(score.dtype)
 
 
 def embedding_module(detector: EmbeddingDetector, setting: Setting) -> nn.Module:

@@ -15,6 +15,7 @@ _LEAST_DENSITY_SHARE = 0.1  # of the median, as in LocalDensityScorer
 _LEAST_VARIANCE = 1e-10  # relative to the mean variance, or to the square of the mean of a feature
 _SMALLEST = 1e-12
 _DISTANCES_AT_A_TIME = 2**23  # 64 MiB
+_FEW = 16  # neighbours that are faster found one after the other
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,10 @@ class Scaling:
     def of(cls, X: np.ndarray, scaling: str) -> "Scaling":
         """Scaling learnt from normal clips (n, d)."""
         location, scale = X.mean(axis=0), X.std(axis=0)
-        is_constant = scale <= np.sqrt(_LEAST_VARIANCE) * np.abs(location)
-        scale = np.where(is_constant | (scale == 0), 1.0, scale)
-        rotation = _whitening((X - location) / scale) if scaling == "whiten" else None
+        is_constant = (scale <= np.sqrt(_LEAST_VARIANCE) * np.abs(location)) | (scale == 0)
+        scale = np.where(is_constant, 1.0, scale)
+        varying = np.where(is_constant, 0.0, (X - location) / scale)  # not the rounding of what is constant
+        rotation = _whitening(varying) if scaling == "whiten" else None
         return cls(location, scale, rotation)
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
@@ -167,10 +169,12 @@ def _nearest(x: np.ndarray, known: np.ndarray, lengths: np.ndarray, n_neighbors:
 
 
 def _smallest(values: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k smallest values (n, k) of each row, ascending, and their positions, the first of equal ones; k is small.
-
-    The values found are overwritten.
-    """
+    """The k smallest values (n, k) of each row, ascending, and their positions; what is found may be overwritten."""
+    if k > _FEW:
+        which = np.argpartition(values, k - 1, axis=1)[:, :k]
+        found = np.take_along_axis(values, which, axis=1)
+        order = np.argsort(found, axis=1, kind="stable")
+        return np.take_along_axis(found, order, axis=1), np.take_along_axis(which, order, axis=1)
     rows, which = np.arange(len(values)), np.empty((len(values), k), dtype=np.intp)
     found = np.empty((len(values), k))
     for rank in range(k):

@@ -1,5 +1,7 @@
 """Networks with the statistics of StatisticsDetector beside them."""
 
+from copy import deepcopy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,10 +9,12 @@ from scipy.special import ndtri_exp
 from scipy.stats import t as student_t
 from sklearn.metrics import roc_auc_score
 
+import skasd
 from skasd.clips import as_clips
 from skasd.datasets import make_machine_clips
 from skasd.detectors import OSSCLDetector, StatClusterDetector, StatisticsDetector
 from skasd.detectors._beside import FewScores, StatisticsBeside
+from skasd.detectors._experts import Normal
 from skasd.features import LogMelTransformer
 from skasd.objectives import MobileFaceNetOptions
 
@@ -127,6 +131,31 @@ def test_scores_of_few_clips_are_put_on_the_scale_of_a_normal_distribution(n_cli
     found, expected = FewScores.of(held_out)(t), quantile_of_student(t, held_out)
     np.testing.assert_allclose(found, expected, rtol=0.015, atol=0.01)
     assert (np.diff(found) > 0).all()
+
+
+def test_each_held_out_score_is_judged_by_the_others():
+    score = 3 * np.random.default_rng(0).standard_normal(9)
+    one_by_one = [FewScores.of(np.delete(score, number))(score[[number]])[0] for number in range(9)]
+    np.testing.assert_allclose(FewScores.of_others(score)(score), one_by_one, rtol=1e-9)
+
+
+@pytest.mark.parametrize("drawn", ["standard_normal", "standard_exponential"])
+def test_a_threshold_on_few_held_out_scores_keeps_to_the_false_alarm_rate(drawn):
+    generator = np.random.default_rng(0)
+    score = 3 * getattr(generator, drawn)((2000, 29))
+    alarms = [
+        FewScores.of(row[:9])(row[9:]) > np.quantile(FewScores.of_others(row[:9])(row[:9]), 0.9, method="higher")
+        for row in score
+    ]
+    assert np.mean(alarms) < 0.12
+
+
+def test_a_network_that_was_scaled_by_a_normal_distribution_scores_as_before(train, test, fitted, tmp_path):
+    fitted.set_params(score_with="auto").score_samples(test)
+    older = deepcopy(fitted)
+    older._statistics._held_out = {"": Normal(0.1, 2.0)}
+    skasd.save(older, tmp_path / "older.skasd")
+    np.testing.assert_array_equal(skasd.load(tmp_path / "older.skasd").score_samples(test), older.score_samples(test))
 
 
 def test_few_clips_that_are_alike_by_chance_do_not_make_others_look_odd():

@@ -197,3 +197,11 @@ def test_copies_with_dither_cause_no_false_alarms():
     with pytest.warns(UserWarning, match="30 of the 60 training clips are equal to others, or almost equal"):
         detector.fit(np.concatenate([waveforms[:30], waveforms[:30] + dither]))
     assert (detector.predict(waveforms[30:]) == -1).mean() < 0.2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_clips_that_are_all_equal_are_normal_themselves(seed):
+    clip = np.random.default_rng(seed).standard_normal(8000)
+    with pytest.warns(UserWarning, match="of the 20 training clips are equal|Constant scores"):
+        detector = StatisticsDetector(n_jobs=1).fit(np.tile(clip, (20, 1)))
+    assert np.abs(detector.score_samples(np.tile(clip, (3, 1)))).max() < 1

@@ -156,7 +156,7 @@ def test_the_statistics_detector_scores_as_by_an_exact_search(tmp_path):
     )
     scores, expected = fitted.score_samples(new), reference.score_samples(new)
     np.testing.assert_allclose(scores, expected, atol=0.05 * expected.std())
-    assert (scores != expected).any()
+    assert all(end.index is not None for end in fitted._machines[""]._back_ends.values() if hasattr(end, "index"))
     assert fitted.offset_ == pytest.approx(reference.offset_, abs=0.05)
     skasd.save(fitted, tmp_path / "model.skasd")
     np.testing.assert_array_equal(skasd.load(tmp_path / "model.skasd").score_samples(new), scores)

@@ -106,11 +106,11 @@ def test_bad_parameters_are_refused(parameters, message):
         ScaledKNNScorer(**parameters).fit(correlated(10, 6))
 
 
-@pytest.mark.parametrize("n_known", [2, 9, 300])
-def test_the_smallest_values_of_each_row_are_found_with_their_positions(n_known):
-    values = np.random.default_rng(0).integers(0, 50, (40, n_known)).astype(float)
-    order = np.argsort(values, axis=1, kind="stable")[:, :2]
-    found, which = _smallest(values.copy(), 2)
+@pytest.mark.parametrize(("n_known", "k"), [(2, 2), (9, 2), (300, 3), (300, 40)])
+def test_the_smallest_values_of_each_row_are_found_with_their_positions(n_known, k):
+    values = np.random.default_rng(0).permuted(np.tile(np.arange(n_known, dtype=float), (40, 1)), axis=1)
+    order = np.argsort(values, axis=1)[:, :k]
+    found, which = _smallest(values.copy(), k)
     np.testing.assert_array_equal(which, order)
     np.testing.assert_array_equal(found, np.take_along_axis(values, order, axis=1))
 
