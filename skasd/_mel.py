@@ -200,8 +200,8 @@ def hz_to_mel(frequency: np.ndarray | float, mel_scale: str) -> np.ndarray:
     --------
     >>> hz_to_mel(1000.0, "slaney")
     array(15.)
-    >>> hz_to_mel(700.0, "htk").round(2)
-    np.float64(781.17)
+    >>> float(hz_to_mel(700.0, "htk").round(2))
+    781.17
     """
     frequency = np.asarray(frequency, dtype=float)
     if mel_scale == "htk":

@@ -53,8 +53,8 @@ def map_axes(detector: Any, X: Any) -> MapAxes:
     >>> from skasd.inspection import map_axes
     >>> clips = make_machine_clips("fan", duration=1.0, random_state=0).data
     >>> axes = map_axes(TWFRDetector().fit(clips), clips)
-    >>> axes.times[:3], axes.frequencies[-1].round()
-    (array([0.   , 0.032, 0.064]), np.float64(7832.0))
+    >>> axes.times[:3], float(axes.frequencies[-1].round())
+    (array([0.   , 0.032, 0.064]), 7832.0)
     """
     return axes_of(Subject.of(detector, X))
 

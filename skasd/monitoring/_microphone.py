@@ -122,7 +122,7 @@ def _write(
     stop: threading.Event,
 ) -> bool:
     """Write one file; return whether there is more to come."""
-    name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%f}"[:-3] + "Z.flac"
+    name = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S.%f}Z.flac"
     part, n_frames = folder / f"{_PART}{name}", len(first)
     with flac_file(part, sample_rate, first.shape[1]) as file:
         file.write(first)

@@ -48,8 +48,8 @@ def cross_entropies(logits: np.ndarray) -> np.ndarray:
     --------
     >>> cross_entropies(np.array([[50.0, 0.0]])).round(3)
     array([[ 0., 50.]])
-    >>> cross_entropies(np.array([[50.0, 0.0]]))[0, 0] > 0
-    np.True_
+    >>> bool(cross_entropies(np.array([[50.0, 0.0]]))[0, 0] > 0)
+    True
     """
     one_hot = np.eye(logits.shape[1], dtype=bool)
     return np.logaddexp(0, np.stack([log_odds(logits, is_own) for is_own in one_hot], axis=1))

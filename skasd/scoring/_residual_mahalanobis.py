@@ -34,8 +34,8 @@ def covariance_of_batches(batches: Iterable[np.ndarray], *, centering: str = "ba
     Examples
     --------
     >>> rows = np.tile(np.arange(5.0), 2).reshape(2, 5, 1)
-    >>> covariance_of_batches([rows])[0, 0], covariance_of_batches([rows], centering="global")[0, 0].round(4)
-    (np.float64(20.0), np.float64(2.2222))
+    >>> [float(covariance_of_batches([rows], centering=way)[0, 0].round(4)) for way in ("batch", "global")]
+    [20.0, 2.2222]
     """
     total: np.ndarray | float = 0.0
     sums: np.ndarray | float = 0.0

@@ -272,8 +272,8 @@ def patch_starts(n_frames: int, length: int, step: int) -> np.ndarray:
 
     Examples
     --------
-    >>> patch_starts(311, 64, 8).shape, patch_starts(311, 64, 8)[-1]
-    ((31,), np.int64(240))
+    >>> patch_starts(311, 64, 8).shape, int(patch_starts(311, 64, 8)[-1])
+    ((31,), 240)
     """
     return np.arange(0, n_frames - length + 1, step)
 

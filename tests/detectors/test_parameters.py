@@ -32,7 +32,7 @@ from skasd.scoring import GMMScorer, KNNScorer
 from skasd.training._precision import autocast_dtype
 
 # what changes time and memory, but no score beyond rounding
-COMPUTATION = {"device", "n_jobs", "verbose"} | {
+COMPUTATION = {"device", "n_jobs", "verbose", "neighbors"} | {
     f"training__{name}" for name in ("channels_last", "compile", "memory_budget", "callbacks", "accelerate")
 }
 ELSEWHERE = {"feature"}  # test_the_feature_column_is_read

@@ -95,7 +95,7 @@ def _held(leaf: Any) -> Any:
     return leaf.held if isinstance(leaf, SecondTensor) else leaf
 
 
-class _Module(backend_registration._DummyBackendModule):
+class _Module(getattr(backend_registration, "_DummyBackendModule", object)):  # torch 2.6 has no such devices
     def get_amp_supported_dtype(self) -> list[torch.dtype]:
         """Data types of automatic mixed precision."""
         return [torch.bfloat16]
