@@ -20,7 +20,7 @@ PAGES = {page: page.read_text(encoding="utf-8") for page in GUIDE.rglob("*.rst")
 @pytest.mark.parametrize("name", tables.TABLES)
 def test_a_table_of_the_guide_is_what_the_committed_results_make(name):
     text = tables.csv_of(name)
-    assert text.count("\n") >= 7
+    assert text.count("\n") >= 3  # names of columns, and two rows
     assert text == (GUIDE / "results" / f"{name}.csv").read_text(encoding="utf-8")
 
 
