@@ -741,7 +741,9 @@ def growth(subjects):
     for subject, (what, step) in product(subjects, of_step):
         if what == subject:
             rows = of_step[what, step]
-            seconds = {f"{n:,}".replace(",", " "): f"{rows[n]['processor_s']:.2g}" if n in rows else "" for n in SIZES}
+            seconds = {
+                f"{n:,}".replace(",", " "): _two_digits(rows[n]["processor_s"]) if n in rows else "" for n in SIZES
+            }
             largest = rows[max(rows)]
             last = {
                 "exponent": f"{largest['exponent_of_time']:.1f}",
@@ -749,6 +751,10 @@ def growth(subjects):
             }
             table.append({"what": what, "step": step, **seconds, **last})
     return pd.DataFrame(table)
+
+
+def _two_digits(value):
+    return f"{float(f'{value:.2g}'):g}"
 
 
 def speed_peers():
