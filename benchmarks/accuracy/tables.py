@@ -793,7 +793,7 @@ def joint_settings():
 
 
 def joint_limits():
-    """Seconds of a step of the joint model, and those that its operations and its bytes take at least, by number format."""
+    """Seconds of a step of the joint model, and those that its operations and its bytes alone take, by number format."""
     return pd.DataFrame(
         [
             {

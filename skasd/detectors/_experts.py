@@ -45,7 +45,7 @@ EXPERTS: dict[str, tuple[Expert, ...]] = {
 class _Distance:
     """Squared Mahalanobis distance from the mean."""
 
-    def __init__(self, X: np.ndarray, _: str) -> None:
+    def __init__(self, X: np.ndarray) -> None:
         self.scaling = Scaling.of(X, "whiten")
 
     def score(self, X: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ class _Distance:
 BACK_ENDS: dict[str, Callable[[np.ndarray, str], Any]] = {  # of clips, and of how neighbours are found
     "whiten": lambda X, neighbors: ScaledNeighbors.of(X, "whiten", neighbors=neighbors),
     "standardize": lambda X, neighbors: ScaledNeighbors.of(X, "standardize", neighbors=neighbors),
-    "distance": _Distance,
+    "distance": lambda X, _: _Distance(X),
 }
 
 
@@ -127,12 +127,10 @@ class FittedExperts:
         Statistics and back ends of each.
     with_level : bool
         Whether the level of the clip is one more expert, of small weight.
-    neighbors : {"exact", "approximate"}, default="exact"
-        How the nearest clips are found.
     """
 
-    def __init__(self, experts: tuple[Expert, ...], *, with_level: bool, neighbors: str = "exact") -> None:
-        self.experts, self.with_level, self._neighbors = experts, with_level, neighbors
+    def __init__(self, experts: tuple[Expert, ...], *, with_level: bool) -> None:
+        self.experts, self.with_level = experts, with_level
         self._back_ends: dict[Member, Any] = {}
         self._normal: dict[Any, Normal] = {}  # by member, and by expert
 
@@ -147,6 +145,7 @@ class FittedExperts:
         recording: np.ndarray,
         random_state: np.random.RandomState,
         n_jobs: int | None = None,
+        neighbors: str = "exact",
     ) -> np.ndarray:
         """Fit to normal clips, and return their scores (n,), each by experts fitted to clips of other recordings.
 
@@ -160,13 +159,15 @@ class FittedExperts:
             Assigns recordings to folds.
         n_jobs : int or None, default=None
             Number of threads.
+        neighbors : {"exact", "approximate"}, default="exact"
+            How the nearest clips are found.
         """
         from joblib import Parallel, delayed
 
         folds = list(_folds(recording, random_state))
         members = dict.fromkeys(member for expert in self.every for member in expert)
         fits = Parallel(n_jobs, prefer="threads", require="sharedmem")(
-            delayed(_fitted)(BACK_ENDS[back_end], values[statistic], folds, self._neighbors)
+            delayed(_fitted)(BACK_ENDS[back_end], values[statistic], folds, neighbors)
             for statistic, back_end in members
         )
         held_out = {}

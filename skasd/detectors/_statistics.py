@@ -176,10 +176,9 @@ class StatisticsDetector(StatisticsScores, BaseDetector):
                 group = names == name
                 own = {statistic: column[group] for statistic, column in values.items()}
                 experts = self.experts_[name] = given or self._chosen(name, own)
-                machine = self._machines[name] = FittedExperts(
-                    experts, with_level=self._with_level, neighbors=self.neighbors
-                )
-                held_out[group] = machine.fit(own, recordings.number[group], random_state, self.n_jobs)
+                machine = self._machines[name] = FittedExperts(experts, with_level=self._with_level)
+                number = recordings.number[group]
+                held_out[group] = machine.fit(own, number, random_state, self.n_jobs, self.neighbors)
         return _normal_scores(held_out, recordings)
 
     def _chosen(self, name: str, values: Mapping[str, np.ndarray]) -> tuple[Expert, ...]:

@@ -175,8 +175,7 @@ def embedding_module(detector: EmbeddingDetector, setting: Setting) -> nn.Module
     if beside is None or str(names[0]) not in detector._scores.machines:
         return network
     scales: list[Normal | FewScores] = [beside._learnt[name] for name in names if name in beside._learnt]
-    if beside._held_out:
-        scales.append(beside._held_out.get(str(names[0]), beside._held_out[""]))
+    scales.append(beside._held_out.get(str(names[0]), beside._held_out[""]))
     return WithStatistics(network, statistics_module(beside.detector, setting), scales)
 
 
